@@ -1,0 +1,146 @@
+"""Settings: read from the environment once, checked at start, passed around as one object."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+
+class SettingsError(ValueError):
+    """A variable of the environment cannot be used; the message says which and what to write."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the administrator decides outside the screens (listed in docs/reference.md)."""
+
+    database_url: str
+    data_dir: Path
+    secret_key: str
+    redis_url: str | None = None
+    esl_urls: tuple[str, ...] = ()
+    """Real switches. Empty: the practice switch, and every page says so (R-AR-5)."""
+    host: str = "127.0.0.1"
+    port: int = 8000
+    timezone: ZoneInfo = field(default_factory=lambda: ZoneInfo("Asia/Tokyo"))
+    practice_password: str | None = None
+    trusted_proxies: int = 0
+    switch_recordings: str | None = None
+    """The recordings directory as FreeSWITCH sees it; ours is `recordings_dir`."""
+    clock_rate: float = 1.0
+    """Practice and soak runs only: how many times faster than the wall clock time-outs run."""
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> Settings:
+        """Read the variables. Raises SettingsError naming the variable and the expected form."""
+        data_dir = Path(env.get("DATA_DIR") or "var").resolve()
+        return cls(
+            database_url=_database_url(env.get("DATABASE_URL"), data_dir),
+            data_dir=data_dir,
+            secret_key=env.get("SECRET_KEY") or _kept_secret(data_dir),
+            redis_url=env.get("REDIS_URL") or None,
+            esl_urls=_esl_urls(env.get("ESL_URL", "")),
+            host=env.get("HOST") or "127.0.0.1",
+            port=_number(env, "PORT", 8000),
+            timezone=_zone(env.get("SITE_TIMEZONE") or "Asia/Tokyo"),
+            practice_password=env.get("PRACTICE_PASSWORD") or None,
+            trusted_proxies=_number(env, "TRUSTED_PROXIES", 0),
+            switch_recordings=env.get("SWITCH_RECORDINGS") or None,
+            clock_rate=float(env.get("CLOCK_RATE") or 1),
+        )
+
+    @property
+    def practice(self) -> bool:
+        """True while no real switch is configured."""
+        return not self.esl_urls
+
+    @property
+    def recordings_dir(self) -> Path:
+        """Where the switch writes and the jobs read raw recordings."""
+        return self.data_dir / "recordings"
+
+    @property
+    def uploads_dir(self) -> Path:
+        """Files that managers uploaded, as they came."""
+        return self.data_dir / "uploads"
+
+    @property
+    def exports_dir(self) -> Path:
+        """Files made for download; swept nightly."""
+        return self.data_dir / "exports"
+
+    def flask_config(self) -> dict[str, Any]:
+        """The settings that Flask and its extensions read by their own names."""
+        return {
+            "SECRET_KEY": self.secret_key,
+            "SQLALCHEMY_DATABASE_URI": self.database_url,
+            "SESSION_COOKIE_NAME": "calltree",
+            "SESSION_COOKIE_HTTPONLY": True,
+            "SESSION_COOKIE_SAMESITE": "Lax",
+            "SESSION_COOKIE_SECURE": self.trusted_proxies > 0,
+            "WTF_CSRF_TIME_LIMIT": None,
+            "MAX_CONTENT_LENGTH": 66 * 1024 * 1024,
+            "BABEL_DEFAULT_LOCALE": "ja",
+            "BABEL_DEFAULT_TIMEZONE": str(self.timezone),
+            "BABEL_TRANSLATION_DIRECTORIES": "translations",
+        }
+
+
+def _database_url(given: str | None, data_dir: Path) -> str:
+    if not given:
+        return f"sqlite:///{data_dir / 'calltree.db'}"
+    scheme, _, rest = given.partition("://")
+    if scheme in {"postgres", "postgresql"}:
+        return f"postgresql+psycopg://{rest}"
+    if scheme == "sqlite":
+        path = rest.removeprefix("/")
+        # Flask-SQLAlchemy would put a relative path under its instance folder.
+        return f"sqlite:///{Path(path).resolve()}"
+    if scheme == "postgresql+psycopg":
+        return given
+    raise SettingsError("DATABASE_URL: write sqlite:///path/to/file.db or postgresql://…")
+
+
+def _kept_secret(data_dir: Path) -> str:
+    """Return the secret made on first start; sessions must survive a restart."""
+    path = data_dir / "secret_key"
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        data_dir.mkdir(parents=True, exist_ok=True)
+    secret = secrets.token_urlsafe(48)
+    try:
+        with path.open("x") as file:
+            path.chmod(0o600)
+            file.write(secret)
+    except FileExistsError:  # another role starting in the same moment was first
+        return path.read_text()
+    return secret
+
+
+def _esl_urls(given: str) -> tuple[str, ...]:
+    urls = tuple(url.strip() for url in given.split(",") if url.strip())
+    for url in urls:
+        parts = urlsplit(url)
+        if parts.scheme != "esl" or not parts.hostname:
+            raise SettingsError("ESL_URL: write esl://:password@host:8021, several with commas")
+    return urls
+
+
+def _number(env: Mapping[str, str], name: str, default: int) -> int:
+    try:
+        return int(env.get(name) or default)
+    except ValueError:
+        raise SettingsError(f"{name}: write a whole number") from None
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise SettingsError("SITE_TIMEZONE: write a zone such as Asia/Tokyo") from None

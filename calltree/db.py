@@ -1,0 +1,185 @@
+"""The database: moments, the declarative base, and the two kinds of session.
+
+A read session never writes; a write session is one short transaction that takes the database's
+writer from its first statement (SQLite) and announces what changed only after it committed.
+"""
+
+from __future__ import annotations
+
+import enum
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from sqlalchemy import JSON, BigInteger, DateTime, Enum, Integer, MetaData, event
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.engine import Connection, Dialect, Engine
+from sqlalchemy.orm import DeclarativeBase, ORMExecuteState, Session
+from sqlalchemy.types import TypeDecorator
+
+log = structlog.get_logger(__name__)
+
+NAMING = {
+    "ix": "ix_%(column_0_N_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """Aware moments in, aware moments out; SQLite alone would lose the zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError("a moment without a time zone")
+        return value and value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            return value.replace(tzinfo=UTC)
+        return value and value.astimezone(UTC)
+
+
+BigId = BigInteger().with_variant(Integer(), "sqlite")  # SQLite numbers rows only for INTEGER
+Json = JSON().with_variant(JSONB(), "postgresql")
+
+
+def _values(members: type[enum.Enum]) -> list[str]:
+    return [str(member.value) for member in members]
+
+
+class Base(DeclarativeBase):
+    """Base of every table."""
+
+    metadata = MetaData(naming_convention=NAMING)
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's own form
+        datetime: UtcDateTime,
+        dict[str, Any]: Json,
+        list[str]: Json,
+        list[int]: Json,
+        list[dict[str, Any]]: Json,
+        enum.StrEnum: Enum(enum.StrEnum, native_enum=False, length=32, values_callable=_values),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """Something that changed, told to whoever shows or serves it once it is committed."""
+
+    topic: str
+    ids: dict[str, Any]
+
+
+Publisher = Callable[[list[Announcement]], None]
+
+
+class ReadOnlyError(RuntimeError):
+    """A read session was asked to write."""
+
+
+def announce(session: Session, topic: str, **ids: Any) -> None:
+    """Tell `topic` after this session commits; nothing is told when it rolls back."""
+    told: list[Announcement] = session.info.setdefault("announcements", [])
+    notice = Announcement(topic, ids)
+    if notice not in told:
+        told.append(notice)
+
+
+class Store:
+    """The two kinds of session over one engine.
+
+    `read()` begins deferred and refuses to write. `write()` is one transaction: on SQLite BEGIN
+    IMMEDIATE behind one lock per process (so threads queue in Python, not in busy-waits); on
+    Postgres READ COMMITTED. Keep rendering, hashing and network out of `write()`.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.publisher: Publisher | None = None
+        self._writer = threading.Lock()
+        self._writing = threading.local()
+        if engine.dialect.name == "sqlite":
+            prepare_sqlite(engine)
+        self._write_engine = engine.execution_options(calltree_writes=True)
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """Give a session that sees one moment of the database and never writes."""
+        with Session(self.engine, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """Give a session whose work is committed on leaving, or rolled back on an exception."""
+        if getattr(self._writing, "open", False):
+            raise RuntimeError("a write transaction is already open in this thread")
+        self._writing.open = True
+        try:
+            with self._one_writer(), self._session() as session:
+                yield session
+                session.commit()
+                told: list[Announcement] = session.info.get("announcements", [])
+        finally:
+            self._writing.open = False
+        self._publish(told)
+
+    @contextmanager
+    def _one_writer(self) -> Iterator[None]:
+        if self.engine.dialect.name != "sqlite":
+            yield
+            return
+        with self._writer:
+            yield
+
+    def _session(self) -> Session:
+        return Session(self._write_engine, expire_on_commit=False, info={"writes": True})
+
+    def _publish(self, told: list[Announcement]) -> None:
+        if told and self.publisher is not None:
+            self.publisher(told)
+
+
+def prepare_sqlite(engine: Engine) -> None:
+    """Set what SQLite needs on every connection, and begin transactions ourselves.
+
+    The driver's own implicit BEGIN would start a deferred transaction at the first write, and two
+    such transactions that have read before can never both go on.
+    """
+
+    @event.listens_for(engine, "connect")
+    def connected(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute("PRAGMA busy_timeout=5000")
+        cursor.execute("PRAGMA cache_size=-16000")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begun(connection: Connection) -> None:
+        writes = connection.get_execution_options().get("calltree_writes")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@event.listens_for(Session, "before_flush")
+def _refuse_flush(session: Session, _context: Any, _instances: Any) -> None:
+    if not session.info.get("writes") and (session.new or session.dirty or session.deleted):
+        raise ReadOnlyError("this session only reads; use Store.write()")
+
+
+@event.listens_for(Session, "do_orm_execute")
+def _refuse_statement(state: ORMExecuteState) -> None:
+    changes = state.is_insert or state.is_update or state.is_delete
+    if changes and not state.session.info.get("writes"):
+        raise ReadOnlyError("this session only reads; use Store.write()")

@@ -1,0 +1,61 @@
+"""Recordings: the sound is a file, its row is the truth about it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from calltree.db import Base, BigId
+
+
+class RecordingState(StrEnum):
+    """From the first second to the end of the file."""
+
+    RECORDING = "recording"
+    STOPPED = "stopped"
+    """The switch has finished; a job has still to check and encode it."""
+    STORED = "stored"
+    HIDDEN = "hidden"
+    """不通: nobody may play it; destroyed when the record closes plus ten minutes (R-ST-2)."""
+    DESTROYED = "destroyed"
+    MISSING = "missing"
+
+
+class Recording(Base):
+    """One call's sound; operator left, customer right."""
+
+    __tablename__ = "recordings"
+    __table_args__ = (
+        Index("ix_recordings_state", "state", "stopped_at"),
+        Index(
+            "ix_recordings_doomed",
+            "destroy_after",
+            sqlite_where=text("destroy_after IS NOT NULL"),
+            postgresql_where=text("destroy_after IS NOT NULL"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    attempt_id: Mapped[int] = mapped_column(BigId, ForeignKey("attempts.id"), unique=True)
+    record_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("call_records.id"), unique=True)
+    node: Mapped[str] = mapped_column(String(64), default="")
+    raw_name: Mapped[str] = mapped_column(String(128))
+    """WAV relative to the recordings root; built from ids only."""
+    stored_name: Mapped[str] = mapped_column(String(128), default="")
+    """Encoded copy relative to the recordings root; empty until made."""
+    state: Mapped[RecordingState] = mapped_column(default=RecordingState.RECORDING)
+    started_at: Mapped[datetime]
+    stopped_at: Mapped[datetime | None]
+    length_ms: Mapped[int] = mapped_column(default=0)
+    size_bytes: Mapped[int] = mapped_column(BigId, default=0)
+    waveform: Mapped[bytes] = mapped_column(LargeBinary, default=b"")
+    """Peaks 0–255, left and right in turn, a few hundred of each."""
+    problem: Mapped[str] = mapped_column(String(32), default="")
+    """missing | short | silent, against talk time (R-RC-5)."""
+    destroy_after: Mapped[datetime | None]
+    destroyed_at: Mapped[datetime | None]
+    destroyed_reason: Mapped[str] = mapped_column(String(32), default="")
+    protected: Mapped[bool] = mapped_column(default=False)
