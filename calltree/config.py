@@ -25,6 +25,8 @@ class Settings:
     redis_url: str | None = None
     esl_urls: tuple[str, ...] = ()
     """Real switches. Empty: the practice switch, and every page says so (R-AR-5)."""
+    practice_esl_url: str | None = None
+    """Where the launcher put the practice switch; used only while `esl_urls` is empty."""
     host: str = "127.0.0.1"
     port: int = 8000
     timezone: ZoneInfo = field(default_factory=lambda: ZoneInfo("Asia/Tokyo"))
@@ -45,6 +47,7 @@ class Settings:
             secret_key=env.get("SECRET_KEY") or _kept_secret(data_dir),
             redis_url=env.get("REDIS_URL") or None,
             esl_urls=_esl_urls(env.get("ESL_URL", "")),
+            practice_esl_url=env.get("PRACTICE_ESL_URL") or _kept_practice_url(data_dir),
             host=env.get("HOST") or "127.0.0.1",
             port=_number(env, "PORT", 8000),
             timezone=_zone(env.get("SITE_TIMEZONE") or "Asia/Tokyo"),
@@ -58,6 +61,13 @@ class Settings:
     def practice(self) -> bool:
         """True while no real switch is configured."""
         return not self.esl_urls
+
+    @property
+    def switch_urls(self) -> tuple[str, ...]:
+        """Every switch to link to: the real ones, else the practice switch, if one was started."""
+        if self.esl_urls:
+            return self.esl_urls
+        return (self.practice_esl_url,) if self.practice_esl_url else ()
 
     @property
     def recordings_dir(self) -> Path:
@@ -121,6 +131,14 @@ def _kept_secret(data_dir: Path) -> str:
     except FileExistsError:  # another role starting in the same moment was first
         return path.read_text()
     return secret
+
+
+def _kept_practice_url(data_dir: Path) -> str | None:
+    """The practice switch of the launcher that runs on this DATA_DIR, for commands beside it."""
+    try:
+        return (data_dir / "run" / "practice_url").read_text().strip() or None
+    except FileNotFoundError:
+        return None
 
 
 def _esl_urls(given: str) -> tuple[str, ...]:
