@@ -1,0 +1,376 @@
+"""Operators: which state each is in, for whom each is locked, and how long (R-CL-14).
+
+`MOVES` is the whole table. A state is written by compare-and-set together with its interval, so
+two who move one operator at once never both succeed. The one lock on an operator is
+`Operator.attempt_id`: CALL, pacer, inbound and transfer take it with `lock`, and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.engine import CursorResult
+from sqlalchemy.orm import Session
+
+from calltree.db import announce
+from calltree.errors import Refused
+from calltree.models.calls import LegState, Operator, OperatorInterval, OperatorState
+from calltree.models.people import User
+from calltree.text.days import site_day
+
+S = OperatorState
+
+
+class Move(StrEnum):
+    """What may happen to an operator."""
+
+    SIGN_IN = "sign_in"
+    SIGN_OUT = "sign_out"
+    GO_AWAY = "go_away"
+    OPEN_CUSTOMER = "open_customer"
+    CLOSE_CUSTOMER = "close_customer"
+    BECOME_READY = "become_ready"
+    OFFER = "offer"
+    DIAL = "dial"
+    JOIN = "join"
+    END_CALL = "end_call"
+    """Whatever ended it: the result is still to be saved."""
+    NO_CALL = "no_call"
+    """The lock is released and nothing had left for the network."""
+    SAVE_RESULT = "save_result"
+
+
+_FREE = (S.AWAY, S.BROWSING, S.READY)
+_LOCKABLE = (S.AWAY, S.BROWSING, S.READY, S.WRAP_UP)
+_IN_CALL = (S.OFFERED, S.DIALLING, S.TALKING)
+
+
+def _from(states: tuple[OperatorState, ...], to: OperatorState) -> dict[S, S]:
+    return dict.fromkeys(states, to)
+
+
+MOVES: Mapping[Move, Mapping[OperatorState, OperatorState]] = {
+    Move.SIGN_IN: _from((S.SIGNED_OUT,), S.AWAY),
+    # Leaving with an unsaved result leaves 空白 behind (R-CL-6); leaving a call is not possible.
+    Move.SIGN_OUT: _from((*_FREE, S.WRAP_UP), S.SIGNED_OUT),
+    Move.GO_AWAY: _from(_FREE, S.AWAY),
+    Move.OPEN_CUSTOMER: _from(_FREE, S.BROWSING),
+    Move.CLOSE_CUSTOMER: _from((S.BROWSING, S.WRAP_UP), S.AWAY),
+    Move.BECOME_READY: _from(_FREE, S.READY),
+    Move.OFFER: _from((S.READY, S.BROWSING), S.OFFERED),
+    # From 後処理 too: dialling the same customer again leaves 空白 (R-CL-6); the gate sees to it.
+    Move.DIAL: _from((*_LOCKABLE, S.OFFERED), S.DIALLING),
+    Move.JOIN: _from((S.OFFERED, S.DIALLING), S.TALKING),
+    Move.END_CALL: _from(_IN_CALL, S.WRAP_UP),
+    Move.NO_CALL: _from(_IN_CALL, S.BROWSING),
+    Move.SAVE_RESULT: _from((S.WRAP_UP,), S.BROWSING),
+}
+
+LIVE_LEGS = (LegState.PARKED, LegState.JOINED)
+
+
+def next_state(state: OperatorState, move: Move) -> OperatorState | None:
+    """Give the state after `move`, or None when `state` does not know it."""
+    return MOVES[move].get(state)
+
+
+def ensure(session: Session, *, user_id: int, now: datetime) -> Operator:
+    """Give the operator's row, made (signed out) when there is none."""
+    operator = session.get(Operator, user_id)
+    if operator is None:
+        user = session.get_one(User, user_id)
+        operator = Operator(user_id=user_id, since=now, leg_kind=user.leg_kind)
+        session.add(operator)
+        session.flush()
+    return operator
+
+
+def move(
+    session: Session, *, user_id: int, by: Move, now: datetime, reason: str = "", **fields: Any
+) -> bool:
+    """Move the operator if the table allows it; True when it did.
+
+    The interval is closed and the next one opened in the same transaction. A move into the state
+    one is already in changes only `fields`, except for 離席 with another reason.
+    """
+    for _ in range(3):  # another writer may come between the look and the set (Postgres)
+        seen = session.execute(
+            select(Operator.state, Operator.reason).where(Operator.user_id == user_id)
+        ).one_or_none()
+        if seen is None:
+            ensure(session, user_id=user_id, now=now)
+            continue
+        target = next_state(seen.state, by)
+        if target is None:
+            return False
+        same = target == seen.state and reason == seen.reason
+        if _set_state(session, user_id, seen.state, target, reason, now, same=same, **fields):
+            return True
+    return False
+
+
+def lock(
+    session: Session, *, user_id: int, attempt_id: int, now: datetime, by: Move = Move.DIAL
+) -> bool:
+    """Take the operator for one call and move to 発信中 (or 着信中 with `Move.OFFER`).
+
+    True for exactly one of several that try at once. False while locked for another call, or in
+    a state that knows no such move.
+    """
+    ensure(session, user_id=user_id, now=now)
+    taken = _rows(
+        session,
+        update(Operator)
+        .where(
+            Operator.user_id == user_id,
+            Operator.attempt_id.is_(None),
+            Operator.state.in_(tuple(MOVES[by])),
+        )
+        .values(attempt_id=attempt_id, muted=False),
+    )
+    if not taken:
+        return False
+    if move(session, user_id=user_id, by=by, now=now):
+        return True
+    _clear_lock(session, user_id, attempt_id)
+    return False
+
+
+def unlock(
+    session: Session, *, user_id: int, attempt_id: int, now: datetime, by: Move = Move.END_CALL
+) -> bool:
+    """Release the lock that this call holds and move on: to 後処理, or back with `Move.NO_CALL`.
+
+    False, and nothing changed, when the operator is locked for another call or for none.
+    """
+    if not _clear_lock(session, user_id, attempt_id):
+        return False
+    move(session, user_id=user_id, by=by, now=now)
+    return True
+
+
+def sign_in(session: Session, *, user_id: int, now: datetime) -> None:
+    """Begin with 離席; someone who is signed in elsewhere keeps their state."""
+    ensure(session, user_id=user_id, now=now)
+    move(session, user_id=user_id, by=Move.SIGN_IN, now=now)
+
+
+def sign_out(session: Session, *, user_id: int, now: datetime) -> None:
+    """End the day. Raises Refused('in_a_call') during a call."""
+    _require_no_call(session, user_id)
+    move(session, user_id=user_id, by=Move.SIGN_OUT, now=now, customer_id=None, queue_id=None)
+
+
+def go_away(session: Session, *, user_id: int, reason: str, now: datetime) -> None:
+    """Go to 離席 with a reason.
+
+    Raises Refused: 'in_a_call' during a call, 'wrap_up_open' before the result is saved.
+    """
+    _require_free(session, user_id)
+    move(session, user_id=user_id, by=Move.GO_AWAY, now=now, reason=reason)
+
+
+def become_ready(session: Session, *, user_id: int, now: datetime) -> None:
+    """Go to 待機. The table alone decides it: a live leg, no open call, 後処理 saved.
+
+    Raises Refused: 'in_a_call', 'wrap_up_open', 'no_leg'.
+    """
+    _require_free(session, user_id)
+    if not has_live_leg(session, user_id=user_id):
+        raise Refused("no_leg")
+    move(session, user_id=user_id, by=Move.BECOME_READY, now=now, customer_id=None)
+
+
+def open_customer(
+    session: Session, *, user_id: int, customer_id: int, queue_id: int | None, now: datetime
+) -> None:
+    """Go to 閲覧中 with this customer open. Raises Refused('in_a_call' | 'wrap_up_open')."""
+    _require_free(session, user_id)
+    move(
+        session,
+        user_id=user_id,
+        by=Move.OPEN_CUSTOMER,
+        now=now,
+        customer_id=customer_id,
+        queue_id=queue_id,
+    )
+
+
+def close_customer(session: Session, *, user_id: int, now: datetime) -> None:
+    """Leave the call screen; the record that was open becomes 空白. Raises Refused('in_a_call')."""
+    _require_no_call(session, user_id)
+    move(session, user_id=user_id, by=Move.CLOSE_CUSTOMER, now=now, customer_id=None, queue_id=None)
+
+
+def result_saved(session: Session, *, user_id: int, now: datetime) -> bool:
+    """End 後処理. False when there was none, as on saving a second time."""
+    return move(session, user_id=user_id, by=Move.SAVE_RESULT, now=now)
+
+
+def has_live_leg(session: Session, *, user_id: int) -> bool:
+    """Answer whether the operator could hear a customer now."""
+    state = session.scalar(select(Operator.leg_state).where(Operator.user_id == user_id))
+    return state in LIVE_LEGS
+
+
+def connect_leg(session: Session, *, user_id: int, uuid: str, node: str, now: datetime) -> bool:
+    """Note the leg being made. False while another is being made or lives."""
+    ensure(session, user_id=user_id, now=now)
+    changed = _rows(
+        session,
+        update(Operator)
+        .where(
+            Operator.user_id == user_id,
+            Operator.leg_state.in_((LegState.NONE, LegState.LOST)),
+        )
+        .values(leg_uuid=uuid, leg_node=node, leg_state=LegState.CONNECTING, leg_since=now),
+    )
+    _tell(session, user_id, when=changed)
+    return changed
+
+
+def leg_moved(session: Session, *, user_id: int, uuid: str, to: LegState, now: datetime) -> bool:
+    """Note what was heard of the leg `uuid`; a leg that is no longer theirs changes nothing.
+
+    Losing the leg ends 待機 at once: nobody may be given a customer whom they cannot hear.
+    """
+    values: dict[str, Any] = {"leg_state": to, "leg_since": now}
+    if to in (LegState.NONE, LegState.LOST):
+        values["muted"] = False
+    changed = _rows(
+        session,
+        update(Operator)
+        .where(Operator.user_id == user_id, Operator.leg_uuid == uuid, Operator.leg_state != to)
+        .values(**values),
+    )
+    if changed and to in (LegState.NONE, LegState.LOST):
+        state = session.scalar(select(Operator.state).where(Operator.user_id == user_id))
+        if state == S.READY:
+            move(session, user_id=user_id, by=Move.GO_AWAY, now=now)
+    _tell(session, user_id, when=changed)
+    return changed
+
+
+def set_muted(session: Session, *, user_id: int, muted: bool) -> None:
+    """Note that the operator's microphone was shut or opened at the switch."""
+    changed = _rows(
+        session, update(Operator).where(Operator.user_id == user_id).values(muted=muted)
+    )
+    _tell(session, user_id, when=changed)
+
+
+def split_intervals(session: Session, *, now: datetime) -> int:
+    """Cut what is open since before today, so that each day's 稼働時間 is its own. Idempotent."""
+    today = site_day(now)
+    stale = session.scalars(
+        select(OperatorInterval).where(
+            OperatorInterval.ended_at.is_(None), OperatorInterval.site_day < today
+        )
+    ).all()
+    for interval in stale:
+        interval.ended_at = now
+        session.add(
+            OperatorInterval(
+                user_id=interval.user_id,
+                site_day=today,
+                state=interval.state,
+                reason=interval.reason,
+                started_at=now,
+            )
+        )
+    return len(stale)
+
+
+def _require_no_call(session: Session, user_id: int) -> None:
+    seen = session.execute(
+        select(Operator.state, Operator.attempt_id).where(Operator.user_id == user_id)
+    ).one_or_none()
+    if seen is not None and (seen.attempt_id is not None or seen.state in _IN_CALL):
+        raise Refused("in_a_call")
+
+
+def _require_free(session: Session, user_id: int) -> None:
+    _require_no_call(session, user_id)
+    state = session.scalar(select(Operator.state).where(Operator.user_id == user_id))
+    if state == S.WRAP_UP:
+        raise Refused("wrap_up_open")
+
+
+def _set_state(
+    session: Session,
+    user_id: int,
+    seen: OperatorState,
+    target: OperatorState,
+    reason: str,
+    now: datetime,
+    *,
+    same: bool,
+    **fields: Any,
+) -> bool:
+    values: dict[str, Any] = dict(fields)
+    if not same:
+        values |= {"state": target, "reason": reason, "since": now}
+    if not values:
+        return True
+    changed = _rows(
+        session,
+        update(Operator)
+        .where(Operator.user_id == user_id, Operator.state == seen)
+        .values(**values),
+    )
+    if changed and not same:
+        _begin_interval(session, user_id, target, reason, now)
+    _tell(session, user_id, when=changed)
+    return changed
+
+
+def _begin_interval(
+    session: Session, user_id: int, state: OperatorState, reason: str, now: datetime
+) -> None:
+    interval = session.scalar(
+        select(OperatorInterval)
+        .where(OperatorInterval.user_id == user_id)
+        .order_by(OperatorInterval.started_at.desc())
+        .limit(1)
+    )
+    if interval is not None and interval.ended_at is None:
+        interval.ended_at = max(now, interval.started_at)
+    if state == S.SIGNED_OUT:
+        return
+    if interval is not None and interval.started_at >= now:
+        # Two moves in one moment: the first took no time, so its row becomes the second's.
+        interval.state, interval.reason, interval.ended_at = state, reason, None
+        return
+    session.add(
+        OperatorInterval(
+            user_id=user_id,
+            site_day=site_day(now),
+            state=state,
+            reason=reason,
+            started_at=now,
+        )
+    )
+
+
+def _clear_lock(session: Session, user_id: int, attempt_id: int) -> bool:
+    return _rows(
+        session,
+        update(Operator)
+        .where(Operator.user_id == user_id, Operator.attempt_id == attempt_id)
+        .values(attempt_id=None),
+    )
+
+
+def _rows(session: Session, statement: Any) -> bool:
+    result = session.execute(statement)
+    assert isinstance(result, CursorResult)  # noqa: S101 - an UPDATE has a cursor
+    return bool(result.rowcount)
+
+
+def _tell(session: Session, user_id: int, *, when: bool) -> None:
+    if when:
+        announce(session, "operator", user_id=user_id)

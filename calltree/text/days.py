@@ -1,0 +1,13 @@
+"""Days of the site: a moment belongs to the day that its zone's calendar shows."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+TOKYO = ZoneInfo("Asia/Tokyo")
+
+
+def site_day(moment: datetime, zone: ZoneInfo = TOKYO) -> date:
+    """Give the site's calendar day of an aware moment."""
+    return moment.astimezone(zone).date()
