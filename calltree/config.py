@@ -94,6 +94,8 @@ class Settings:
             "SESSION_COOKIE_SAMESITE": "Lax",
             "SESSION_COOKIE_SECURE": self.trusted_proxies > 0,
             "WTF_CSRF_TIME_LIMIT": None,
+            "RATELIMIT_STORAGE_URI": _limits_url(self.redis_url),
+            "RATELIMIT_IN_MEMORY_FALLBACK_ENABLED": True,
             "MAX_CONTENT_LENGTH": 66 * 1024 * 1024,
             "BABEL_DEFAULT_LOCALE": "ja",
             "BABEL_DEFAULT_TIMEZONE": str(self.timezone),
@@ -114,6 +116,13 @@ def _database_url(given: str | None, data_dir: Path) -> str:
     if scheme == "postgresql+psycopg":
         return given
     raise SettingsError("DATABASE_URL: write sqlite:///path/to/file.db or postgresql://…")
+
+
+def _limits_url(redis_url: str | None) -> str:
+    """Return the address as the limits library spells it (unix sockets differ from redis-py's)."""
+    if not redis_url:
+        return "memory://"
+    return redis_url.replace("unix://", "redis+unix://", 1)
 
 
 def _kept_secret(data_dir: Path) -> str:

@@ -183,3 +183,8 @@ def _refuse_statement(state: ORMExecuteState) -> None:
     changes = state.is_insert or state.is_update or state.is_delete
     if changes and not state.session.info.get("writes"):
         raise ReadOnlyError("this session only reads; use Store.write()")
+
+
+def utcnow() -> datetime:
+    """Return this moment. Only the outermost layer calls it; rules are handed `now`."""
+    return datetime.now(UTC)

@@ -9,15 +9,15 @@ class CalltreeError(Exception):
     """Base of everything a rule raises on purpose."""
 
 
-class NotFound(CalltreeError):  # noqa: N818 - reads as the sentence it is
+class NotFound(CalltreeError):
     """It does not exist, or this person may not know that it does (404)."""
 
 
-class NotAllowed(CalltreeError):  # noqa: N818
+class NotAllowed(CalltreeError):
     """The person is known and may not do this (403)."""
 
 
-class Refused(CalltreeError):  # noqa: N818
+class Refused(CalltreeError):
     """A rule says no (409). `code` names the sentence; `values` fill it (see services/sentences).
 
     Nothing has been changed when this is raised.
@@ -30,5 +30,5 @@ class Refused(CalltreeError):  # noqa: N818
         self.values = values
 
 
-class TelephonyDown(CalltreeError):  # noqa: N818
+class TelephonyDown(CalltreeError):
     """The switch or the queue to it cannot be reached (503)."""

@@ -1,0 +1,38 @@
+"""CALLTREE: the outbound call centre that a small Japanese call centre hosts itself."""
+
+from __future__ import annotations
+
+import os
+
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from calltree.config import Settings
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """Build the application. Opens no connection; the first request does."""
+    # Here and not above: worker-side rooms import this package without loading Flask's.
+    from calltree import blueprints, extensions, locale, logs
+    from calltree.db import Store
+
+    settings = settings or Settings.from_env(os.environ)
+    logs.configure()
+    app = Flask(__name__, static_folder=None)
+    app.config.from_mapping(settings.flask_config())
+    app.extensions["calltree.settings"] = settings
+    if settings.trusted_proxies:
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=settings.trusted_proxies, x_proto=settings.trusted_proxies
+        )
+
+    extensions.db.init_app(app)
+    with app.app_context():
+        app.extensions["calltree.store"] = Store(extensions.db.engine)
+    extensions.migrate.init_app(app, extensions.db, render_as_batch=True)
+    extensions.csrf.init_app(app)
+    extensions.limiter.init_app(app)
+    extensions.sock.init_app(app)
+    locale.init_app(app)
+    blueprints.init_app(app)
+    return app

@@ -1,0 +1,55 @@
+"""Static files under addresses that carry their content's hash (R-AR-6)."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from pathlib import Path
+
+from flask import Blueprint, Flask, abort, send_from_directory, url_for
+from flask.typing import ResponseReturnValue
+
+from calltree.blueprints.access import public
+
+bp = Blueprint("assets", __name__, url_prefix="/assets")
+STATIC = Path(__file__).parent.parent / "static"
+
+
+@cache
+def version() -> str:
+    """Return a short hash over every static file: the address changes when any of them does.
+
+    One hash for all keeps relative addresses inside a stylesheet or sprite right.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(STATIC.rglob("*")):
+        if path.is_file():
+            digest.update(str(path.relative_to(STATIC)).encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+@bp.get("/<asked>/<path:name>")
+@public
+def serve(asked: str, name: str) -> ResponseReturnValue:
+    """Serve one file; an address of another version is answered too, but never cached."""
+    if not (STATIC / name).is_file():
+        abort(404)
+    response = send_from_directory(STATIC, name)
+    current = asked == version()
+    response.headers["Cache-Control"] = (
+        "public, max-age=31536000, immutable" if current else "no-store"
+    )
+    return response
+
+
+def asset_url(name: str) -> str:
+    """Return the versioned address of a file under `static/`."""
+    return url_for("assets.serve", asked=version(), name=name)
+
+
+def init_app(app: Flask) -> None:
+    """Register the route and the template functions."""
+    app.register_blueprint(bp)
+    app.add_template_global(asset_url)
+    app.add_template_global(version, "asset_version")

@@ -1,0 +1,95 @@
+"""Signing in and out, and switching between the two screens."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Flask, redirect, render_template, request, session, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user, login_user, logout_user
+
+from calltree.blueprints.access import SignedIn, public, requires, viewer
+from calltree.blueprints.navigation import screen
+from calltree.db import utcnow
+from calltree.extensions import limiter, login, reading, writing
+from calltree.services import accounts
+from calltree.services.rights import Right, landing
+
+bp = Blueprint("auth", __name__)
+
+
+@bp.get("/sign-in")
+@public
+def sign_in() -> ResponseReturnValue:
+    """Show the sign-in form."""
+    if current_user.is_authenticated:
+        return redirect(url_for(landing(viewer().role)), 303)
+    return render_template("auth/sign_in.html", failed=False, login_id="")
+
+
+@bp.post("/sign-in")
+@public
+@limiter.limit("10/minute;60/hour")
+@limiter.limit(
+    "5/minute;30/hour", key_func=lambda: "account:" + request.form.get("login_id", "")[:64].lower()
+)
+def try_sign_in() -> ResponseReturnValue:
+    """Check the login id and password; a failure never says which of the two was wrong."""
+    login_id = request.form.get("login_id", "")
+    user = accounts.verify(reading(), login_id=login_id, password=request.form.get("password", ""))
+    if user is None:
+        page = render_template("auth/sign_in.html", failed=True, login_id=login_id)
+        return page, 422
+    with writing() as write:
+        accounts.note_sign_in(write, user_id=user.viewer.user_id, now=utcnow())
+    session.clear()
+    login_user(SignedIn(user.viewer, user.session_version))
+    return redirect(_safe_next() or url_for(landing(user.viewer.role)), 303)
+
+
+def _safe_next() -> str | None:
+    """Accept only a path of our own as the address to go on to."""
+    asked = request.args.get("next", "")
+    ours = asked.startswith("/") and not asked.startswith(("//", "/\\"))
+    return asked if ours else None
+
+
+@bp.post("/sign-out")
+@requires(Right.OWN_ACCOUNT)
+def sign_out() -> ResponseReturnValue:
+    """End the session."""
+    logout_user()
+    session.clear()
+    return redirect(url_for("auth.sign_in"), 303)
+
+
+@bp.get("/password")
+@requires(Right.OWN_ACCOUNT)
+def password() -> ResponseReturnValue:
+    """Show the form for one's own password."""
+    return render_template("auth/password.html")
+
+
+@bp.post("/switch-screen")
+@requires(Right.SWITCH_SCREEN)
+def switch_screen() -> ResponseReturnValue:
+    """Go from 管理画面 to オペレータ画面 and back."""
+    session["screen"] = "operator" if screen() == "admin" else "admin"
+    return redirect(url_for(f"{session['screen']}.home"), 303)
+
+
+@bp.get("/")
+@requires(Right.OWN_ACCOUNT)
+def home() -> ResponseReturnValue:
+    """Send everybody to where their role starts."""
+    return redirect(url_for(landing(viewer().role)), 303)
+
+
+def init_app(app: Flask) -> None:
+    """Tell flask_login how a session becomes a person."""
+    login.init_app(app)
+    login.session_protection = None  # "strong" would sign out whoever changes network
+
+    @login.user_loader  # type: ignore[untyped-decorator]
+    def load(kept: str) -> SignedIn | None:
+        user_id, _, version = kept.partition(":")
+        user = accounts.load(reading(), user_id=int(user_id), session_version=int(version))
+        return SignedIn(user.viewer, user.session_version) if user else None

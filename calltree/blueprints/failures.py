@@ -1,0 +1,64 @@
+"""The one place that turns what a rule raised into a page or a fragment."""
+
+from __future__ import annotations
+
+import secrets
+
+import structlog
+from flask import Flask, Response, make_response, render_template, request
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException
+
+from calltree.errors import NotAllowed, NotFound, Refused, TelephonyDown
+from calltree.htmx import wants_fragment
+from calltree.locale import sentence
+
+log = structlog.get_logger(__name__)
+
+
+def failure(status: int, code: str, **values: object) -> Response:
+    """Answer a failure with its plain sentence and a 受付番号 that the log has too (R-AR-4)."""
+    receipt = secrets.token_hex(4)
+    log.info("request failed", status=status, code=code, receipt=receipt, path=request.path)
+    template = "_failure.html" if wants_fragment() else "failure.html"
+    body = render_template(
+        template, status=status, message=sentence(code, **values), receipt=receipt
+    )
+    return make_response(body, status)
+
+
+def init_app(app: Flask) -> None:
+    """Register a handler for each kind of failure."""
+
+    @app.errorhandler(NotFound)
+    def not_found(_error: NotFound) -> Response:
+        return failure(404, "not_found")
+
+    @app.errorhandler(NotAllowed)
+    def not_allowed(_error: NotAllowed) -> Response:
+        return failure(403, "not_allowed")
+
+    @app.errorhandler(Refused)
+    def refused(error: Refused) -> Response:
+        return failure(409, error.code, **error.values)
+
+    @app.errorhandler(TelephonyDown)
+    def telephony_down(_error: TelephonyDown) -> Response:
+        return failure(503, "telephony_down")
+
+    @app.errorhandler(CSRFError)
+    def stale_form(_error: CSRFError) -> Response:
+        return failure(419, "stale_form")
+
+    @app.errorhandler(HTTPException)
+    def http(error: HTTPException) -> Response:
+        status = error.code or 500
+        return failure(status, f"http_{status}")
+
+    @app.errorhandler(Exception)
+    def unexpected(error: Exception) -> Response:
+        receipt = secrets.token_hex(4)
+        log.exception("unexpected failure", receipt=receipt, path=request.path, exc_info=error)
+        template = "_failure.html" if wants_fragment() else "failure.html"
+        body = render_template(template, status=500, message=sentence("http_500"), receipt=receipt)
+        return make_response(body, 500)

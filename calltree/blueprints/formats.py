@@ -1,0 +1,69 @@
+"""Template filters: moments, durations and numbers as Japanese offices write them."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from flask import Flask
+from flask_babel import gettext as _
+
+from calltree.extensions import settings
+from calltree.text import phones
+
+
+def _local(value: datetime) -> datetime:
+    return value.astimezone(settings().timezone)
+
+
+def moment(value: datetime | None) -> str:
+    """2026/11/24(火) 14:05, or an en dash for nothing."""
+    return f"{day(value)} {clock(value)}" if value else "–"
+
+
+def day(value: date | datetime | None) -> str:
+    """2026/11/24(火)."""
+    if value is None:
+        return "–"
+    if isinstance(value, datetime):
+        value = _local(value).date()
+    return f"{value:%Y/%m/%d}({_(WEEKDAY_IDS[value.weekday()])})"
+
+
+def clock(value: datetime | None) -> str:
+    """14:05, in the site's zone."""
+    return f"{_local(value):%H:%M}" if value else "–"
+
+
+def duration(seconds: float | None) -> str:
+    """1:02:03, or 2:03 below an hour."""
+    if seconds is None:
+        return "–"
+    whole = int(seconds)
+    hours, rest = divmod(whole, 3600)
+    minutes, left = divmod(rest, 60)
+    return f"{hours}:{minutes:02}:{left:02}" if hours else f"{minutes}:{left:02}"
+
+
+def percent(part: int, whole: int) -> str:
+    """12.3%, or an en dash when there is nothing to divide by (spec §1)."""
+    return f"{part / whole * 100:.1f}%" if whole else "–"
+
+
+def phone(number: str | None) -> str:
+    """03-1234-5678."""
+    return phones.format_national(number) if number else "–"
+
+
+def iso(value: datetime | None) -> str:
+    """A moment for `<time datetime>` and the running clocks."""
+    return value.isoformat() if value else ""
+
+
+WEEKDAY_IDS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+
+def init_app(app: Flask) -> None:
+    """Register the filters."""
+    for filter_ in (moment, day, clock, duration, phone, iso):
+        app.add_template_filter(filter_)
+    app.add_template_global(percent)

@@ -1,0 +1,122 @@
+"""What stands in the navigation, drawn from the rights table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import Flask, current_app, request, session, url_for
+from flask_babel import gettext as _
+from flask_login import current_user
+
+from calltree.blueprints.access import right_of, viewer
+from calltree.blueprints.assets import version
+from calltree.db import utcnow
+from calltree.extensions import reading, settings
+from calltree.locale import choose_locale
+from calltree.models import Role, Site
+from calltree.services.rights import Right
+from calltree.services.sentences import N_
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One entry of the navigation, as a page shows it."""
+
+    label: str
+    url: str
+    active: bool
+    badge: int = 0
+
+
+ADMIN: list[tuple[str, list[tuple[str, str]]]] = [
+    (N_("Overview"), [("admin.home", N_("Home"))]),
+]
+OPERATOR: list[tuple[str, list[tuple[str, str]]]] = [
+    ("", [("operator.home", N_("Call"))]),
+]
+"""(section, [(endpoint, label)]); entries whose endpoint the viewer may not use are left out."""
+
+
+def screen() -> str:
+    """Return 'admin' (green) or 'operator' (blue): MGR and SV may switch."""
+    if not current_user.is_authenticated:
+        return "plain"
+    if not viewer().may(Right.ADMIN_SCREEN):
+        return "operator"
+    return str(session.get("screen", "admin"))
+
+
+def navigation() -> list[tuple[str, list[Item]]]:
+    """Return the sections of the present screen that the viewer may use."""
+    if not current_user.is_authenticated:
+        return []
+    sections = ADMIN if screen() == "admin" else OPERATOR
+    return [
+        (_(title) if title else "", [_item(endpoint, label) for endpoint, label in entries])
+        for title, entries in ((title, _allowed(entries)) for title, entries in sections)
+        if entries
+    ]
+
+
+def _allowed(entries: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [(endpoint, label) for endpoint, label in entries if _may_open(endpoint)]
+
+
+def _may_open(endpoint: str) -> bool:
+    if endpoint not in current_app.view_functions:
+        return False
+    right = right_of(endpoint)
+    return right is None or viewer().may(right)
+
+
+def _item(endpoint: str, label: str) -> Item:
+    room = endpoint.rpartition(".")[0]
+    active = request.endpoint == endpoint or (
+        request.blueprint == room and endpoint.endswith(".index")
+    )
+    return Item(_(label), url_for(endpoint), active)
+
+
+def site() -> dict[str, object]:
+    """Return what every page says of the site."""
+    row = reading().get(Site, 1)
+    return {
+        "name": row.name if row else "",
+        "practice": row.practice if row else settings().practice,
+        "locale": choose_locale(),
+        "version": version(),
+        "timezone": str(settings().timezone),
+        "now": utcnow(),
+        "can_switch": may(Right.SWITCH_SCREEN),
+    }
+
+
+def role_name(role: Role) -> str:
+    """Name a role in the reader's language."""
+    return str(_(ROLE_NAMES[role]))
+
+
+ROLE_NAMES = {
+    Role.MANAGER: N_("Manager"),
+    Role.SUPERVISOR: N_("Supervisor"),
+    Role.OPERATOR: N_("Operator"),
+    Role.BUSINESS: N_("Business"),
+    Role.BACKYARD: N_("Backyard"),
+}
+
+
+def init_app(app: Flask) -> None:
+    """Give the templates their surroundings."""
+    app.add_template_global(navigation)
+
+    @app.context_processor
+    def surroundings() -> dict[str, object]:
+        return {"site": site(), "screen": screen()}
+
+    app.add_template_global(role_name)
+    app.add_template_global(may)
+
+
+def may(right: str) -> bool:
+    """Whether the viewer has a right, for templates: {% if may('export') %}."""
+    return bool(current_user.is_authenticated) and viewer().may(Right(right))

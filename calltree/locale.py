@@ -1,0 +1,39 @@
+"""Which language a page is written in: the user's, then the cookie's, Japanese else."""
+
+from __future__ import annotations
+
+from flask import Flask, request
+from flask_babel import gettext
+from flask_login import current_user
+
+from calltree.extensions import babel
+from calltree.services.sentences import SENTENCES
+
+LOCALES = ("ja", "en")
+
+
+def choose_locale() -> str:
+    """Never guessed from geography or the browser: an office shares its computers."""
+    if current_user and current_user.is_authenticated:
+        chosen = current_user.viewer.locale
+    else:
+        chosen = request.cookies.get("locale", "ja") if request else "ja"
+    return chosen if chosen in LOCALES else "ja"
+
+
+def init_app(app: Flask) -> None:
+    """Give templates the translations and `locale()`."""
+    babel.init_app(app, locale_selector=choose_locale)
+    app.jinja_env.add_extension("jinja2.ext.do")
+    app.add_template_global(choose_locale, "locale_name")
+    app.add_template_global(sentence)
+
+
+def sentence(code: str, **values: object) -> str:
+    """Say a code in the reader's language; an unknown code is a programming error."""
+    known = SENTENCES.get(code)
+    if known is None and code.startswith("http_"):
+        known = SENTENCES["failed"]
+    if known is None:
+        raise KeyError(f"no sentence for {code}")
+    return str(gettext(known, **values))

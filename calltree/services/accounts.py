@@ -1,0 +1,47 @@
+"""Signing in: login ids, passwords, and sessions that can be ended from the server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+from werkzeug.security import check_password_hash, generate_password_hash
+
+from calltree.models import User
+from calltree.services.rights import Viewer
+from calltree.text.folding import fold_name
+
+_NOBODY = generate_password_hash("nobody has this password")
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A user who may be signed in, and the session version that is valid now."""
+
+    viewer: Viewer
+    session_version: int
+
+
+def verify(session: Session, *, login_id: str, password: str) -> Account | None:
+    """Return the account if the pair is right, else None; takes as long either way."""
+    user = session.scalar(
+        select(User).where(User.login_key == fold_name(login_id), User.deleted_at.is_(None))
+    )
+    known = user.password_hash if user else _NOBODY
+    right = check_password_hash(known, password)
+    return Account(Viewer.of(user), user.session_version) if user and right else None
+
+
+def load(session: Session, *, user_id: int, session_version: int) -> Account | None:
+    """Return the account of a session, or None once it was ended (R-US-6)."""
+    user = session.get(User, user_id)
+    if user is None or user.deleted_at or user.session_version != session_version:
+        return None
+    return Account(Viewer.of(user), user.session_version)
+
+
+def note_sign_in(session: Session, *, user_id: int, now: datetime) -> None:
+    """Remember when a user last signed in."""
+    session.execute(update(User).where(User.id == user_id).values(last_sign_in_at=now))
