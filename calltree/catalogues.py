@@ -6,13 +6,18 @@ missing Japanese text is found by `make messages` instead of reading as a stray 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from babel.messages.catalog import Catalog, Message
+from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
 FOLDER = Path(__file__).resolve().parent / "translations"
+
+Key = tuple[str | None, str]
 
 
 def sources(folder: Path = FOLDER) -> list[Path]:
@@ -20,25 +25,62 @@ def sources(folder: Path = FOLDER) -> list[Path]:
     return sorted((folder / "parts").glob("*.po"))
 
 
-def read_part(path: Path) -> Catalog:
-    """One part. A part may have no header of its own; Japanese has one plural form."""
-    catalogue = Catalog(locale="ja")
-    with path.open("rb") as file:
-        for message in read_po(file, locale="ja", charset="utf-8"):
+def messages(folder: Path = FOLDER) -> Iterator[tuple[Path, Message]]:
+    """Every message of every part, with the file it stands in. Raises PoFileError when broken."""
+    for path in sources(folder):
+        with path.open("rb") as file:
+            catalogue = read_po(file, locale="ja", charset="utf-8", abort_invalid=True)
+        for message in catalogue:
             if message.id:
-                catalogue[_key(message)] = message
+                yield path, message
+
+
+def key_of(message: Message) -> Key:
+    """What makes a message one of its own: its context and its (singular) id."""
+    return message.context, message.id if isinstance(message.id, str) else message.id[0]
+
+
+def japanese(found: Iterable[Message]) -> Catalog:
+    """The Japanese catalogue; what has no text yet stays out and reads as its English id."""
+    catalogue = Catalog(locale="ja")
+    taken: set[Key] = set()
+    for message in found:
+        if key_of(message) not in taken and message.string and not message.fuzzy:
+            taken.add(key_of(message))
+            catalogue.add(message.id, message.string, context=message.context)
     return catalogue
 
 
-def _key(message: Message) -> str:
-    # Catalog's own key; a context makes another message of the same words
-    return message.id if isinstance(message.id, str) else message.id[0]
+def english(found: Iterable[Message]) -> Catalog:
+    """The English catalogue: every id says itself."""
+    catalogue = Catalog(locale="en")
+    for message in found:
+        text = message.id if isinstance(message.id, str) else tuple(message.id)
+        catalogue.add(message.id, text, context=message.context)
+    return catalogue
 
 
-def messages(folder: Path = FOLDER) -> Iterator[tuple[Path, Message]]:
-    """Every message of every part, with the file it stands in."""
-    for path in sources(folder):
-        with path.open("rb") as file:
-            for message in read_po(file, locale="ja", charset="utf-8"):
-                if message.id:
-                    yield path, message
+def compiled(folder: Path, language: str) -> Path:
+    """Where gettext looks for a language."""
+    return folder / language / "LC_MESSAGES" / "messages.mo"
+
+
+def compile_all(folder: Path = FOLDER) -> None:
+    """Write both compiled catalogues; each appears whole, whoever else writes it meanwhile."""
+    found = [message for _, message in messages(folder)]
+    for language, catalogue in (("ja", japanese(found)), ("en", english(found))):
+        target = compiled(folder, language)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=target.parent, suffix=".new")
+        with os.fdopen(descriptor, "wb") as file:
+            write_mo(file, catalogue)
+        Path(name).chmod(0o644)
+        Path(name).replace(target)
+
+
+def ensure_compiled(folder: Path = FOLDER) -> None:
+    """Compile when a part is newer than what was compiled, or nothing was."""
+    newest = max((path.stat().st_mtime for path in sources(folder)), default=0.0)
+    targets = [compiled(folder, language) for language in ("ja", "en")]
+    if any(not target.exists() or target.stat().st_mtime < newest for target in targets):
+        compile_all(folder)

@@ -6,6 +6,7 @@ from flask import Flask, request
 from flask_babel import gettext
 from flask_login import current_user
 
+from calltree import catalogues
 from calltree.extensions import babel
 from calltree.services.sentences import SENTENCES
 
@@ -23,6 +24,7 @@ def choose_locale() -> str:
 
 def init_app(app: Flask) -> None:
     """Give templates the translations and `locale()`."""
+    catalogues.ensure_compiled()
     babel.init_app(app, locale_selector=choose_locale)
     app.jinja_env.add_extension("jinja2.ext.do")
     app.add_template_global(choose_locale, "locale_name")

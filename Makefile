@@ -1,0 +1,66 @@
+# What can be done here: make help
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+PY := .venv/bin/python
+PYTEST := $(PY) -m pytest
+# two processes for two cores; N=0 keeps everything in one, to read the output as it comes
+N ?= 2
+
+.PHONY: help setup setup-dev run test test-sqlite test-postgres bench lint types messages vendor lock migration
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Make .venv with what running needs (nothing happens when it is there already)
+	@bash scripts/setup.sh run
+
+setup-dev: ## Make .venv with what working on CALLTREE needs
+	@bash scripts/setup.sh dev
+
+run: setup ## Start everything on this machine; Ctrl-C stops it (PORT=8001 make run for another port)
+	@exec $(PY) -m calltree.launch --with-parent
+
+test: lint types test-sqlite test-postgres ## Lint, types, import rules, then the suite on SQLite and on Postgres
+
+test-sqlite: setup-dev ## The whole suite on SQLite
+	@echo "== tests on SQLite"
+	@$(PYTEST) -n $(N) --database sqlite
+
+test-postgres: setup-dev ## The tests that touch the database, on a Postgres of their own
+	@echo "== tests on Postgres"
+	@$(PYTEST) -n $(N) --database postgres
+
+bench: setup-dev ## Measure; NAME=import for one (python -m bench NAME --json for its options)
+	@$(PY) -m bench $(or $(NAME),all)
+
+lint: setup-dev ## ruff, import-linter, djlint
+	@echo "== lint"
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@.venv/bin/lint-imports --no-cache
+	@$(PY) -m djlint calltree/templates --check --lint --quiet
+	@$(PY) -m scripts.messages check
+
+types: setup-dev ## mypy --strict
+	@echo "== types"
+	@$(PY) -m mypy
+
+messages: setup-dev ## Merge and compile the catalogues; fails on a message without Japanese
+	@$(PY) -m scripts.messages update
+
+vendor: setup-dev ## Fetch the pinned browser assets into calltree/static/vendor (needs npm)
+	@$(PY) -m scripts.vendor
+
+lock: ## Lock requirements*.in with hashes (on the oldest Python that is supported)
+	@rm -rf .venv/lock && python3 -m venv .venv/lock && .venv/lock/bin/python -m pip install -q pip-tools
+	@for name in requirements requirements-dev; do \
+	  .venv/lock/bin/pip-compile -q --generate-hashes --allow-unsafe --strip-extras --no-header \
+	    --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
+	    --output-file $$name.txt $$name.in; \
+	done
+
+migration: setup-dev ## Write a migration for what changed in the models; M="what changed"
+	@test -n "$(M)" || { echo 'migration: say what changed: make migration M="Add …"'; exit 2; }
+	@$(PY) -m flask --app wsgi db migrate -m "$(M)"

@@ -1,0 +1,23 @@
+"""The web server: one thread per open socket and some for pages (docs/performance.md)."""
+
+import os
+
+_host = os.environ.get("HOST") or "127.0.0.1"
+_port = os.environ.get("PORT") or "8000"
+bind = f"[{_host}]:{_port}" if ":" in _host else f"{_host}:{_port}"
+# gevent loses part of a large frame to a slow reader; gthread's sockets are blocking
+worker_class = "gthread"
+workers = int(os.environ.get("WEB_WORKERS") or 2)
+threads = int(os.environ.get("WEB_THREADS") or 200)
+# more would let one worker take sockets for which no thread is left, and its pages hang
+worker_connections = threads
+timeout = 60
+# open sockets hold a worker this long at most; the hub has closed them with 1012 before
+graceful_timeout = 5
+keepalive = 5
+# a worker that ends after n requests would cut calls' screens at random
+max_requests = 0
+# threads and Redis connections must be born in the worker
+preload_app = False
+control_socket_disable = True
+accesslog = None
