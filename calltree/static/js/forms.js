@@ -1,0 +1,200 @@
+/* Forms that lose nothing and send nothing twice; dialogs, toasts and menus. All by delegation, so it
+   holds for fragments that arrive later. docs/pages.md lists the data-* attributes. */
+(() => {
+  "use strict";
+
+  const DRAFT_MS = 2000;
+  const TOAST_MS = 8000;
+  const csrf = () => {
+    const headers = document.body.getAttribute("hx-headers:inherited");
+    return headers ? JSON.parse(headers) : {};
+  };
+
+  /* ---- drafts: [data-draft-url] is sent as it is typed ---- */
+
+  const drafts = new WeakMap(); // field -> { timer, sent }
+
+  function draftOf(field) {
+    if (!drafts.has(field)) drafts.set(field, { timer: 0, sent: field.defaultValue });
+    return drafts.get(field);
+  }
+
+  async function sendDraft(field, keepalive = false) {
+    const draft = draftOf(field);
+    window.clearTimeout(draft.timer);
+    draft.timer = 0;
+    const text = field.value;
+    if (text === draft.sent || !field.dataset.draftUrl) return;
+    const before = draft.sent;
+    draft.sent = text;
+    try {
+      const answer = await fetch(field.dataset.draftUrl, {
+        method: "POST",
+        headers: csrf(),
+        body: new URLSearchParams({ [field.name]: text }),
+        keepalive,
+      });
+      if (!answer.ok) throw new Error(String(answer.status));
+      sayDraft(field, "saved");
+    } catch {
+      if (draft.sent === text) draft.sent = before;
+      sayDraft(field, "failed");
+      if (!draft.timer) draft.timer = window.setTimeout(() => sendDraft(field), DRAFT_MS);
+    }
+  }
+
+  function sayDraft(field, outcome) {
+    const place = document.getElementById(field.dataset.draftStatus || "");
+    if (!place) return;
+    const time = new Intl.DateTimeFormat("ja-JP", { timeStyle: "medium" }).format(new Date());
+    place.textContent = outcome === "saved"
+      ? `${place.dataset.saved || ""} ${time}`.trim()
+      : place.dataset.failed || "";
+    place.classList.toggle("bad-text", outcome !== "saved");
+  }
+
+  document.addEventListener("input", (event) => {
+    const field = event.target;
+    if (!field.dataset?.draftUrl) return;
+    const draft = draftOf(field);
+    if (!draft.timer) draft.timer = window.setTimeout(() => sendDraft(field), DRAFT_MS);
+  });
+
+  document.addEventListener("focusout", (event) => {
+    if (event.target.dataset?.draftUrl) sendDraft(event.target);
+  });
+
+  window.addEventListener("pagehide", () => {
+    for (const field of document.querySelectorAll("[data-draft-url]")) sendDraft(field, true);
+  });
+
+  /* ---- live search: never while an IME composes ---- */
+
+  const searches = new WeakMap();
+
+  function search(field) {
+    window.clearTimeout(searches.get(field));
+    searches.set(field, window.setTimeout(() => {
+      window.htmx.trigger(field.form || field, "calltree:search");
+    }, 300));
+  }
+
+  document.addEventListener("input", (event) => {
+    if (event.target.dataset?.search !== undefined && !event.isComposing) search(event.target);
+  });
+
+  document.addEventListener("compositionend", (event) => {
+    if (event.target.dataset?.search !== undefined) search(event.target);
+  });
+
+  /* Enter that confirms a kanji must not send the form either. */
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.isComposing || event.keyCode === 229)) event.stopPropagation();
+  }, true);
+
+  /* ---- leaving, sending twice ---- */
+
+  let sending = false;
+
+  function unsaved() {
+    return document.querySelector('[data-warn-leave]:not([data-warn-leave="false"]), form[data-changed]');
+  }
+
+  window.addEventListener("beforeunload", (event) => {
+    if (unsaved() && !sending) event.preventDefault();
+  });
+
+  document.addEventListener("change", (event) => {
+    const form = event.target.closest?.("form[data-warn-changes]");
+    if (form) form.dataset.changed = "";
+  });
+
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (form.dataset.sent !== undefined) {
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      return;
+    }
+    if (form.method === "dialog" || event.defaultPrevented) return;
+    delete form.dataset.changed;
+    /* A form that htmx sends is let go of when its answer is in; a download leaves the page standing. */
+    const byHtmx = form.matches("[hx-post], [hx-get], [hx-put], [hx-delete]") || form._htmx?.boosted;
+    if (byHtmx || form.target === "_blank" || form.dataset.download !== undefined) return;
+    sending = true;
+    form.dataset.sent = "";
+  });
+
+  document.addEventListener("htmx:before:request", (event) => {
+    const form = event.target.closest?.("form");
+    if (form && event.detail.ctx.request.method !== "GET") form.dataset.sent = "";
+  });
+
+  document.addEventListener("htmx:finally:request", (event) => {
+    const form = event.target.closest?.("form");
+    if (form) delete form.dataset.sent;
+  });
+
+  window.addEventListener("pageshow", () => {
+    sending = false;
+    for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
+  });
+
+  /* ---- dialogs, toasts, menus ---- */
+
+  function open(dialog) {
+    dialog.dispatchEvent(new CustomEvent("calltree:opening", { bubbles: true }));
+    dialog.showModal();
+  }
+
+  document.addEventListener("click", (event) => {
+    const at = event.target.closest?.("[data-opens], [data-closes], [data-dismiss], [data-inserts]");
+    for (const menu of document.querySelectorAll("details[data-menu][open]")) {
+      if (!menu.contains(event.target) || at) menu.open = false;
+    }
+    if (!at) return;
+    if (at.dataset.opens) open(document.getElementById(at.dataset.opens));
+    if (at.dataset.closes) document.getElementById(at.dataset.closes).close();
+    if (at.dataset.dismiss) at.closest(at.dataset.dismiss).remove();
+    if (at.dataset.inserts !== undefined) {
+      const field = document.getElementById(at.dataset.into);
+      field.value = at.dataset.inserts;
+      field.dispatchEvent(new Event("input", { bubbles: true }));
+      field.dispatchEvent(new Event("change", { bubbles: true }));
+    }
+  });
+
+  document.addEventListener("input", (event) => {
+    const typed = event.target;
+    if (typed.dataset?.expected === undefined) return;
+    const same = typed.value.normalize("NFKC").replaceAll(",", "").trim() === typed.dataset.expected;
+    typed.setCustomValidity(same ? "" : typed.dataset.expected);
+  });
+
+  /* A box in the head of a table ticks all of its rows. */
+  document.addEventListener("change", (event) => {
+    if (event.target.dataset?.checksAll === undefined) return;
+    for (const box of event.target.closest("table").querySelectorAll('tbody input[type="checkbox"]')) {
+      box.checked = event.target.checked;
+    }
+  });
+
+  /* A pick in a select sends its form: <select data-submits>. */
+  document.addEventListener("change", (event) => {
+    if (event.target.dataset?.submits !== undefined) event.target.form.requestSubmit();
+  });
+
+  function settle(root) {
+    root.querySelector?.("[data-focus]")?.focus();
+    for (const dialog of root.querySelectorAll?.("dialog[data-open-now]") || []) {
+      if (!dialog.open) open(dialog);
+    }
+    for (const toast of root.querySelectorAll?.("[data-toast]:not(.bad, [data-timed])") || []) {
+      toast.dataset.timed = "";
+      window.setTimeout(() => toast.remove(), TOAST_MS);
+    }
+  }
+
+  document.addEventListener("htmx:after:swap", () => settle(document));
+  settle(document);
+})();

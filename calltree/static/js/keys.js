@@ -1,0 +1,84 @@
+/* Keys press buttons. A key is read from the data-key of what is visible and enabled, and clicks it:
+   so a key can never do what the button could not. `?` opens the sheet of the keys on this page. */
+(() => {
+  "use strict";
+
+  const FIELDS = "input:not([type=checkbox], [type=radio], [type=button], [type=submit]), select, textarea, [contenteditable]";
+
+  /* The name of what was pressed, as it is written in data-key: "F2", "Ctrl+Enter", "n", "?". */
+  function nameOf(event) {
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    const held = [];
+    if (event.ctrlKey || event.metaKey) held.push("Ctrl");
+    if (event.altKey) held.push("Alt");
+    if (event.shiftKey && key.length > 1) held.push("Shift");
+    return [...held, key].join("+");
+  }
+
+  function normal(name) {
+    const parts = name.split("+");
+    const last = parts.pop() || "+";
+    return [...parts, last.length === 1 ? last.toLowerCase() : last].join("+");
+  }
+
+  function usable(element) {
+    return !element.disabled
+      && element.getAttribute("aria-disabled") !== "true"
+      && element.checkVisibility();
+  }
+
+  /* What a key may reach: inside the topmost open dialog only, if there is one. */
+  function room() {
+    const dialogs = document.querySelectorAll("dialog:modal");
+    return dialogs.length ? dialogs[dialogs.length - 1] : document;
+  }
+
+  function find(name) {
+    for (const element of room().querySelectorAll("[data-key]")) {
+      if (normal(element.dataset.key) === name && usable(element)) return element;
+    }
+    /* The sheet's own button sits in a closed menu; the key works all the same. */
+    return name === "?" && room() === document ? document.querySelector('[data-key="?"]') : null;
+  }
+
+  function press(element) {
+    if (element.matches("input:not([type=checkbox], [type=radio]), select, textarea")) element.focus();
+    else element.click();
+  }
+
+  document.addEventListener("keydown", (event) => {
+    /* 229 is what Chrome reports while an IME composes: that Enter confirms a kanji, it saves nothing. */
+    if (event.isComposing || event.keyCode === 229 || event.defaultPrevented || event.repeat) return;
+    const inField = event.target instanceof Element && event.target.closest(FIELDS);
+    const plain = event.key.length === 1 && !event.ctrlKey && !event.metaKey && !event.altKey;
+    if (inField && plain) return;
+    if (inField && event.key === "Escape" && room() === document) {
+      event.target.blur();
+      return;
+    }
+    const element = find(nameOf(event));
+    if (!element) return;
+    event.preventDefault();
+    press(element);
+  });
+
+  /* The sheet is drawn from the page each time it opens, so it cannot lie. */
+  document.addEventListener("calltree:opening", (event) => {
+    const list = event.target.querySelector("[data-key-list]");
+    if (!list) return;
+    const rows = [];
+    for (const element of document.querySelectorAll("body > :not(dialog) [data-key]")) {
+      if (!element.checkVisibility() && element.dataset.key !== "?") continue;
+      const key = document.createElement("dt");
+      const cap = document.createElement("kbd");
+      cap.textContent = element.dataset.key;
+      key.append(cap);
+      const what = document.createElement("dd");
+      what.textContent = element.dataset.keyLabel || element.getAttribute("aria-label")
+        || (element.querySelector("span:not(.visually-hidden)") || element).textContent
+          .replace(element.dataset.key, "").trim();
+      rows.push(key, what);
+    }
+    list.replaceChildren(...rows);
+  });
+})();

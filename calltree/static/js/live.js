@@ -1,0 +1,72 @@
+/* The live line to the server. The only file that knows the names of hx-ws events: they changed between
+   versions before. Fragments that arrive are put in place by hx-ws itself; this file says when the line is
+   lost, polls meanwhile, and notices that the server was upgraded under an open page. */
+(() => {
+  "use strict";
+
+  const GRACE_MS = 2000; // a reconnect within this time is not worth a red bar
+  const POLL_MS = 3000;
+  const version = document.querySelector('meta[name="site"]')?.dataset.version || "";
+  let graceTimer = 0;
+  let pollTimer = 0;
+
+  const bar = (id, shown) => {
+    const element = document.getElementById(id);
+    if (element) element.hidden = !shown;
+  };
+
+  function poll() {
+    if (document.querySelector("[data-poll]") === null) return;
+    for (const element of document.querySelectorAll("[data-poll]")) {
+      window.htmx.ajax("GET", element.dataset.poll, { target: element, swap: "outerMorph" });
+    }
+  }
+
+  function lost() {
+    if (graceTimer || pollTimer) return;
+    graceTimer = window.setTimeout(() => {
+      bar("lost-bar", true);
+      poll();
+      pollTimer = window.setInterval(poll, POLL_MS);
+    }, GRACE_MS);
+  }
+
+  function found() {
+    window.clearTimeout(graceTimer);
+    window.clearInterval(pollTimer);
+    graceTimer = 0;
+    pollTimer = 0;
+    bar("lost-bar", false);
+  }
+
+  function checkVersion(running) {
+    if (running && version && running !== version) bar("upgrade-bar", true);
+  }
+
+  document.addEventListener("htmx:ws:after:connection", found);
+
+  document.addEventListener("htmx:ws:close", (event) => {
+    if (event.detail?.reason !== "removed") lost();
+  });
+
+  /* Messages without a fragment are JSON: {"version": "…"} or {"event": "name", …}. The latter becomes a
+     DOM event calltree:<name> for scripts of single pages (the softphone). */
+  document.addEventListener("htmx:ws:before:message:incoming", (event) => {
+    const data = event.detail?.message?.data;
+    if (typeof data !== "string" || !data.startsWith("{")) return;
+    const message = JSON.parse(data);
+    checkVersion(message.version);
+    if (message.event) {
+      document.dispatchEvent(new CustomEvent(`calltree:${message.event}`, { detail: message }));
+    }
+  });
+
+  /* Every answer carries the version too: a page without a live line notices at its next press. */
+  document.addEventListener("htmx:after:request", (event) => {
+    checkVersion(event.detail?.ctx?.response?.headers?.get("X-App-Version"));
+  });
+
+  document.addEventListener("click", (event) => {
+    if (event.target.closest("[data-reload]")) window.location.reload();
+  });
+})();
