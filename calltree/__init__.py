@@ -13,7 +13,7 @@ from calltree.config import Settings
 def create_app(settings: Settings | None = None) -> Flask:
     """Build the application. Opens no connection; the first request does."""
     # Here and not above: worker-side rooms import this package without loading Flask's.
-    from calltree import blueprints, extensions, locale, logs
+    from calltree import blueprints, cli, extensions, locale, logs
     from calltree.db import Store
 
     settings = settings or Settings.from_env(os.environ)
@@ -35,4 +35,5 @@ def create_app(settings: Settings | None = None) -> Flask:
     extensions.sock.init_app(app)
     locale.init_app(app)
     blueprints.init_app(app)
+    cli.init_app(app)
     return app

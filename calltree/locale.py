@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from flask import Flask, request
-from flask_babel import gettext
+from flask_babel import gettext, lazy_gettext
 from flask_login import current_user
 
 from calltree import catalogues
@@ -39,3 +41,8 @@ def sentence(code: str, **values: object) -> str:
     if known is None:
         raise KeyError(f"no sentence for {code}")
     return str(gettext(known, **values))
+
+
+def lazy(message: str) -> str:
+    """Translate when the page is drawn: a form's labels are made once, for every language."""
+    return cast(str, lazy_gettext(message))

@@ -15,9 +15,10 @@ from calltree.blueprints import (
     health,
     navigation,
     operator,
+    people,
 )
 
-ALL = (auth.bp, admin.bp, operator.bp, health.bp)
+ALL = (auth.bp, admin.bp, operator.bp, people.bp, health.bp)
 
 
 def init_app(app: Flask) -> None:

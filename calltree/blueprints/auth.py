@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Flask, redirect, render_template, request, session, url_for
+from flask import (
+    Blueprint,
+    Flask,
+    Response,
+    flash,
+    redirect,
+    render_template,
+    request,
+    session,
+    url_for,
+)
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 from flask_login import current_user, login_user, logout_user
 
 from calltree.blueprints.access import SignedIn, public, requires, viewer
 from calltree.blueprints.navigation import screen
 from calltree.db import utcnow
+from calltree.errors import Refused
 from calltree.extensions import limiter, login, reading, writing
-from calltree.services import accounts
+from calltree.locale import sentence
+from calltree.services import accounts, people
 from calltree.services.rights import Right, landing
 
 bp = Blueprint("auth", __name__)
+
+# Asked by the page itself, not by a person: they must not keep an idle session alive.
+PASSIVE = ("assets.serve", "live.poll", "health.alive", "health.ready")
 
 
 @bp.get("/sign-in")
@@ -41,6 +57,7 @@ def try_sign_in() -> ResponseReturnValue:
     with writing() as write:
         accounts.note_sign_in(write, user_id=user.viewer.user_id, now=utcnow())
     session.clear()
+    session["seen_at"] = utcnow().timestamp()
     login_user(SignedIn(user.viewer, user.session_version))
     return redirect(_safe_next() or url_for(landing(user.viewer.role)), 303)
 
@@ -61,11 +78,35 @@ def sign_out() -> ResponseReturnValue:
     return redirect(url_for("auth.sign_in"), 303)
 
 
-@bp.get("/password")
+@bp.route("/password", methods=["GET", "POST"])
 @requires(Right.OWN_ACCOUNT)
+@limiter.limit("10/minute", methods=["POST"])
 def password() -> ResponseReturnValue:
-    """Show the form for one's own password."""
-    return render_template("auth/password.html")
+    """Change one's own password; this session goes on, the others end."""
+    error = ""
+    if request.method == "POST":
+        try:
+            _change_own_password()
+        except Refused as refusal:
+            error = sentence(refusal.code, **refusal.values)
+        else:
+            flash(_("Your password was changed."), "ok")
+            return redirect(url_for("auth.home"), 303)
+    return render_template("auth/password.html", error=error), 422 if error else 200
+
+
+def _change_own_password() -> None:
+    mine = viewer().user_id
+    present = request.form.get("present", "")
+    if not people.is_password_of(reading(), user_id=mine, password=present):
+        raise Refused("password_wrong")
+    hashed = people.hash_password(request.form.get("password", ""))
+    with writing() as write:
+        people.set_password(
+            write, viewer=viewer(), user_id=mine, password_hash=hashed, now=utcnow()
+        )
+    account = accounts.of(reading(), user_id=mine)
+    login_user(SignedIn(account.viewer, account.session_version))
 
 
 @bp.post("/switch-screen")
@@ -90,6 +131,18 @@ def init_app(app: Flask) -> None:
 
     @login.user_loader  # type: ignore[untyped-decorator]
     def load(kept: str) -> SignedIn | None:
-        user_id, _, version = kept.partition(":")
-        user = accounts.load(reading(), user_id=int(user_id), session_version=int(version))
+        user_id, _sep, version = kept.partition(":")
+        user = accounts.load(
+            reading(),
+            user_id=int(user_id),
+            session_version=int(version),
+            seen_at=session.get("seen_at"),
+            now=utcnow(),
+        )
         return SignedIn(user.viewer, user.session_version) if user else None
+
+    @app.after_request
+    def remember_use(response: Response) -> Response:
+        if current_user.is_authenticated and request.endpoint not in PASSIVE:
+            session["seen_at"] = utcnow().timestamp()
+        return response

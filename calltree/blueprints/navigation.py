@@ -29,7 +29,11 @@ class Item:
 
 
 ADMIN: list[tuple[str, list[tuple[str, str]]]] = [
-    (N_("Overview"), [("admin.home", N_("Home"))]),
+    ("", [("admin.home", N_("Home"))]),
+    (
+        N_("Site"),
+        [("people.index", N_("Users")), ("people.audit_log", N_("Audit log"))],
+    ),
 ]
 OPERATOR: list[tuple[str, list[tuple[str, str]]]] = [
     ("", [("operator.home", N_("Call"))]),

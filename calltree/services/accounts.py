@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 from werkzeug.security import check_password_hash, generate_password_hash
 
+from calltree.errors import NotFound
 from calltree.models import User
+from calltree.services.operators import has_live_leg
 from calltree.services.rights import Viewer
 from calltree.text.folding import fold_name
 
+IDLE_MANAGING = timedelta(minutes=30)
+IDLE_CALLING = timedelta(hours=8)
+
+# Checked when the login id is unknown, so that the answer takes as long.
 _NOBODY = generate_password_hash("nobody has this password")
 
 
@@ -34,11 +40,36 @@ def verify(session: Session, *, login_id: str, password: str) -> Account | None:
     return Account(Viewer.of(user), user.session_version) if user and right else None
 
 
-def load(session: Session, *, user_id: int, session_version: int) -> Account | None:
-    """Return the account of a session, or None once it was ended (R-US-6)."""
+def load(
+    session: Session,
+    *,
+    user_id: int,
+    session_version: int,
+    seen_at: float | None,
+    now: datetime,
+) -> Account | None:
+    """Return the account of a session, or None once it has ended (R-US-6).
+
+    It ends with a password change, deletion, or idleness: 30 minutes for those who manage, 8 hours
+    for the others, never while the operator's leg is live. `seen_at` is its last use in seconds
+    since the epoch.
+    """
     user = session.get(User, user_id)
     if user is None or user.deleted_at or user.session_version != session_version:
         return None
+    account = Account(Viewer.of(user), user.session_version)
+    limit = IDLE_MANAGING if account.viewer.manages else IDLE_CALLING
+    idle = seen_at is None or now.timestamp() - seen_at > limit.total_seconds()
+    if idle and not has_live_leg(session, user_id=user_id):
+        return None
+    return account
+
+
+def of(session: Session, *, user_id: int) -> Account:
+    """Return the account as it is now. Raises NotFound."""
+    user = session.get(User, user_id)
+    if user is None or user.deleted_at:
+        raise NotFound(f"user {user_id}")
     return Account(Viewer.of(user), user.session_version)
 
 

@@ -13,6 +13,16 @@ def N_(message: str) -> str:  # noqa: N802 - gettext's own name for "translate l
 
 
 SENTENCES: dict[str, str] = {
+    "password_short": N_("A password needs at least %(least)s characters."),
+    "password_missing": N_("Give the new user a password."),
+    "password_wrong": N_("The present password is wrong."),
+    "login_id_missing": N_("Enter a login ID."),
+    "login_id_taken": N_("The login ID %(login_id)s is or was in use. Choose another one."),
+    "name_missing": N_("Enter a name."),
+    "no_seat": N_("All %(seats)s seats are taken. Delete a user who no longer works here first."),
+    "user_in_call": N_("%(name)s is in a call. Delete the user after it has ended."),
+    "last_manager": N_("This is the last manager. Make another user a manager first."),
+    "group_name_taken": N_("There is already a group called %(name)s."),
     "not_found": N_("There is no such page, or you have no permission to see it."),
     "not_allowed": N_("You have no permission for this. Ask a manager."),
     "telephony_down": N_("The telephone system cannot be reached. Wait a moment and try again."),

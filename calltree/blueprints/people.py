@@ -1,0 +1,239 @@
+"""ユーザー管理: users, groups, deleted users, and the audit log."""
+
+from __future__ import annotations
+
+from flask import Blueprint, flash, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_wtf import FlaskForm
+from wtforms import (
+    BooleanField,
+    PasswordField,
+    SelectField,
+    SelectMultipleField,
+    StringField,
+    TextAreaField,
+)
+from wtforms.validators import InputRequired, Length
+from wtforms.widgets import CheckboxInput, ListWidget
+
+from calltree.blueprints.access import requires, viewer
+from calltree.blueprints.navigation import role_name
+from calltree.db import utcnow
+from calltree.errors import NotAllowed, Refused
+from calltree.extensions import reading, writing
+from calltree.htmx import go
+from calltree.locale import lazy, sentence
+from calltree.models import Role, User
+from calltree.services import audit, people
+from calltree.services.rights import Right
+from calltree.services.sentences import N_
+
+bp = Blueprint("people", __name__, url_prefix="/admin/users")
+
+
+class UserForm(FlaskForm):  # type: ignore[misc] # flask_wtf is published without types
+    """A user as a manager sees one; the password is never shown."""
+
+    login_id = StringField(lazy(N_("Login ID")), validators=[InputRequired(), Length(max=64)])
+    name = StringField(lazy(N_("Name")), validators=[InputRequired(), Length(max=64)])
+    role = SelectField(lazy(N_("Role")), coerce=Role)
+    password = PasswordField(
+        lazy(N_("Password")),
+        description=lazy(N_("At least 8 characters. Leave it empty to keep the present one.")),
+        validators=[Length(max=256)],
+    )
+    note = TextAreaField(lazy(N_("Note")), validators=[Length(max=1000)])
+    may_dial_manually = BooleanField(lazy(N_("Manual dialling")), default=True)
+    may_answer_inbound = BooleanField(lazy(N_("Answering calls")), default=True)
+    may_edit_customers = BooleanField(lazy(N_("Editing customers")), default=True)
+    may_play_recordings = BooleanField(lazy(N_("Playing recordings")), default=True)
+    may_search_others_prospects = BooleanField(
+        lazy(N_("Searching others' prospects")), default=True
+    )
+    may_monitor = BooleanField(lazy(N_("Listening in")), default=False)
+
+    def offer(self, roles: list[Role]) -> None:
+        """Say which roles may be chosen."""
+        self.role.choices = [(role.value, f"{role.value} {role_name(role)}") for role in roles]
+
+    def details(self) -> people.UserDetails:
+        """Return what was typed; hashing happens here, outside any transaction."""
+        given = self.password.data or ""
+        return people.UserDetails(
+            login_id=self.login_id.data,
+            name=self.name.data,
+            role=self.role.data,
+            password_hash=people.hash_password(given) if given else "",
+            note=self.note.data or "",
+            restrictions={name: bool(self[name].data) for name in people.RESTRICTIONS},
+        )
+
+
+class CheckListField(SelectMultipleField):
+    """Several of a list, each with its own check box."""
+
+    widget = ListWidget(prefix_label=False)
+    option_widget = CheckboxInput()
+
+
+class GroupForm(FlaskForm):  # type: ignore[misc]
+    """A group and who is in it."""
+
+    name = StringField(lazy(N_("Group name")), validators=[InputRequired(), Length(max=64)])
+    members = CheckListField(lazy(N_("Members")), coerce=int)
+
+
+def _offered_roles() -> list[Role]:
+    return list(Role) if viewer().may(Right.EDIT_USERS) else [Role.OPERATOR]
+
+
+def put_error(form: FlaskForm, refusal: Refused) -> None:
+    """Put a refusal's sentence beside the field it is about, or above the form."""
+    message = sentence(refusal.code, **refusal.values)
+    if refusal.field and refusal.field in form:
+        form[refusal.field].errors = [*form[refusal.field].errors, message]
+    else:
+        form.form_errors.append(message)
+
+
+@bp.get("/")
+@requires(Right.SEE_USERS)
+def index() -> ResponseReturnValue:
+    """Show every user with their login id."""
+    session = reading()
+    return render_template(
+        "people/index.html", users=people.active(session), groups=people.groups(session)
+    )
+
+
+@bp.get("/deleted")
+@requires(Right.SEE_USERS)
+def deleted() -> ResponseReturnValue:
+    """Show 削除ユーザー."""
+    return render_template("people/deleted.html", users=people.deleted(reading()))
+
+
+@bp.route("/new", methods=["GET", "POST"])
+@requires(Right.CREATE_USERS)
+def create() -> ResponseReturnValue:
+    """Create a user."""
+    form = UserForm()
+    form.offer(_offered_roles())
+    if request.method == "GET":
+        form.role.data = Role.OPERATOR
+    if form.validate_on_submit():
+        try:
+            if not form.password.data:
+                raise Refused("password_missing", field="password")
+            details = form.details()
+            with writing() as session:
+                people.create(session, viewer=viewer(), details=details, now=utcnow())
+        except Refused as refusal:
+            put_error(form, refusal)
+        else:
+            flash(_("%(name)s was created.", name=details.name), "ok")
+            return go(url_for("people.index"))
+    status = 422 if form.errors else 200
+    return render_template("people/form.html", form=form, user=None), status
+
+
+@bp.route("/<int:user_id>", methods=["GET", "POST"])
+@requires(Right.EDIT_USERS)
+def edit(user_id: int) -> ResponseReturnValue:
+    """Change a user."""
+    user = people.get(reading(), user_id)
+    form = UserForm(obj=user)
+    form.offer(_offered_roles())
+    if form.validate_on_submit():
+        try:
+            details = form.details()
+            with writing() as session:
+                people.change(
+                    session, viewer=viewer(), user_id=user_id, details=details, now=utcnow()
+                )
+        except Refused as refusal:
+            put_error(form, refusal)
+        else:
+            flash(_("Saved."), "ok")
+            return go(url_for("people.index"))
+    status = 422 if form.errors else 200
+    return render_template("people/form.html", form=form, user=user), status
+
+
+@bp.route("/<int:user_id>/password", methods=["GET", "POST"])
+@requires(Right.CREATE_USERS)
+def password(user_id: int) -> ResponseReturnValue:
+    """Give a user a new password: a manager anybody's, a supervisor an operator's."""
+    user = people.get(reading(), user_id)
+    if not viewer().may(Right.EDIT_USERS) and user.role is not Role.OPERATOR:
+        raise NotAllowed(Right.EDIT_USERS)
+    error = ""
+    if request.method == "POST":
+        try:
+            hashed = people.hash_password(request.form.get("password", ""))
+            with writing() as session:
+                people.set_password(
+                    session, viewer=viewer(), user_id=user_id, password_hash=hashed, now=utcnow()
+                )
+        except Refused as refusal:
+            error = sentence(refusal.code, **refusal.values)
+        else:
+            flash(_("The new password of %(name)s is in force.", name=user.name), "ok")
+            return go(url_for("people.index"))
+    return render_template("people/password.html", user=user, error=error), 422 if error else 200
+
+
+@bp.post("/<int:user_id>/delete")
+@requires(Right.EDIT_USERS)
+def delete(user_id: int) -> ResponseReturnValue:
+    """Delete a user."""
+    with writing() as session:
+        name = people.get(session, user_id).name
+        people.remove(session, viewer=viewer(), user_id=user_id, now=utcnow())
+    flash(_("%(name)s was deleted.", name=name), "ok")
+    return go(url_for("people.index"))
+
+
+@bp.route("/groups/new", methods=["GET", "POST"], defaults={"group_id": None})
+@bp.route("/groups/<int:group_id>", methods=["GET", "POST"])
+@requires(Right.EDIT_USERS)
+def group(group_id: int | None) -> ResponseReturnValue:
+    """Create or change a group."""
+    session = reading()
+    form = GroupForm()
+    users: list[User] = people.active(session)
+    form.members.choices = [(user.id, f"{user.name} ({user.login_id})") for user in users]
+    if request.method == "GET" and group_id:
+        found = {item.id: (item, members) for item, members in people.groups(session)}
+        if group_id in found:
+            form.name.data = found[group_id][0].name
+            form.members.data = [user.id for user in found[group_id][1]]
+    if form.validate_on_submit():
+        try:
+            with writing() as write:
+                people.save_group(
+                    write,
+                    viewer=viewer(),
+                    group_id=group_id,
+                    name=form.name.data,
+                    user_ids=set(form.members.data or []),
+                    now=utcnow(),
+                )
+        except Refused as refusal:
+            put_error(form, refusal)
+        else:
+            flash(_("Saved."), "ok")
+            return go(url_for("people.index"))
+    status = 422 if form.errors else 200
+    return render_template("people/group.html", form=form, group_id=group_id), status
+
+
+@bp.get("/audit")
+@requires(Right.READ_AUDIT)
+def audit_log() -> ResponseReturnValue:
+    """Show the audit log, newest first."""
+    before = request.args.get("before", type=int)
+    entries = audit.page(reading(), before_id=before)
+    older = entries[-1].id if len(entries) == audit.PAGE else None
+    return render_template("people/audit.html", entries=entries, older=older)

@@ -1,0 +1,54 @@
+"""The audit log: one way in, no way to change (R-US-7)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from calltree.models import AuditEntry
+from calltree.services.rights import Viewer
+
+PAGE = 50
+
+
+def note(
+    session: Session,
+    *,
+    viewer: Viewer | None,
+    action: str,
+    kind: str = "",
+    object_id: object = "",
+    address: str = "",
+    now: datetime,
+    **detail: Any,
+) -> None:
+    """Write one line: who did what to which thing.
+
+    `action` is a verb such as 'user.created'; `detail` holds small values, never a memo or a
+    whole phone number. `viewer` is None for the command line.
+    """
+    session.add(
+        AuditEntry(
+            at=now,
+            user_id=viewer.user_id if viewer else None,
+            user_name=viewer.name if viewer else "",
+            address=address,
+            action=action,
+            object_kind=kind,
+            object_id=str(object_id),
+            detail=detail,
+        )
+    )
+
+
+def page(session: Session, *, before_id: int | None = None, action: str = "") -> list[AuditEntry]:
+    """Return up to 50 entries, newest first, older than `before_id`."""
+    query = select(AuditEntry).order_by(AuditEntry.id.desc()).limit(PAGE)
+    if before_id is not None:
+        query = query.where(AuditEntry.id < before_id)
+    if action:
+        query = query.where(AuditEntry.action.startswith(action, autoescape=True))
+    return list(session.scalars(query))
