@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -68,6 +69,13 @@ class Settings:
         if self.esl_urls:
             return self.esl_urls
         return (self.practice_esl_url,) if self.practice_esl_url else ()
+
+    @property
+    def node_names(self) -> tuple[str, ...]:
+        """The switches by name, in the order of `switch_urls`; 'practice' while none is real."""
+        if self.practice:
+            return ("practice",)
+        return tuple(_node_name(url) for url in self.esl_urls)
 
     @property
     def recordings_dir(self) -> Path:
@@ -157,6 +165,12 @@ def _esl_urls(given: str) -> tuple[str, ...]:
         if parts.scheme != "esl" or not parts.hostname:
             raise SettingsError("ESL_URL: write esl://:password@host:8021, several with commas")
     return urls
+
+
+def _node_name(url: str) -> str:
+    parts = urlsplit(url)
+    host = re.sub(r"[^a-z0-9.-]", "-", (parts.hostname or "").lower())[:48]
+    return host if parts.port in (None, 8021) else f"{host}-{parts.port}"
 
 
 def _number(env: Mapping[str, str], name: str, default: int) -> int:

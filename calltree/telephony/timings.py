@@ -1,0 +1,41 @@
+"""Every clock of the telephone side, in seconds, in one place (docs/clocks.md explains each)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Self
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Defaults of a site. Tests and soak runs pass shorter ones; nothing else may."""
+
+    lease_s: float = 4.0
+    lease_renew_s: float = 1.0
+    ping_s: float = 2.0
+    ping_lost_s: float = 2.0
+    sweep_s: float = 1.0
+    sweep_age_s: float = 0.5
+    """A command this old that nobody took is the leader's to serve."""
+    dial_age_s: float = 3.0
+    queued_age_s: float = 5.0
+    bridge_s: float = 1.0
+    rejoin_s: float = 20.0
+    leg_remake_s: float = 1.0
+    leg_ring_s: float = 20.0
+    doubt_s: float = 1.0
+    """From a sign that a call may be over to asking the switch whether it is."""
+    reconcile_s: float = 30.0
+    reconcile_settle_s: float = 5.0
+    """A dial younger than this may not have a channel yet."""
+    unknown_age_s: float = 10.0
+    restored_quiet_s: float = 30.0
+    connect_s: float = 2.0
+    reply_s: float = 5.0
+    backoff_first_s: float = 0.5
+    backoff_limit_s: float = 30.0
+    hold_s: float = 600.0
+
+    def hurried(self, rate: float) -> Self:
+        """Give the same clocks `rate` times as fast."""
+        return replace(self, **{f.name: getattr(self, f.name) / rate for f in fields(self)})
