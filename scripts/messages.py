@@ -41,10 +41,10 @@ def _placeholders(text: str) -> set[str]:
     return set(PLACEHOLDER.findall(text))
 
 
-def faults() -> Iterator[str]:
+def faults(said: dict[catalogues.Key, str], folder: Path = catalogues.FOLDER) -> Iterator[str]:
     """One line for each thing that has to be mended, with where."""
     known: dict[catalogues.Key, tuple[str, list[str]]] = {}
-    for path, message in catalogues.messages():
+    for path, message in catalogues.messages(folder):
         key, texts = catalogues.key_of(message), _texts(message)
         where = f"parts/{path.name}:{message.lineno}"
         if not all(texts) or not texts or message.fuzzy:
@@ -58,14 +58,13 @@ def faults() -> Iterator[str]:
         other_where, other = known.setdefault(key, (where, texts))
         if other != texts:
             yield f"{where}: {texts[0]} but {other_where}: {other[0]} for: {key[1]}"
-    for key, where in used().items():
+    for key, where in said.items():
         if key not in known:
             yield f"{where}: no Japanese for: {key[1]}"
 
 
-def unused() -> list[str]:
+def unused(said: dict[catalogues.Key, str]) -> list[str]:
     """Ids of the parts that no code or template says any more."""
-    said = used()
     return [
         key[1]
         for _, message in catalogues.messages()
@@ -81,14 +80,15 @@ def main(task: str) -> int:
     if task == "compile":
         catalogues.ensure_compiled()
         return 0
-    found = list(faults())
+    said = used()
+    found = list(faults(said))
     for fault in found:
         sys.stdout.write(f"{fault}\n")
-    for message in unused():
+    for message in unused(said):
         sys.stdout.write(f"note: no longer used: {message}\n")
     if task == "update":
         catalogues.compile_all()
-    sys.stdout.write(f"messages: {len(used())} used, {len(found)} to mend\n")
+    sys.stdout.write(f"messages: {len(said)} used, {len(found)} to mend\n")
     return 1 if found else 0
 
 

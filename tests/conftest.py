@@ -1,0 +1,150 @@
+"""Fixtures for everything: a database, a Redis, the application and a browser that checks pages.
+
+`--database sqlite` (default) runs the whole suite; `--database postgres` runs the tests that touch
+the database once more, on a Postgres server of this run's own.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from flask import Flask
+from sqlalchemy import create_engine
+
+from calltree import catalogues, create_app
+from calltree.config import Settings
+from calltree.db import Store
+from calltree.extensions import db
+from calltree.launch import own_redis
+from tests.browser import Browser
+from tests.databases import PostgresDatabases, PostgresServer, SqliteDatabases
+
+POSTGRES_PORT = "CALLTREE_TEST_POSTGRES_PORT"
+SERVER = pytest.StashKey[PostgresServer]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--database",
+        choices=("sqlite", "postgres"),
+        default=os.environ.get("TEST_DATABASE", "sqlite"),
+        help="what the tests that touch a database run on",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile the words; start Postgres once, before xdist starts its processes."""
+    if hasattr(config, "workerinput"):
+        return
+    catalogues.ensure_compiled()
+    if config.getoption("--database") == "postgres" and not config.option.collectonly:
+        config.stash[SERVER] = PostgresServer()
+        os.environ[POSTGRES_PORT] = str(config.stash[SERVER].port)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if server := config.stash.get(SERVER, None):
+        server.stop()
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"database: {config.getoption('--database')}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On Postgres only what touches the database runs again."""
+    if config.getoption("--database") != "postgres":
+        return
+    kept = [item for item in items if "database_url" in getattr(item, "fixturenames", ())]
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = kept
+
+
+@pytest.fixture(scope="session")
+def databases(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> SqliteDatabases | PostgresDatabases:
+    """Where fresh databases come from."""
+    if request.config.getoption("--database") == "sqlite":
+        return SqliteDatabases(tmp_path_factory.mktemp("template"))
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "only")
+    return PostgresDatabases(int(os.environ[POSTGRES_PORT]), worker)
+
+
+@pytest.fixture
+def database_url(databases: SqliteDatabases | PostgresDatabases, tmp_path: Path) -> Iterator[str]:
+    """A database of this test's own, with every table and no row."""
+    with databases.fresh(tmp_path) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def redis_of_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of this process's own Redis, on a unix socket."""
+    with own_redis.running(tmp_path_factory.mktemp("redis")) as url:
+        yield url
+
+
+@pytest.fixture
+def redis_server(redis_of_run: str) -> str:
+    """The URL of an empty Redis."""
+    with redis.from_url(redis_of_run) as link:
+        link.flushall()
+    return redis_of_run
+
+
+@pytest.fixture
+def settings(database_url: str, redis_server: str, tmp_path: Path) -> Settings:
+    """Settings of a site in practice mode with a database, a Redis and a DATA_DIR of its own."""
+    data_dir = tmp_path / "var"
+    data_dir.mkdir()
+    return Settings.from_env(
+        {
+            "DATABASE_URL": database_url,
+            "DATA_DIR": str(data_dir),
+            "REDIS_URL": redis_server,
+            "SECRET_KEY": "of the tests",
+        }
+    )
+
+
+@pytest.fixture
+def app(settings: Settings) -> Iterator[Flask]:
+    """The application; an exception in a view reaches the test instead of a 500 page."""
+    app = create_app(settings)
+    app.testing = True
+    yield app
+    with app.app_context():
+        db.session.remove()
+        db.engine.dispose()
+
+
+@pytest.fixture
+def store(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Store]:
+    """read() and write() sessions: the application's own store if the test has one."""
+    if "app" in request.fixturenames:
+        yield request.getfixturevalue("app").extensions["calltree.store"]
+        return
+    engine = create_engine(settings.database_url)
+    yield Store(engine)
+    engine.dispose()
+
+
+@pytest.fixture
+def client(app: Flask) -> Browser:
+    """A signed-out browser; every page it fetches is checked."""
+    return Browser(app)
+
+
+@pytest.fixture
+def browser_of(app: Flask):
+    """`browser_of(user)`: a browser in which this user (or user id) has signed in."""
+
+    def signed_in(user: object) -> Browser:
+        browser = Browser(app)
+        browser.sign_in_as(user)
+        return browser
+
+    return signed_in

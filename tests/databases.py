@@ -1,0 +1,178 @@
+"""A fresh database for each test, on SQLite and on Postgres.
+
+The schema is made once, from the models; every test then gets a copy of it: a copied file on
+SQLite, CREATE DATABASE … TEMPLATE on Postgres.
+"""
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+from sqlalchemy import create_engine
+
+import calltree.models
+from calltree.db import Base, prepare_sqlite
+from calltree.launch.children import die_with_parent
+
+START_S = 30
+
+
+def create_schema(url: str) -> None:
+    """Make every table of the models in an empty database."""
+    assert calltree.models.__name__  # imported for its tables
+    engine = create_engine(url)
+    if engine.dialect.name == "sqlite":
+        prepare_sqlite(engine)
+    with engine.begin() as connection:
+        Base.metadata.create_all(connection)
+    engine.dispose()
+
+
+class SqliteDatabases:
+    """Copies of one file."""
+
+    def __init__(self, folder: Path) -> None:
+        self.template = folder / "template.db"
+        create_schema(f"sqlite:///{self.template}")
+
+    @contextmanager
+    def fresh(self, folder: Path) -> Iterator[str]:
+        """Give the URL of a database of one's own for a while."""
+        file = folder / "calltree.db"
+        shutil.copyfile(self.template, file)
+        yield f"sqlite:///{file}"
+
+
+class PostgresDatabases:
+    """Copies of one template database of a running server; `name` keeps processes apart."""
+
+    def __init__(self, port: int, name: str) -> None:
+        self.port = port
+        self.template = f"template_{name}"
+        self.name = name
+        self.count = 0
+        self._run(f"CREATE DATABASE {self.template}")
+        create_schema(self.url(self.template))
+
+    def url(self, database: str) -> str:
+        return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/{database}"
+
+    def _run(self, statement: str) -> None:
+        dsn = f"host=127.0.0.1 port={self.port} user=postgres dbname=postgres"
+        with psycopg.connect(dsn, autocommit=True) as link:
+            link.execute(statement)
+
+    @contextmanager
+    def fresh(self, folder: Path) -> Iterator[str]:
+        """Give the URL of a database of one's own for a while."""
+        self.count += 1
+        database = f"test_{self.name}_{self.count}"
+        self._run(f"CREATE DATABASE {database} TEMPLATE {self.template}")
+        try:
+            yield self.url(database)
+        finally:
+            self._run(f"DROP DATABASE {database} WITH (FORCE)")
+
+
+def postgres_programs() -> Path | None:
+    """Where Debian keeps initdb and postgres; the newest version of them."""
+    found = sorted(
+        Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[4])
+    )
+    if found:
+        return found[-1].parent
+    on_path = shutil.which("initdb")
+    return Path(on_path).resolve().parent if on_path else None
+
+
+def _unprivileged() -> dict[str, object]:
+    """Postgres refuses root; Debian's package brings a user for it."""
+    if os.getuid() != 0:
+        return {}
+    account = pwd.getpwnam("postgres")
+    return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+
+
+def _free_port() -> int:
+    with socket.socket() as trial:
+        trial.bind(("127.0.0.1", 0))
+        return int(trial.getsockname()[1])
+
+
+class PostgresServer:
+    """A server of our own on a free loopback port, its files in a temporary folder.
+
+    Nothing in it outlives the run, so it never waits for a disk; a locale of ICU's or C.UTF-8,
+    because LC_CTYPE C knows no Japanese letter.
+    """
+
+    def __init__(self) -> None:
+        programs = postgres_programs()
+        if programs is None:
+            raise RuntimeError("the tests need Postgres: apt-get install postgresql")
+        self.folder = Path(tempfile.mkdtemp(prefix="calltree-pg-", dir="/tmp"))
+        who = _unprivileged()
+        if who:
+            os.chown(self.folder, int(str(who["user"])), int(str(who["group"])))
+        subprocess.run(
+            [
+                str(programs / "initdb"),
+                *("-D", str(self.folder / "data"), "-U", "postgres", "-A", "trust"),
+                *("-E", "UTF8", "--locale", "C.UTF-8", "--no-sync", "--no-instructions"),
+            ],
+            cwd=self.folder,
+            check=True,
+            stdout=subprocess.DEVNULL,
+            **who,
+        )
+        self.port = _free_port()
+        parent = os.getpid()
+        log = (self.folder / "log").open("wb")
+        self.process = subprocess.Popen(
+            [
+                str(programs / "postgres"),
+                *("-D", str(self.folder / "data"), "-h", "127.0.0.1", "-p", str(self.port)),
+                *("-k", "", "-c", "fsync=off", "-c", "synchronous_commit=off"),
+                *("-c", "full_page_writes=off", "-c", "max_connections=300"),
+                *("-c", "log_min_messages=fatal", "-c", "autovacuum=off"),
+            ],
+            cwd=self.folder,
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+            # SIGINT is its fast shutdown; after a change of user the kernel forgets the request,
+            # so it is made last, in the child itself
+            preexec_fn=lambda: die_with_parent(parent, 2),
+            **who,
+        )
+        log.close()
+        self._wait()
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + START_S
+        dsn = f"host=127.0.0.1 port={self.port} user=postgres dbname=postgres"
+        while True:
+            try:
+                psycopg.connect(dsn, connect_timeout=2).close()
+            except psycopg.OperationalError:
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    log = (self.folder / "log").read_text()
+                    self.stop()
+                    raise RuntimeError(f"Postgres did not start: {log}") from None
+                time.sleep(0.05)
+            else:
+                return
+
+    def stop(self) -> None:
+        """End it at once and remove its files."""
+        if self.process.poll() is None:
+            self.process.send_signal(3)
+            self.process.wait(30)
+        shutil.rmtree(self.folder, ignore_errors=True)

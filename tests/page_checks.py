@@ -1,0 +1,234 @@
+"""What every page and fragment must fulfil, whatever it shows."""
+
+import re
+from collections import Counter
+from functools import cache
+
+import html5lib
+from bs4 import BeautifulSoup, Tag
+from html5lib.constants import E as MEANINGS
+
+from calltree import catalogues
+
+# written out, so that a change of the policy is a change of a test
+CONTENT_SECURITY_POLICY = (
+    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "media-src 'self' blob:; connect-src 'self' wss:; object-src 'none'; base-uri 'self'; "
+    "frame-ancestors 'none'; form-action 'self'"
+)
+CONTAINERS = {
+    "tr": "tbody",
+    "td": "tr",
+    "th": "tr",
+    "thead": "table",
+    "tbody": "table",
+    "option": "select",
+    "li": "ul",
+    "dt": "dl",
+    "dd": "dl",
+}
+UNLABELLED = {"hidden", "submit", "button", "reset", "image"}
+SPOKEN_ATTRIBUTES = ("title", "aria-label", "placeholder", "alt", "data-confirm")
+PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%[sd]")
+UNFILLED = re.compile(r"\{\{|\{%|%\(\w+\)[sd]|\bUndefined\b")
+LONG_ENOUGH = 8  # characters of Japanese that are no domain word by themselves
+
+
+def check_page(text: str, headers: dict[str, str], locale: str) -> None:
+    """Assert all of it for a whole page."""
+    assert headers.get("Content-Security-Policy") == CONTENT_SECURITY_POLICY
+    _check_html(html5lib.HTMLParser(), text, None)
+    soup = BeautifulSoup(text, "html.parser")
+    html = soup.find("html")
+    assert isinstance(html, Tag)
+    assert html.get("lang") == locale, f"<html lang> is {html.get('lang')}, not {locale}"
+    assert soup.title is not None
+    assert soup.title.get_text(strip=True).strip("– ").removesuffix("– CALLTREE").strip(), (
+        "no title"
+    )
+    assert soup.find("main"), "no <main>"
+    body = soup.body
+    assert body is not None
+    assert "X-CSRFToken" in str(body.get("hx-headers:inherited")), "htmx would send no CSRF token"
+    _check_parts(soup, locale, whole=True)
+
+
+def check_fragment(text: str, headers: dict[str, str], locale: str) -> None:
+    """Assert what can be asserted for a part of a page."""
+    assert headers.get("Content-Security-Policy") == CONTENT_SECURITY_POLICY
+    soup = BeautifulSoup(text, "html.parser")
+    first = soup.find(True)
+    container = CONTAINERS.get(first.name, "div") if isinstance(first, Tag) else "div"
+    _check_html(html5lib.HTMLParser(), text, container)
+    _check_parts(soup, locale, whole=False)
+
+
+def _check_html(parser: html5lib.HTMLParser, text: str, container: str | None) -> None:
+    if container is None:
+        parser.parse(text)
+    else:
+        parser.parseFragment(text, container=container)
+    lines = text.splitlines()
+    faults = [
+        f"line {line}: {MEANINGS.get(code, code) % values} near {lines[line - 1].strip()[:100]!r}"
+        for (line, _column), code, values in parser.errors
+        if line <= len(lines)
+    ]
+    assert not faults, "invalid HTML:\n" + "\n".join(faults)
+
+
+def _check_parts(soup: BeautifulSoup, locale: str, *, whole: bool) -> None:
+    faults = [
+        *_double_ids(soup),
+        *_inline_code(soup),
+        *_without_label(soup),
+        *_without_name(soup),
+        *_without_token(soup),
+        *_broken_references(soup, whole=whole),
+        *_unfilled(soup),
+        *untranslated(soup, locale),
+    ]
+    assert not faults, "\n".join(faults)
+
+
+def _short(tag: Tag) -> str:
+    return str(tag)[:120].replace("\n", " ")
+
+
+def _double_ids(soup: BeautifulSoup) -> list[str]:
+    counts = Counter(str(tag["id"]) for tag in soup.find_all(id=True))
+    return [f"id {name!r} {count} times" for name, count in counts.items() if count > 1]
+
+
+def _inline_code(soup: BeautifulSoup) -> list[str]:
+    faults = [f"inline script: {_short(tag)}" for tag in soup.find_all("script") if tag.string]
+    faults += [f"inline style: {_short(tag)}" for tag in soup.find_all("style")]
+    for tag in soup.find_all(True):
+        for name, value in tag.attrs.items():
+            inline = name == "style" or name.startswith(("on", "hx-on"))
+            evaluated = name.startswith("hx-") and str(value).lstrip().startswith(
+                ("js:", "javascript:")
+            )
+            filtered = name.startswith("hx-trigger") and "[" in str(value)
+            if inline or evaluated or filtered:
+                faults.append(f"the policy blocks {name}: {_short(tag)}")
+    return faults
+
+
+def _without_label(soup: BeautifulSoup) -> list[str]:
+    targets = {tag.get("for") for tag in soup.find_all("label")}
+    faults = []
+    for field in soup.find_all(["input", "select", "textarea"]):
+        if field.name == "input" and field.get("type", "text") in UNLABELLED:
+            continue
+        named = field.get("aria-label") or field.get("aria-labelledby")
+        if not (named or field.get("id") in targets or field.find_parent("label")):
+            faults.append(f"no label: {_short(field)}")
+    return faults
+
+
+def _without_name(soup: BeautifulSoup) -> list[str]:
+    faults = [
+        f"nothing to read out: {_short(tag)}"
+        for tag in soup.find_all(["button", "a"])
+        if not (tag.get_text(strip=True) or tag.get("aria-label") or tag.get("aria-labelledby"))
+        and not tag.find("img", alt=True)
+    ]
+    return faults + [f"no alt: {_short(tag)}" for tag in soup.find_all("img", alt=False)]
+
+
+def _without_token(soup: BeautifulSoup) -> list[str]:
+    return [
+        f"no CSRF token in: {_short(form)}"
+        for form in soup.find_all("form")
+        if str(form.get("method", "get")).lower() == "post"
+        and not form.find("input", {"name": "csrf_token"})
+    ]
+
+
+def _broken_references(soup: BeautifulSoup, *, whole: bool) -> list[str]:
+    if not whole:  # a fragment may name what stands around it
+        return []
+    ids = {str(tag["id"]) for tag in soup.find_all(id=True)}
+    faults = []
+    for attribute in (
+        "for",
+        "aria-labelledby",
+        "aria-describedby",
+        "aria-controls",
+        "list",
+        "form",
+    ):
+        for tag in soup.find_all(attrs={attribute: True}):
+            value = tag[attribute]
+            names = value if isinstance(value, list) else str(value).split()
+            missing = [name for name in names if name not in ids]
+            if missing:
+                faults.append(f"{attribute} names {missing}, which is not there: {_short(tag)}")
+    return faults
+
+
+def _spoken(soup: BeautifulSoup) -> list[str]:
+    """Every text a person reads or hears, but for what is marked translate="no"."""
+    texts = []
+    for node in soup.find_all(string=True):
+        parent = node.parent
+        if parent is None or parent.name in {"script", "style", "[document]"}:
+            continue
+        if not any(above.get("translate") == "no" for above in [parent, *parent.parents]):
+            texts.append(" ".join(str(node).split()))
+    for tag in soup.find_all(True):
+        texts += [" ".join(str(tag[name]).split()) for name in SPOKEN_ATTRIBUTES if tag.get(name)]
+        if tag.name == "input" and tag.get("type") in {"submit", "button"}:
+            texts.append(" ".join(str(tag.get("value", "")).split()))
+    return [text for text in texts if text]
+
+
+def _unfilled(soup: BeautifulSoup) -> list[str]:
+    return [f"not filled in: {text}" for text in _spoken(soup) if UNFILLED.search(text)]
+
+
+@cache
+def _patterns(locale: str) -> tuple[frozenset[str], re.Pattern[str]]:
+    """Words that are wrong as a whole text, and sentences that are wrong anywhere in one."""
+    words, sentences = set(), ["(?!)"]
+    for _, message in catalogues.messages():
+        pairs = zip(_several(message.id), _several(message.string), strict=False)
+        for identifier, japanese in pairs:
+            wrong = identifier if locale == "ja" else japanese
+            if identifier == japanese or not wrong:
+                continue
+            plain = " ".join(wrong.split())
+            if not PLACEHOLDER.search(plain) and locale == "ja":
+                words.add(plain)
+            pattern = ".{1,80}?".join(re.escape(piece) for piece in PLACEHOLDER.split(plain))
+            if _is_sentence(plain, locale):
+                sentences.append(pattern)
+            elif locale == "ja" and len(re.findall("[A-Za-z]", PLACEHOLDER.sub("", plain))) > 2:
+                sentences.append(f"^{pattern}$")
+    return frozenset(words), re.compile("|".join(sentences))
+
+
+def _several(text: object) -> list[str]:
+    return [text] if isinstance(text, str) else [str(one) for one in (text or ())]
+
+
+def _is_sentence(text: str, locale: str) -> bool:
+    fixed = PLACEHOLDER.sub("", text).strip()
+    if locale == "ja":
+        return len(fixed.split()) > 1 and len(fixed) > LONG_ENOUGH
+    return len(fixed) > LONG_ENOUGH
+
+
+def untranslated(soup: BeautifulSoup, locale: str) -> list[str]:
+    """Texts that stand in the other language: an English id on a Japanese page, or the reverse.
+
+    Ids are known from the catalogue, so a customer's English name is no fault; a domain word that
+    is Japanese by name is none on an English page.
+    """
+    words, sentences = _patterns(locale)
+    return [
+        f"not in {locale}: {text[:120]}"
+        for text in _spoken(soup)
+        if text in words or sentences.search(text)
+    ]
