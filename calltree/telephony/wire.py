@@ -266,6 +266,8 @@ def encode_event_plain(headers: Mapping[str, str], body: bytes = b"") -> bytes:
     """One event as `event plain` delivers it: values URL-encoded, the body as it is."""
     lines = []
     for name, value in headers.items():
+        if name == "Content-Length":  # ours to say, from the body
+            continue
         _refuse(name)
         lines.append(f"{name}: {quote(value, safe=_PLAIN_SAFE, errors='replace')}")
     if body:
@@ -276,6 +278,7 @@ def encode_event_plain(headers: Mapping[str, str], body: bytes = b"") -> bytes:
 def encode_event_json(headers: Mapping[str, str], body: bytes = b"") -> bytes:
     """One event as `event json` delivers it: the body is the member `_body`."""
     members = dict(headers)
+    members.pop("Content-Length", None)
     if body:
         members["Content-Length"] = str(len(body))
         members["_body"] = body.decode("utf-8", "replace")
