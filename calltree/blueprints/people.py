@@ -61,8 +61,8 @@ class UserForm(FlaskForm):  # type: ignore[misc] # flask_wtf is published withou
         """Return what was typed; hashing happens here, outside any transaction."""
         given = self.password.data or ""
         return people.UserDetails(
-            login_id=self.login_id.data,
-            name=self.name.data,
+            login_id=self.login_id.data or "",
+            name=self.name.data or "",
             role=self.role.data,
             password_hash=people.hash_password(given) if given else "",
             note=self.note.data or "",
@@ -216,7 +216,7 @@ def group(group_id: int | None) -> ResponseReturnValue:
                     write,
                     viewer=viewer(),
                     group_id=group_id,
-                    name=form.name.data,
+                    name=form.name.data or "",
                     user_ids=set(form.members.data or []),
                     now=utcnow(),
                 )

@@ -13,6 +13,39 @@ def N_(message: str) -> str:  # noqa: N802 - gettext's own name for "translate l
 
 
 SENTENCES: dict[str, str] = {
+    "name_reserved": N_(
+        "%(name)s is a name that the system and its exports use. Choose another name."
+    ),
+    "name_clash_status": N_(
+        "%(name)s is also the result status %(other)s of the project %(project)s. "
+        "Choose another name."
+    ),
+    "name_clash_item": N_(
+        "%(name)s is also the attribute item %(other)s of the project %(project)s. "
+        "Choose another name."
+    ),
+    "name_clash_column": N_(
+        "%(name)s is also the column %(other)s of the list %(list)s in the project %(project)s. "
+        "Choose another name."
+    ),
+    "pattern_name_taken": N_("There is already a result pattern called %(name)s."),
+    "status_name_taken": N_("There is already a result status called %(name)s."),
+    "item_name_taken": N_("There is already an attribute item called %(name)s."),
+    "choices_missing": N_("Enter the choices, one in each line."),
+    "project_name_taken": N_("There is already a project called %(name)s."),
+    "ring_time_range": N_("The ring time is between 15 and 60 seconds."),
+    "auto_dial_range": N_("The wait before the next dial is between 0 and 5 seconds."),
+    "hours_reversed": N_("The closing time must be later than the opening time."),
+    "hours_beyond_bound": N_(
+        "Projects that call consumers call between %(opens)s and %(closes)s only."
+    ),
+    "number_not_usable": N_("This number cannot be shown to customers. Choose another."),
+    "number_unreadable": N_("This is not a phone number. Write it as 03-1234-5678."),
+    "number_taken": N_("This number is already registered."),
+    "number_is_main": N_(
+        "This is the main number of the running project %(project)s. Change that first."
+    ),
+    "line_cap_range": N_("The number of lines is at least 1. Leave it empty for no limit."),
     "password_short": N_("A password needs at least %(least)s characters."),
     "password_missing": N_("Give the new user a password."),
     "password_wrong": N_("The present password is wrong."),
