@@ -260,6 +260,8 @@ def _why_not(digits: str, text: str, extra_prefixes: Collection[str]) -> Reason:
         return Reason.NOT_ALLOWED
     if digits.startswith(("184", "186")) and len(digits) > 10:  # 非通知 and 通知 in front
         return Reason.NOT_ALLOWED
+    if len(digits) <= 4 and re.search(r"[^\W\d_]", text):  # a mail address, a remark
+        return Reason.EMPTY
     if not digits.startswith("0"):
         if _SHORT_CODE.match(digits):
             return Reason.NOT_ALLOWED

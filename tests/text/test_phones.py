@@ -110,6 +110,7 @@ def test_R_LS_5_what_was_done_to_a_cell_is_reported(
         ("　", Reason.EMPTY, ()),
         ("なし", Reason.EMPTY, ()),
         ("-", Reason.EMPTY, ()),
+        ("E-mail：tea88@example.jp", Reason.EMPTY, ()),
         (
             "03-1234-5678/090-1234-5678",
             Reason.TWO_OR_MORE,
