@@ -87,7 +87,7 @@ class Launch:
             ) from None
         self.env["REDIS_URL"] = own_redis.url(data_dir)
         say(_("Starting our own Redis (%s)") % command[0])
-        self._await("redis", command, lambda: own_redis.answers(data_dir))
+        self._await("redis", command, lambda: own_redis.answers(data_dir), quiet=True)
 
     def _tables(self) -> None:
         say(_("Bringing the database's tables up to date"))
@@ -99,9 +99,7 @@ class Launch:
         )
         self.env["PRACTICE_PASSWORD"] = password
         say(_("Filling an empty database with a practice project"))
-        self._once(
-            "practice", [sys.executable, "-m", "flask", "--app", "wsgi", "switch", "practice"]
-        )
+        self._once("seed", [sys.executable, "-m", "flask", "--app", "wsgi", "switch", "practice"])
 
     def _practice_switch(self) -> None:
         port = checks.free_port()
@@ -112,7 +110,11 @@ class Launch:
             self.settings.data_dir / "run" / "practice_url", self.env["PRACTICE_ESL_URL"]
         )
         say(_("Starting the practice switch (nothing is really dialled)"))
-        command = [sys.executable, "-m", "calltree.practice"]
+        self.env["ESL_PASSWORD"] = password  # not on the command line, which everybody may read
+        command = [
+            *(sys.executable, "-m", "calltree.practice", "--host", "127.0.0.1"),
+            *("--port", str(port), "--recordings", str(self.settings.recordings_dir)),
+        ]
         self._await("practice", command, lambda: checks.listens("127.0.0.1", port))
 
     def _workers(self) -> None:
@@ -151,10 +153,13 @@ class Launch:
         say(_("Ctrl-C stops everything."))
         say("")
 
-    def _await(self, name: str, command: list[str], ready: Callable[[], bool]) -> None:
-        child = Child(name, command, env=self.env, ready=ready)
+    def _await(
+        self, name: str, command: list[str], ready: Callable[[], bool], *, quiet: bool = False
+    ) -> None:
+        child = Child(name, command, env=self.env, ready=ready, quiet=quiet)
         self.children.start(child)
         if not self.children.wait_ready(child, READY_S) and not self.children.stop_asked:
+            self.children.show_kept(child)
             raise CannotStartError(
                 _("%s did not start; the lines above with its name say why.") % name
             )

@@ -63,13 +63,14 @@ class Child:
         *,
         env: Mapping[str, str],
         ready: Callable[[], bool] = lambda: True,
-        once: bool = False,
+        quiet: bool = False,
     ) -> None:
+        """`quiet`: its lines are kept, and shown only when it ends by itself."""
         self.name = name
         self.command = list(command)
         self.env = dict(env)
         self.ready = ready
-        self.once = once
+        self.quiet = quiet
         self.process: subprocess.Popen[bytes] | None = None
         self.last_lines: deque[str] = deque(maxlen=KEPT_LINES)
         self.started_at = 0.0
@@ -138,7 +139,7 @@ class Children:
         return False
 
     def wait_end(self, child: Child) -> int | None:
-        """Run a child of the `once` kind to its end; its exit code, None when a stop came first."""
+        """Run a child to its end; its exit code, None when a stop came first."""
         while child.running and not self.stop_asked:
             self.look()
         if child.running or child.process is None:
@@ -168,11 +169,17 @@ class Children:
             text = line.decode(errors="replace").rstrip()
             if text:
                 child.last_lines.append(text)
-                self._write(child.name, text)
+                if not child.quiet:
+                    self._write(child.name, text)
         if not data:
             self._selector.unregister(output)
             output.close()
         return bool(data)
+
+    def show_kept(self, child: Child) -> None:
+        """Show the last lines of a quiet child, because it went wrong."""
+        for line in child.last_lines if child.quiet else ():
+            self._write(child.name, line)
 
     def _drain(self, child: Child) -> None:
         output = child.process.stdout if child.process else None
@@ -196,6 +203,7 @@ class Children:
             return
         if child.start_again_at is None:
             self._drain(child)
+            self.show_kept(child)
             _kill_group(child.process.pid)  # what it left behind would be in the way of the next
             child.failures = 0 if now - child.started_at > SETTLED_S else child.failures
             wait_s = BACKOFF_S[min(child.failures, len(BACKOFF_S) - 1)]
