@@ -8,13 +8,14 @@ import click
 from flask import Flask
 from flask.cli import AppGroup
 from sqlalchemy import select
+from werkzeug.security import generate_password_hash
 
 from calltree.db import utcnow
 from calltree.errors import Refused
 from calltree.extensions import settings, store
 from calltree.locale import sentence
 from calltree.models import Role, User
-from calltree.services import people, setup
+from calltree.services import people, practice_site, setup
 from calltree.text.folding import fold_name
 
 user_commands = AppGroup("user", help="Users, when nobody can sign in.")
@@ -67,6 +68,34 @@ def reset_password(login_id: str) -> None:
     click.echo(f"{login_id}  {password}")
 
 
+switch_commands = AppGroup("switch", help="The telephone switch, real or for practice.")
+
+
+@switch_commands.command("practice")
+@click.option("--password", envvar="PRACTICE_PASSWORD", help="Of all practice accounts.")
+@click.option("--set-password", is_flag=True, help="Give it to accounts that exist already, too.")
+def practice(password: str | None, set_password: bool) -> None:
+    """Fill an empty database with practice accounts, a project and a list."""
+    if not settings().practice:
+        raise click.ClickException("ESL_URL names a real switch; practice data stay away from it")
+    password = password or secrets.token_urlsafe(9)
+    # of any length: these accounts guard nothing
+    hashed = generate_password_hash(password)
+    with store().write() as session:
+        filled = practice_site.fill(session, password_hash=hashed, now=utcnow())
+    if filled:
+        click.echo(" ".join(login_id for login_id, *_ in practice_site.ACCOUNTS))
+    elif set_password:
+        with store().read() as session:
+            others = practice_site.with_other_password(session, password=password)
+        with store().write() as session:
+            for user_id in others:
+                people.set_password(
+                    session, viewer=None, user_id=user_id, password_hash=hashed, now=utcnow()
+                )
+
+
 def init_app(app: Flask) -> None:
     """Register the groups of commands."""
     app.cli.add_command(user_commands)
+    app.cli.add_command(switch_commands)

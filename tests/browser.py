@@ -9,6 +9,8 @@ from bs4 import BeautifulSoup, Tag
 from flask import Flask
 from werkzeug.test import TestResponse
 
+from calltree.db import utcnow
+from calltree.models import User
 from tests.page_checks import check_fragment, check_page
 
 HTMX = {"HX-Request": "true", "HX-Request-Type": "partial"}
@@ -80,8 +82,6 @@ class Browser:
 
     def sign_in_as(self, user: Any) -> None:
         """Sign in as a user (row or id) without typing the password, which costs 0.1 s."""
-        from calltree.models import User
-
         with self.app.extensions["calltree.store"].read() as session:
             row = session.get(User, user if isinstance(user, int) else user.id)
             assert row is not None
@@ -90,6 +90,7 @@ class Browser:
             session.clear()
             session["_user_id"] = kept
             session["_fresh"] = True
+            session["seen_at"] = utcnow().timestamp()
         self.page = None
 
     def get(self, path: str, *, status: int = 200, follow: bool = False, **options: Any) -> Answer:

@@ -94,12 +94,14 @@ class Launch:
         self._once("tables", [sys.executable, "-m", "flask", "--app", "wsgi", "db", "upgrade"])
 
     def _practice_data(self) -> None:
-        password = self.settings.practice_password or checks.kept_secret(
-            self.settings.data_dir / "practice_password"
-        )
-        self.env["PRACTICE_PASSWORD"] = password
+        kept = self.settings.data_dir / "practice_password"
+        command = [sys.executable, "-m", "flask", "--app", "wsgi", "switch", "practice"]
+        if given := self.settings.practice_password:
+            checks.write_private(kept, given)
+            command.append("--set-password")
+        self.env["PRACTICE_PASSWORD"] = checks.kept_secret(kept)
         say(_("Filling an empty database with a practice project"))
-        self._once("seed", [sys.executable, "-m", "flask", "--app", "wsgi", "switch", "practice"])
+        self._once("seed", command)
 
     def _practice_switch(self) -> None:
         port = checks.free_port()
