@@ -2,6 +2,7 @@
 
 import sys
 import unicodedata
+from operator import add
 from typing import Final
 
 # Characters that show nothing: format characters (zero-width space, BOM, direction marks, soft
@@ -58,10 +59,12 @@ def words(text: str) -> tuple[str, ...]:
 
 
 def bigrams(folded: str) -> list[str]:
-    """Every two neighbouring characters of already folded text, each once, blanks left out.
+    """Every two neighbouring characters of already folded text, each once, in no order, blanks out.
 
     For an index: a text that contains a word of two or more characters has all bigrams of the
     word. A word of one character has none, it must be looked for in the text itself.
     """
-    pairs = {folded[i : i + 2] for i in range(len(folded) - 1)}
-    return sorted(pair for pair in pairs if not (pair[0].isspace() or pair[1].isspace()))
+    pairs: set[str] = set()
+    for word in folded.split():
+        pairs.update(map(add, word, word[1:]))
+    return list(pairs)
