@@ -11,7 +11,7 @@ from typing import Any
 
 from alembic import context
 from flask import current_app
-from sqlalchemy import Connection
+from sqlalchemy import JSON, Connection
 from sqlalchemy.schema import SchemaItem
 
 from calltree.db import Base, UtcDateTime
@@ -21,7 +21,7 @@ FOREIGN_TABLES = ("customer_search",)
 
 
 def include_object(
-    item: SchemaItem, name: str | None, kind: str, reflected: bool, _other: SchemaItem | None
+    _item: SchemaItem, name: str | None, kind: str, reflected: bool, _other: SchemaItem | None
 ) -> bool:
     """Leave out what the models do not describe as tables."""
     return not (kind == "table" and reflected and str(name).startswith(FOREIGN_TABLES))
@@ -31,6 +31,8 @@ def render_item(kind: str, item: Any, _context: Any) -> str | bool:
     """Write our own column types by their short names."""
     if kind == "type" and isinstance(item, UtcDateTime):
         return "calltree.db.UtcDateTime()"
+    if kind == "type" and isinstance(item, JSON):
+        return "calltree.db.Json"  # its Postgres variant would be written without its import
     return False
 
 
