@@ -97,11 +97,11 @@ def make_operator(session: Session, user: User, **given: Any) -> Operator:
 
 
 def make_switch(session: Session, **note: Any) -> Lease:
-    """A switch role that leads and hears its link, for a day."""
+    """A switch role that leads and hears its link to the node "main", for ever."""
     lease = session.get(Lease, "switch") or Lease(name="switch", until=NOW)
     lease.holder, lease.epoch = "test", 1
-    lease.until = NOW + timedelta(days=1)
-    lease.note = {"link_up": True} | note
+    lease.until = NOW + timedelta(days=36500)
+    lease.note = {"nodes": {"main": {"link_up": True}}} | note
     session.add(lease)
     session.flush()
     return lease
@@ -139,6 +139,12 @@ def make_caller_number(session: Session, number: str | None = None, **given: Any
     return caller
 
 
+def add_number(session: Session, project: Project, caller: CallerNumber) -> None:
+    """Let the project show a further number."""
+    session.add(ProjectNumber(project_id=project.id, caller_number_id=caller.id))
+    session.flush()
+
+
 def make_project(
     session: Session, further_numbers: tuple[CallerNumber, ...] = (), **given: Any
 ) -> Project:
@@ -158,8 +164,7 @@ def make_project(
     session.add(project)
     session.flush()
     for caller in further_numbers:
-        session.add(ProjectNumber(project_id=project.id, caller_number_id=caller.id))
-    session.flush()
+        add_number(session, project, caller)
     return project
 
 

@@ -1,0 +1,174 @@
+"""Which lists, customers, records, tasks and recordings a viewer may see: conditions, in one place.
+
+`services.rights` says whether a role may do a thing at all; this says to which rows (spec §2).
+The `…_seen` functions give a condition to put into any query over that table; the `get_…`
+functions raise NotFound for rows that do not exist and for rows of others alike, so that nobody
+learns from the answer which of the two it was (R-US-1).
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import ColumnElement, and_, exists, false, or_, select, true
+from sqlalchemy.orm import Session
+
+from calltree.errors import NotFound
+from calltree.models import (
+    HIDDEN_IMPORT_STATES,
+    CallRecord,
+    Customer,
+    CustomerList,
+    GroupMember,
+    Import,
+    ListGrant,
+    ListGroupGrant,
+    Project,
+    ProjectRecipient,
+    ProjectState,
+    Recording,
+    RecordKind,
+    Role,
+)
+from calltree.services.rights import Right, Viewer
+
+
+def granted(user_id: int) -> ColumnElement[bool]:
+    """Lists granted to the user or to one of the user's groups."""
+    to_user = exists().where(ListGrant.list_id == CustomerList.id, ListGrant.user_id == user_id)
+    to_group = exists().where(
+        ListGroupGrant.list_id == CustomerList.id,
+        ListGroupGrant.group_id == GroupMember.group_id,
+        GroupMember.user_id == user_id,
+    )
+    return or_(to_user, to_group)
+
+
+def lists_seen(viewer: Viewer) -> ColumnElement[bool]:
+    """Condition on CustomerList: OP granted and 有効, BY granted, MGR and SV all, BIZ none."""
+    here = CustomerList.deleted_at.is_(None)
+    if viewer.manages:
+        return here
+    if viewer.role is Role.OPERATOR:
+        return and_(here, CustomerList.enabled, granted(viewer.user_id))
+    if viewer.role is Role.BACKYARD:
+        return and_(here, granted(viewer.user_id))
+    return false()
+
+
+def lists_dialled(viewer: Viewer) -> ColumnElement[bool]:
+    """Condition on CustomerList: those the viewer may dial now; its project must be 運営."""
+    if not viewer.may(Right.DIAL):
+        return false()
+    running = exists().where(
+        Project.id == CustomerList.project_id, Project.state == ProjectState.RUNNING
+    )
+    return and_(lists_seen(viewer), running)
+
+
+def is_present() -> ColumnElement[bool]:
+    """Condition on Customer: not in the bin, and not of an import that nobody may see yet."""
+    hidden = exists().where(Import.id == Customer.import_id, Import.state.in_(HIDDEN_IMPORT_STATES))
+    return and_(Customer.deleted_at.is_(None), or_(Customer.import_id.is_(None), ~hidden))
+
+
+def customers_seen(session: Session, *, viewer: Viewer) -> ColumnElement[bool]:
+    """Condition on Customer; BIZ sees those with a record reported to them."""
+    if viewer.role is Role.BUSINESS:
+        reported = exists().where(
+            CallRecord.customer_id == Customer.id, reported_to(session, viewer=viewer)
+        )
+        return and_(is_present(), reported)
+    # IN over the few lists, not EXISTS per row: the ids come first and the list index follows.
+    lists = select(CustomerList.id).where(lists_seen(viewer))
+    return and_(is_present(), Customer.list_id.in_(lists))
+
+
+def reported_to(session: Session, *, viewer: Viewer) -> ColumnElement[bool]:
+    """Condition on CallRecord: reported to this BIZ user by a project that names them (R-HS-5)."""
+    projects = session.execute(
+        select(Project.id, Project.reported_status_ids)
+        .join(ProjectRecipient, ProjectRecipient.project_id == Project.id)
+        .where(ProjectRecipient.user_id == viewer.user_id, Project.reporting)
+    ).all()
+    wanted = [
+        and_(CallRecord.project_id == project.id, CallRecord.status_id.in_(status_ids))
+        for project in projects
+        if (status_ids := project.reported_status_ids)
+    ]
+    return or_(false(), *wanted)
+
+
+def records_seen(session: Session, *, viewer: Viewer) -> ColumnElement[bool]:
+    """Condition on CallRecord: all, own and those of customers one may see, or the reported."""
+    if viewer.manages:
+        return true()
+    if viewer.role is Role.BUSINESS:
+        return reported_to(session, viewer=viewer)
+    customers = exists().where(
+        Customer.id == CallRecord.customer_id, customers_seen(session, viewer=viewer)
+    )
+    return or_(CallRecord.user_id == viewer.user_id, customers)
+
+
+def recordings_played(session: Session, *, viewer: Viewer) -> ColumnElement[bool]:
+    """Condition on CallRecord: those whose sound the viewer may play.
+
+    MGR and SV all; OP own; BY those of granted lists; BIZ reported, if the project lets them.
+    A hand-dialled call (手動発信) is its operator's own and the managers'.
+    """
+    if not viewer.may(Right.PLAY_RECORDINGS):
+        return false()
+    if viewer.manages:
+        return true()
+    if viewer.role is Role.OPERATOR:
+        return CallRecord.user_id == viewer.user_id
+    if viewer.role is Role.BACKYARD:
+        lists = select(CustomerList.id).where(lists_seen(viewer))
+        return and_(CallRecord.list_id.in_(lists), CallRecord.kind != RecordKind.MANUAL)
+    shown = exists().where(Project.id == CallRecord.project_id, Project.reports_recordings)
+    return and_(reported_to(session, viewer=viewer), shown)
+
+
+def get_list(session: Session, *, viewer: Viewer, list_id: int) -> CustomerList:
+    """Return a list the viewer may see. Raises NotFound."""
+    found = session.scalar(
+        select(CustomerList).where(CustomerList.id == list_id, lists_seen(viewer))
+    )
+    if found is None:
+        raise NotFound
+    return found
+
+
+def get_customer(session: Session, *, viewer: Viewer, customer_id: int) -> Customer:
+    """Return a customer the viewer may see. Raises NotFound."""
+    seen = customers_seen(session, viewer=viewer)
+    found = session.scalar(select(Customer).where(Customer.id == customer_id, seen))
+    if found is None:
+        raise NotFound
+    return found
+
+
+def get_record(session: Session, *, viewer: Viewer, record_id: int) -> CallRecord:
+    """Return a record the viewer may see. Raises NotFound."""
+    seen = records_seen(session, viewer=viewer)
+    found = session.scalar(select(CallRecord).where(CallRecord.id == record_id, seen))
+    if found is None:
+        raise NotFound
+    return found
+
+
+def get_recording(session: Session, *, viewer: Viewer, recording_id: int) -> Recording:
+    """Return a recording the viewer may play. Raises NotFound."""
+    found = session.scalar(
+        select(Recording)
+        .join(CallRecord, CallRecord.id == Recording.record_id)
+        .where(Recording.id == recording_id, recordings_played(session, viewer=viewer))
+    )
+    if found is None:
+        raise NotFound
+    return found
+
+
+def may_correct(viewer: Viewer, record: CallRecord) -> bool:
+    """Whether the viewer may correct this record: its author, or a manager (R-HS-3)."""
+    own = record.user_id == viewer.user_id and viewer.may(Right.ADD_RECORDS)
+    return own or viewer.may(Right.CORRECT_ANY_RECORD)
