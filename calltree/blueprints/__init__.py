@@ -9,16 +9,30 @@ from calltree.blueprints import (
     admin,
     assets,
     auth,
+    bans,
     failures,
     formats,
     headers,
     health,
     navigation,
     operator,
+    patterns,
     people,
+    projects,
+    site,
 )
 
-ALL = (auth.bp, admin.bp, operator.bp, people.bp, health.bp)
+ALL = (
+    auth.bp,
+    admin.bp,
+    operator.bp,
+    projects.bp,
+    patterns.bp,
+    bans.bp,
+    people.bp,
+    site.bp,
+    health.bp,
+)
 
 
 def init_app(app: Flask) -> None:

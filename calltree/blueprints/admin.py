@@ -6,13 +6,31 @@ from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
 from calltree.blueprints.access import requires
+from calltree.extensions import reading
+from calltree.services import settings
 from calltree.services.rights import Right
+from calltree.services.sentences import N_
 
 bp = Blueprint("admin", __name__, url_prefix="/admin")
+
+STEPS = {
+    "caller_number": (N_("Register the number that customers see"), "projects.numbers"),
+    "pattern": (N_("Choose the results that operators press"), "patterns.index"),
+    "project": (N_("Make a project with both"), "projects.index"),
+    "list": (N_("Load a list of customers"), "projects.index"),
+    "grants": (N_("Enable the list and grant it to operators"), "projects.index"),
+    "test_call": (N_("Make a test call on the operator screen"), "operator.home"),
+}
 
 
 @bp.get("/")
 @requires(Right.ADMIN_SCREEN)
 def home() -> ResponseReturnValue:
-    """Show where to go on."""
-    return render_template("admin/home.html")
+    """Show the first steps until they are done, and how far the lists are."""
+    session = reading()
+    return render_template(
+        "admin/home.html",
+        steps=settings.first_steps(session),
+        words=STEPS,
+        figures=settings.figures_of_site(session),
+    )

@@ -31,8 +31,16 @@ class Item:
 ADMIN: list[tuple[str, list[tuple[str, str]]]] = [
     ("", [("admin.home", N_("Home"))]),
     (
-        N_("Site"),
-        [("people.index", N_("Users")), ("people.audit_log", N_("Audit log"))],
+        N_("Settings"),
+        [
+            ("projects.index", N_("Projects")),
+            ("projects.numbers", N_("Caller numbers")),
+            ("patterns.index", N_("Results and attributes")),
+            ("bans.index", N_("Do-not-call numbers")),
+            ("people.index", N_("Users")),
+            ("site.index", N_("Site settings")),
+            ("people.audit_log", N_("Audit log")),
+        ],
     ),
 ]
 OPERATOR: list[tuple[str, list[tuple[str, str]]]] = [

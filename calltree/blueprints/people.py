@@ -10,14 +10,13 @@ from wtforms import (
     BooleanField,
     PasswordField,
     SelectField,
-    SelectMultipleField,
     StringField,
     TextAreaField,
 )
 from wtforms.validators import InputRequired, Length
-from wtforms.widgets import CheckboxInput, ListWidget
 
 from calltree.blueprints.access import requires, viewer
+from calltree.blueprints.forms import CheckListField, put_error
 from calltree.blueprints.navigation import role_name
 from calltree.db import utcnow
 from calltree.errors import NotAllowed, Refused
@@ -70,13 +69,6 @@ class UserForm(FlaskForm):  # type: ignore[misc] # flask_wtf is published withou
         )
 
 
-class CheckListField(SelectMultipleField):
-    """Several of a list, each with its own check box."""
-
-    widget = ListWidget(prefix_label=False)
-    option_widget = CheckboxInput()
-
-
 class GroupForm(FlaskForm):  # type: ignore[misc]
     """A group and who is in it."""
 
@@ -86,15 +78,6 @@ class GroupForm(FlaskForm):  # type: ignore[misc]
 
 def _offered_roles() -> list[Role]:
     return list(Role) if viewer().may(Right.EDIT_USERS) else [Role.OPERATOR]
-
-
-def put_error(form: FlaskForm, refusal: Refused) -> None:
-    """Put a refusal's sentence beside the field it is about, or above the form."""
-    message = sentence(refusal.code, **refusal.values)
-    if refusal.field and refusal.field in form:
-        form[refusal.field].errors = [*form[refusal.field].errors, message]
-    else:
-        form.form_errors.append(message)
 
 
 @bp.get("/")

@@ -13,6 +13,11 @@ def N_(message: str) -> str:  # noqa: N802 - gettext's own name for "translate l
 
 
 SENTENCES: dict[str, str] = {
+    "lines_range": N_("The number of lines is at least 1."),
+    "reserved_range": N_("Fewer lines than the site has can be kept for inbound calls."),
+    "bound_too_wide": N_("Consumers are called between 08:00 and 21:00 at most."),
+    "prefix_emergency": N_("%(prefix)s begins an emergency number. It can never be dialled."),
+    "prefix_unreadable": N_("%(prefix)s is not a prefix. Write digits only, such as 0570."),
     "name_reserved": N_(
         "%(name)s is a name that the system and its exports use. Choose another name."
     ),

@@ -1,0 +1,33 @@
+"""What the forms of several pages share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask_wtf import FlaskForm
+from wtforms import SelectMultipleField
+from wtforms.widgets import CheckboxInput, ListWidget
+
+from calltree.errors import Refused
+from calltree.locale import sentence
+
+
+class CheckListField(SelectMultipleField):
+    """Several of a list, each with its own check box."""
+
+    widget = ListWidget(prefix_label=False)
+    option_widget = CheckboxInput()
+
+
+def optional_id(value: Any) -> int | None:
+    """Read a choice whose first entry is "none" (for `coerce`)."""
+    return int(value) if value not in (None, "", "None") else None
+
+
+def put_error(form: FlaskForm, refusal: Refused) -> None:
+    """Put a refusal's sentence beside the field it is about, or above the form."""
+    message = sentence(refusal.code, **refusal.values)
+    if refusal.field and refusal.field in form:
+        form[refusal.field].errors = [*form[refusal.field].errors, message]
+    else:
+        form.form_errors.append(message)

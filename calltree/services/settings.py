@@ -1,0 +1,129 @@
+"""The site's settings that a manager changes on the screens, and the first steps (R-PJ-3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, time
+
+from sqlalchemy import exists, func, or_, select
+from sqlalchemy.orm import Session
+
+from calltree.db import announce
+from calltree.errors import NotFound, Refused
+from calltree.models import (
+    CallerNumber,
+    CallRecord,
+    CustomerList,
+    ListGrant,
+    ListGroupGrant,
+    Project,
+    ResultStatus,
+    Site,
+)
+from calltree.services import audit
+from calltree.services.rights import Viewer
+from calltree.text import phones
+
+
+@dataclass(frozen=True, slots=True)
+class SiteDetails:
+    """What the settings page says of the site."""
+
+    name: str
+    lines: int
+    lines_reserved_inbound: int
+    lines_max_predictive: int | None
+    seats: int | None
+    b2c_opens: time
+    b2c_closes: time
+    min_gap_min: int
+    wrap_up_limit_s: int
+    extra_prefixes: tuple[str, ...]
+    away_reasons: tuple[str, ...]
+    recordings_capacity_gb: int
+
+
+def get(session: Session) -> Site:
+    """Return the site. Raises NotFound before the first start."""
+    site = session.get(Site, 1)
+    if site is None:
+        raise NotFound("site")
+    return site
+
+
+def save(session: Session, *, viewer: Viewer, details: SiteDetails, now: datetime) -> Site:
+    """Change the settings; in force at the next question the gate asks.
+
+    Raises Refused: 'lines_range', 'reserved_range', 'hours_reversed', 'bound_too_wide',
+    'prefix_emergency' or 'prefix_unreadable' with the prefix.
+    """
+    _check(details)
+    site = get(session)
+    changed = []
+    for name in details.__slots__:
+        value = getattr(details, name)
+        value = list(value) if isinstance(value, tuple) else value
+        if getattr(site, name) != value:
+            setattr(site, name, value)
+            changed.append(name)
+    if changed:
+        audit.note(session, viewer=viewer, action="settings.changed", now=now, changed=changed)
+        announce(session, "site")
+        announce(session, "lines")
+    return site
+
+
+def _check(details: SiteDetails) -> None:
+    if details.lines < 1:
+        raise Refused("lines_range", field="lines")
+    if not 0 <= details.lines_reserved_inbound < details.lines:
+        raise Refused("reserved_range", field="lines_reserved_inbound")
+    if details.b2c_opens >= details.b2c_closes:
+        raise Refused("hours_reversed", field="b2c_closes")
+    if details.b2c_opens < time(8) or details.b2c_closes > time(21):
+        raise Refused("bound_too_wide", field="b2c_opens")
+    for prefix in details.extra_prefixes:
+        verdict = phones.may_add_prefix(prefix)
+        if verdict is phones.PrefixVerdict.EMERGENCY:
+            raise Refused("prefix_emergency", field="extra_prefixes", prefix=prefix)
+        if verdict is not phones.PrefixVerdict.ALLOWED:
+            raise Refused("prefix_unreadable", field="extra_prefixes", prefix=prefix)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One of はじめての設定: its code, and whether it is done."""
+
+    code: str
+    done: bool
+
+
+def first_steps(session: Session) -> list[Step]:
+    """Return 発信番号 → 結果パターン → 案件 → リスト → 権限 → テスト発信, each ticked or not."""
+    ready = or_(Project.pattern_id.is_(None), Project.main_number_id.is_(None))
+    granted = or_(
+        exists().where(ListGrant.list_id == CustomerList.id),
+        exists().where(ListGroupGrant.list_id == CustomerList.id),
+    )
+    asked = [
+        ("caller_number", select(CallerNumber.id).where(CallerNumber.retired_at.is_(None))),
+        ("pattern", select(ResultStatus.id).where(ResultStatus.pattern_id.is_not(None))),
+        ("project", select(Project.id).where(~ready)),
+        ("list", select(CustomerList.id).where(CustomerList.customers > 0)),
+        ("grants", select(CustomerList.id).where(CustomerList.enabled, granted)),
+        ("test_call", select(CallRecord.id)),
+    ]
+    return [Step(code, session.scalar(query.limit(1)) is not None) for code, query in asked]
+
+
+def figures_of_site(session: Session) -> dict[str, int]:
+    """Return the lists' sums for the manager's home: customers, worked, dials, connects."""
+    row = session.execute(
+        select(
+            func.coalesce(func.sum(CustomerList.customers), 0),
+            func.coalesce(func.sum(CustomerList.worked), 0),
+            func.coalesce(func.sum(CustomerList.dials), 0),
+            func.coalesce(func.sum(CustomerList.connects), 0),
+        ).where(CustomerList.deleted_at.is_(None), CustomerList.enabled)
+    ).one()
+    return dict(zip(("customers", "worked", "dials", "connects"), map(int, row), strict=True))
