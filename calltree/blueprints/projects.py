@@ -77,11 +77,7 @@ class ProjectForm(FlaskForm):  # type: ignore[misc] # flask_wtf is published wit
     )
     business_name = StringField(
         lazy(N_("Business name")),
-        description=lazy(
-            N_(
-                "Said first in every call, with the caller's name and the purpose (特定商取引法16条)."
-            )
-        ),
+        description=lazy(N_("Said first, with the caller's name and purpose (特定商取引法16条).")),
         validators=[Length(max=128)],
     )
     caller_person = StringField(
