@@ -2,6 +2,7 @@
 
 import sys
 import unicodedata
+from collections.abc import Iterable
 from operator import add
 from typing import Final
 
@@ -68,3 +69,14 @@ def bigrams(folded: str) -> list[str]:
     for word in folded.split():
         pairs.update(map(add, word, word[1:]))
     return list(pairs)
+
+
+CELL_SEPARATOR: Final = "\x1f"
+
+
+def fold_cells(cells: Iterable[str]) -> str:
+    """Fold a row for search: its cells joined by U+001F, which no cell keeps.
+
+    What `Customer.folded` holds, by whichever path the row comes.
+    """
+    return CELL_SEPARATOR.join(fold(cell).replace(CELL_SEPARATOR, " ") for cell in cells)

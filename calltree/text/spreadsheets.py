@@ -24,6 +24,7 @@ __all__ = ["CODECS", "Code", "Limits", "Problem", "Reading", "Severity", "Sheet"
 _DELIMITERS: Final = (",", "\t", ";")
 _DELIMITER_SAMPLE: Final = 1 << 18
 _KEPT_PER_CODE: Final = 100
+_EXCEL_COLUMNS: Final = 16_384
 # Stands behind the last line; no file that came this far holds a NUL. Swallowed by a record, it
 # proves that a quote was still open, which Python's csv says only in its strict mode.
 _END: Final = "\0"
@@ -234,17 +235,25 @@ def _scan(source: _Source, limits: Limits, result: Sheet, *, check_text: bool) -
     """One pass: find the header, count rows, see which columns hold anything, check each row."""
     header: list[str] | None = None
     unseen: set[int] = set()
+    empty_rows = 0  # a file may hold millions
     try:
         for number, row in source.records():
             joined = "".join(row)
             if not _SOMETHING.search(joined):
-                result.report(Problem(Code.EMPTY_ROW_DROPPED, row=number))
+                empty_rows += 1
+                if empty_rows <= _KEPT_PER_CODE:
+                    result.problems.append(Problem(Code.EMPTY_ROW_DROPPED, row=number))
                 continue
             if "\r" in joined:
                 result._clean = True
             if header is None:
                 if _CONTROL.search(joined):
                     raise Refused(Problem(Code.NOT_A_TABLE, row=number, found="binary"))
+                if len(row) > _EXCEL_COLUMNS:
+                    found, most = str(len(row)), str(limits.columns)
+                    raise Refused(
+                        Problem(Code.TOO_MANY_COLUMNS, row=number, found=found, expected=(most,))
+                    )
                 header = row
                 result.header_row, result._width = number, len(row)
                 unseen = set(range(len(row)))
@@ -259,6 +268,8 @@ def _scan(source: _Source, limits: Limits, result: Sheet, *, check_text: bool) -
             if unseen:
                 unseen -= {i for i in unseen if i < len(row) and _SOMETHING.search(row[i])}
     finally:
+        if empty_rows:
+            result.counts[Code.EMPTY_ROW_DROPPED] = empty_rows
         if header is not None:
             _name_columns(header, unseen, limits, result)
     if not result.row_count:
