@@ -1,0 +1,52 @@
+"""`python -m bench NAME [--json] [--rows N] [--seed N] [--database URL]`.
+
+The last line of the output is one JSON object; `--json` leaves out everything before it. `all` runs
+every bench in turn.
+"""
+
+import argparse
+import importlib
+import sys
+from pathlib import Path
+
+from bench import Options, Result
+
+
+def names() -> list[str]:
+    """A module of this package is a bench unless its name begins with `_`."""
+    files = Path(__file__).parent.glob("*.py")
+    return sorted(file.stem for file in files if not file.stem.startswith("_"))
+
+
+def show(result: Result) -> None:
+    for key, value in result.extra.items():
+        if isinstance(value, dict):
+            print(f"  {key}")
+            for name, item in value.items():
+                print(f"    {name}: {item}")
+        else:
+            print(f"  {key}: {value}")
+    print(f"  {result.value:g} against {result.floor:g} {result.unit}: {result.ratio:.2f}")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("name", choices=[*names(), "all"])
+    parser.add_argument("--json", action="store_true", help="print the JSON line only")
+    parser.add_argument("--rows", type=int, help="units of work (each bench has its default)")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--database", help="sqlite:///… or postgresql://…")
+    given = parser.parse_args()
+    options = Options(rows=given.rows, seed=given.seed, database=given.database)
+    for name in names() if given.name == "all" else [given.name]:
+        if not given.json:
+            print(f"{name} …", flush=True)
+        result: Result = importlib.import_module(f"bench.{name}").run(options)
+        if not given.json:
+            show(result)
+        print(result.line(name), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
