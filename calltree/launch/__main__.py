@@ -40,6 +40,7 @@ class Launch:
             "HOST": settings.host,
             "PORT": str(settings.port),
             "PYTHONUNBUFFERED": "1",
+            "PYTHONUTF8": "1",  # a server's locale may well be C; our words are not
         }
 
     def run(self) -> int:

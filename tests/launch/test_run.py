@@ -1,0 +1,164 @@
+"""`make run` on an empty DATA_DIR ends in a page one can sign in to; Ctrl-C leaves nothing."""
+
+import http.cookiejar
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from calltree.launch import checks
+from tests.launch.test_children import alive, until
+
+ROOT = Path(__file__).resolve().parents[2]
+OURS = ("REDIS_URL", "ESL_URL", "DATABASE_URL", "PRACTICE_PASSWORD", "HOST", "SECRET_KEY")
+READY_S = 90
+
+
+def environment(data_dir: Path, port: int) -> dict[str, str]:
+    clean = {name: value for name, value in os.environ.items() if name not in OURS}
+    return {**clean, "DATA_DIR": str(data_dir), "PORT": str(port), "LANG": "C", "LC_ALL": "C"}
+
+
+@contextmanager
+def launched(data_dir: Path, port: int) -> Iterator["tuple[subprocess.Popen[bytes], Path]"]:
+    shown = data_dir.with_suffix(".log")
+    with shown.open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "calltree.launch"],
+            cwd=ROOT,
+            env=environment(data_dir, port),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield process, shown
+    finally:
+        for pid in family(data_dir):
+            os.kill(pid, signal.SIGKILL)
+        process.wait()
+
+
+def family(data_dir: Path) -> list[int]:
+    """Every process that was started with this DATA_DIR."""
+    mark = f"DATA_DIR={data_dir}\0".encode()
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            ours = mark in (folder / "environ").read_bytes()
+        except OSError:
+            continue
+        if ours and alive(int(folder.name)):
+            found.append(int(folder.name))
+    return found
+
+
+def wait_for(process: "subprocess.Popen[bytes]", shown: Path, text: str) -> str:
+    deadline = time.monotonic() + READY_S
+    while text not in shown.read_text():
+        assert process.poll() is None, shown.read_text()
+        assert time.monotonic() < deadline, shown.read_text()
+        time.sleep(0.05)
+    return shown.read_text()
+
+
+def sign_in(address: str, login_id: str, password: str) -> str:
+    """Sign in as a person does; the address where it ends."""
+    opener = urllib.request.build_opener(
+        urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar())
+    )
+    with opener.open(f"{address}sign-in") as page:
+        token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page.read().decode())
+    assert token
+    form = {"csrf_token": token[1], "login_id": login_id, "password": password}
+    with opener.open(f"{address}sign-in", urllib.parse.urlencode(form).encode()) as page:
+        return str(page.url)
+
+
+@pytest.mark.skipif(not (ROOT / "worker.py").exists(), reason="worker.py has not landed yet")
+@pytest.mark.skipif(
+    not list((ROOT / "migrations" / "versions").glob("*.py")), reason="no migration has landed yet"
+)
+def test_make_run_ends_in_a_page_one_can_sign_in_to_and_leaves_nothing(tmp_path):
+    data_dir, port = tmp_path / "var", checks.free_port()
+    with launched(data_dir, port) as (process, log):
+        shown = wait_for(process, log, "Ctrl-C stops everything")
+        address = f"http://127.0.0.1:{port}/"
+        assert f"Ready: {address}" in shown
+        password = re.search(r"Password of all practice accounts: (\S+)", shown)
+        assert password
+        for login_id in re.findall(r"Practice accounts: (.+)", shown)[0].split():
+            if login_id in {"mgr", "op1"}:
+                assert "sign-in" not in sign_in(address, login_id, password[1])
+        started = family(data_dir)
+        assert len(started) >= 7
+
+        second = subprocess.run(
+            [sys.executable, "-m", "calltree.launch"],
+            cwd=ROOT,
+            env=environment(data_dir, port),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert second.returncode == 1
+        assert len(second.stdout.splitlines()) == 1
+        assert "already runs" in second.stdout
+
+        os.kill(process.pid, signal.SIGINT)
+        process.wait(READY_S)
+        assert process.returncode == 0, log.read_text()
+        assert "Everything has stopped" in log.read_text()
+        assert family(data_dir) == []
+
+    with launched(data_dir, port) as (process, log):  # again on the same DATA_DIR, then kill -9
+        wait_for(process, log, "Ctrl-C stops everything")
+        process.kill()
+        process.wait()
+        until(lambda: family(data_dir) == [])
+
+
+def test_a_busy_port_is_said_in_one_sentence(tmp_path):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        done = subprocess.run(
+            [sys.executable, "-m", "calltree.launch"],
+            cwd=ROOT,
+            env=environment(tmp_path / "var", port),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == [
+        f"calltree| Port {port} on 127.0.0.1 is used by another program: stop that one, "
+        f"or choose another port: PORT={port + 1} make run"
+    ]
+    assert family(tmp_path / "var") == []
+
+
+def test_a_wrong_variable_is_said_in_one_sentence(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "calltree.launch"],
+        cwd=ROOT,
+        env=environment(tmp_path / "var", 8000) | {"ESL_URL": "http://x"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert len(done.stdout.splitlines()) == 1
+    assert "ESL_URL" in done.stdout
