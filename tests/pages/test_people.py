@@ -1,0 +1,227 @@
+"""Users: names, passwords, deletion, sessions (R-US-2, 3, 4, 6, 7)."""
+
+from datetime import timedelta
+
+import pytest
+import time_machine
+from flask import Flask
+from sqlalchemy import select, text
+from sqlalchemy.exc import DatabaseError
+from werkzeug.security import check_password_hash, generate_password_hash
+
+from calltree.db import Store, utcnow
+from calltree.models import AuditEntry, OperatorState, Role, User
+from calltree.services import audit, people
+from tests.browser import Browser
+from tests.factories import NOW, make_list, make_operator, make_site, make_user, viewer_of
+
+
+@pytest.fixture
+def manager(store: Store) -> User:
+    with store.write() as session:
+        make_site(session)
+        return make_user(session, Role.MANAGER)
+
+
+@pytest.fixture
+def operator(store: Store, manager: User) -> User:
+    with store.write() as session:
+        return make_user(session, Role.OPERATOR, login_id="Yamada", login_key="yamada", name="山田")
+
+
+def _user(store: Store, user_id: int) -> User:
+    with store.read() as session:
+        found = session.get(User, user_id)
+        assert found is not None
+        return found
+
+
+def test_R_US_2_manager_sees_every_login_id_and_no_password(
+    browser_of, manager: User, operator: User
+) -> None:
+    page = browser_of(manager).get("/admin/users/")
+    assert "Yamada" in page.text
+    assert "password_hash" not in page.html
+    assert operator.password_hash not in page.text.split()
+
+
+def test_R_US_2_manager_sets_a_password_and_it_signs_in(
+    app: Flask, store: Store, browser_of, manager: User, operator: User
+) -> None:
+    browser = browser_of(manager)
+    browser.get(f"/admin/users/{operator.id}/password")
+    browser.submit(password="shinpai-nai")
+    fresh = Browser(app)
+    fresh.get("/sign-in")
+    assert fresh.submit(login_id="YAMADA", password="shinpai-nai").location == "/operator/"
+
+
+def test_R_US_2_short_password_is_refused_with_a_sentence(
+    browser_of, manager: User, operator: User
+) -> None:
+    browser = browser_of(manager)
+    browser.get(f"/admin/users/{operator.id}/password")
+    assert "8" in browser.submit(password="short", status=422).one("#password-error").text
+
+
+def test_R_US_2_supervisor_sets_an_operators_password_only(
+    store: Store, browser_of, manager: User, operator: User
+) -> None:
+    with store.write() as session:
+        supervisor = make_user(session, Role.SUPERVISOR)
+    browser = browser_of(supervisor)
+    browser.get(f"/admin/users/{operator.id}/password")
+    browser.get(f"/admin/users/{manager.id}/password", status=403)
+
+
+def test_R_US_2_own_password_needs_the_present_one(app: Flask, store: Store, manager: User) -> None:
+    with store.write() as session:
+        user = make_user(session, password_hash=generate_password_hash("now-valid"))
+    browser = Browser(app)
+    browser.sign_in_as(user)
+    browser.get("/password")
+    browser.submit(present="wrong", password="next-one-1", status=422)
+    browser.submit(present="now-valid", password="next-one-1")
+    browser.get("/operator/")
+    assert check_password_hash(_user(store, user.id).password_hash, "next-one-1")
+
+
+def test_R_US_2_administrator_resets_from_the_command_line(
+    app: Flask, store: Store, manager: User
+) -> None:
+    result = app.test_cli_runner().invoke(args=["user", "reset-password", manager.login_id])
+    assert result.exit_code == 0
+    login_id, password = result.output.split()
+    browser = Browser(app)
+    browser.get("/sign-in")
+    assert browser.submit(login_id=login_id, password=password).location == "/admin/"
+
+
+def test_R_US_4_deleted_login_id_is_never_free_again(
+    store: Store, browser_of, manager: User, operator: User
+) -> None:
+    browser = browser_of(manager)
+    browser.post(f"/admin/users/{operator.id}/delete")
+    assert "山田" in browser.get("/admin/users/deleted").text
+    assert "山田" not in browser.get("/admin/users/").one("main").text
+    browser.get("/admin/users/new")
+    page = browser.submit(login_id="ＹＡＭＡＤＡ", name="別人", password="12345678", status=422)
+    assert "ＹＡＭＡＤＡ" in page.one("#error-summary").text
+
+
+def test_R_US_4_deletion_frees_the_seat(store: Store, manager: User, operator: User) -> None:
+    details = people.UserDetails(login_id="sato", name="佐藤", role=Role.OPERATOR)
+    viewer = viewer_of(manager)
+    with store.write() as session:
+        make_site(session, seats=2)
+    with store.write() as session, pytest.raises(people.Refused, match="no_seat"):
+        people.create(session, viewer=viewer, details=details, now=NOW)
+    with store.write() as session:
+        people.remove(session, viewer=viewer, user_id=operator.id, now=NOW)
+    with store.write() as session:
+        people.create(session, viewer=viewer, details=details, now=NOW)
+
+
+def test_R_US_4_refused_during_their_call(store: Store, manager: User, operator: User) -> None:
+    with store.write() as session:
+        make_list(session)
+        make_operator(session, operator, state=OperatorState.TALKING)
+    with store.write() as session, pytest.raises(people.Refused, match="user_in_call"):
+        people.remove(session, viewer=viewer_of(manager), user_id=operator.id, now=NOW)
+    assert _user(store, operator.id).deleted_at is None
+
+
+def test_R_US_4_last_manager_is_neither_deleted_nor_demoted(store: Store, manager: User) -> None:
+    viewer = viewer_of(manager)
+    with store.write() as session, pytest.raises(people.Refused, match="last_manager"):
+        people.remove(session, viewer=viewer, user_id=manager.id, now=NOW)
+    details = people.UserDetails(login_id="x", name="x", role=Role.OPERATOR)
+    with store.write() as session, pytest.raises(people.Refused, match="last_manager"):
+        people.change(session, viewer=viewer, user_id=manager.id, details=details, now=NOW)
+
+
+def test_R_US_6_session_ends_on_password_change_and_deletion(
+    store: Store, browser_of, manager: User, operator: User
+) -> None:
+    browser = browser_of(operator)
+    browser.get("/operator/")
+    with store.write() as session:
+        people.set_password(
+            session, viewer=viewer_of(manager), user_id=operator.id, password_hash="x", now=NOW
+        )
+    assert browser.get("/operator/", status=303).location.startswith("/sign-in")
+    browser = browser_of(operator)
+    with store.write() as session:
+        people.remove(session, viewer=viewer_of(manager), user_id=operator.id, now=NOW)
+    assert browser.get("/operator/", status=303).location.startswith("/sign-in")
+
+
+@pytest.mark.parametrize(
+    ("role", "path", "kept", "ended"),
+    [
+        (Role.MANAGER, "/admin/", timedelta(minutes=29), timedelta(minutes=31)),
+        (
+            Role.OPERATOR,
+            "/operator/",
+            timedelta(hours=7, minutes=59),
+            timedelta(hours=8, minutes=1),
+        ),
+    ],
+)
+def test_R_US_6_idle_session_ends(
+    store: Store,
+    browser_of,
+    manager: User,
+    role: Role,
+    path: str,
+    kept: timedelta,
+    ended: timedelta,
+) -> None:
+    with store.write() as session:
+        user = make_user(session, role)
+    begin = utcnow()
+    with time_machine.travel(begin, tick=False) as clock:
+        browser = browser_of(user)
+        clock.shift(kept)
+        browser.get(path)
+        clock.shift(ended)
+        assert browser.get(path, status=303).location.startswith("/sign-in")
+
+
+def test_R_US_6_idle_session_goes_on_with_a_live_leg(
+    store: Store, browser_of, operator: User
+) -> None:
+    with time_machine.travel(utcnow(), tick=False) as clock:
+        browser = browser_of(operator)
+        with store.write() as session:
+            make_operator(session, operator)
+        clock.shift(timedelta(hours=9))
+        browser.get("/operator/")
+
+
+def test_R_US_6_sign_in_attempts_are_limited_per_account(app: Flask, manager: User) -> None:
+    browser = Browser(app)
+    browser.get("/sign-in")
+    form = {"login_id": manager.login_id, "password": "wrong"}
+    for _turn in range(5):
+        browser.post("/sign-in", form, status=422)
+    assert "しばらく" in browser.post("/sign-in", form, status=429).text
+
+
+def test_R_US_7_audit_log_is_append_only(store: Store, manager: User) -> None:
+    with store.write() as session:
+        audit.note(session, viewer=viewer_of(manager), action="user.created", now=NOW)
+    for statement in ("UPDATE audit_entries SET action = 'x'", "DELETE FROM audit_entries"):
+        with pytest.raises(DatabaseError, match="append-only"), store.write() as session:
+            session.execute(text(statement))
+    with store.read() as session:
+        assert session.scalar(select(AuditEntry.action)) == "user.created"
+
+
+def test_R_US_7_creating_a_user_is_audited(store: Store, browser_of, manager: User) -> None:
+    browser = browser_of(manager)
+    browser.get("/admin/users/new")
+    browser.submit(login_id="sato", name="佐藤", password="12345678")
+    page = browser.get("/admin/users/audit")
+    assert "user.created" in page.text
+    assert manager.name in page.one("main").text
