@@ -37,7 +37,6 @@ from calltree.db import announce
 from calltree.errors import NotAllowed, NotFound, Refused
 from calltree.models import (
     Attempt,
-    Audience,
     CallerNumber,
     CallState,
     CommandKind,
@@ -67,6 +66,7 @@ from calltree.services import (
     switch_commands,
 )
 from calltree.services.rights import Right, Viewer
+from calltree.text.hours import HoursVerdict, hours_verdict
 from calltree.text.phones import DialVerdict, may_dial
 
 ALLOWED = "allowed"
@@ -361,11 +361,12 @@ def _caller_number(_session: Session, case: _Case, _now: datetime) -> Verdict | 
 def _inside_hours(session: Session, case: _Case, now: datetime) -> Verdict | None:
     if case.project is None:
         return None
-    b2c = case.project.audience is Audience.B2C
-    if b2c and not hours.inside_site_bound(case.site, now):
-        return Verdict("outside_site_hours", _shown(case.site.b2c_opens, case.site.b2c_closes))
-    if hours.inside_project_hours(session, project=case.project, now=now):
+    rules = hours.rules_of(session, site=case.site, project=case.project)
+    verdict = hours_verdict(rules, now)
+    if verdict is HoursVerdict.OPEN:
         return None
+    if verdict is HoursVerdict.REFUSE:
+        return Verdict("outside_site_hours", _shown(case.site.b2c_opens, case.site.b2c_closes))
     shown = _shown(case.project.opens, case.project.closes)
     if case.automatic:
         return Verdict("outside_hours", shown)

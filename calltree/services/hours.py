@@ -1,29 +1,22 @@
-"""When a project may call (R-PJ-5): the site's bound for B2C, the project's own hours and days."""
+"""When a project may call (R-PJ-5): its rules as they stand, for `text.hours` to judge."""
 
 from __future__ import annotations
 
-from datetime import datetime
-
-import jpholiday
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from calltree.models import ClosedDay, Project, Site
-from calltree.text.days import TOKYO
+from calltree.models import Audience, ClosedDay, Project, Site
+from calltree.text.hours import CallingHours
 
 
-def inside_site_bound(site: Site, now: datetime) -> bool:
-    """Whether B2C customers may be called at all; no project can widen it."""
-    return site.b2c_opens <= now.astimezone(TOKYO).time() < site.b2c_closes
-
-
-def inside_project_hours(session: Session, *, project: Project, now: datetime) -> bool:
-    """Whether the project calls now: its hours, weekdays, holidays and the site's closed days."""
-    local = now.astimezone(TOKYO)
-    day = local.date()
-    if not project.opens <= local.time() < project.closes:
-        return False
-    if day.weekday() not in project.weekdays:
-        return False
-    if not project.on_holidays and jpholiday.is_holiday(day):
-        return False
-    return session.get(ClosedDay, day) is None
+def rules_of(session: Session, *, site: Site, project: Project) -> CallingHours:
+    """Gather a project's hours and days; the site's bound holds for B2C projects only (R-PJ-6)."""
+    bound = (site.b2c_opens, site.b2c_closes) if project.audience is Audience.B2C else None
+    return CallingHours(
+        opens=project.opens,
+        closes=project.closes,
+        weekdays=frozenset(project.weekdays),
+        on_holidays=project.on_holidays,
+        closed_days=frozenset(session.scalars(select(ClosedDay.day))),
+        bound=bound,
+    )
