@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from sqlalchemy import func, select
 
 from calltree.models import Customer, CustomerList, Role, User
-from calltree.services import practice_site
+from calltree.services import accounts, practice_site
 
 NOW = datetime(2026, 11, 22, 5, 0, tzinfo=UTC)
 
@@ -27,10 +27,11 @@ def test_R_AR_5_an_empty_database_is_filled_once(store):
 
 def test_the_given_practice_password_reaches_accounts_that_exist(app):
     run = app.test_cli_runner().invoke
+    store = app.extensions["calltree.store"]
     assert run(args=["switch", "practice", "--password", "first"]).exit_code == 0
     assert run(args=["switch", "practice", "--password", "later"]).exit_code == 0
-    with app.extensions["calltree.store"].read() as session:
-        assert practice_site.with_other_password(session, password="first") == []
+    with store.read() as session:
+        assert accounts.verify(session, login_id="op1", password="first")
     assert run(args=["switch", "practice", "--password", "x", "--set-password"]).exit_code == 0
-    with app.extensions["calltree.store"].read() as session:
-        assert practice_site.with_other_password(session, password="x") == []
+    with store.read() as session:
+        assert accounts.verify(session, login_id="op1", password="x")
