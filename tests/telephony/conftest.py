@@ -1,7 +1,9 @@
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.practice import PracticeSwitch
 from tests.telephony.scripted import ScriptedPeer, obedient
 
 
@@ -11,3 +13,10 @@ def peer() -> Iterator[ScriptedPeer]:
     peer = ScriptedPeer(obedient)
     yield peer
     peer.close()
+
+
+@pytest.fixture
+def practice_switch(tmp_path: Path) -> Iterator[PracticeSwitch]:
+    """A practice switch in a process of its own, in real time."""
+    with PracticeSwitch(tmp_path) as switch:
+        yield switch

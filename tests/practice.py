@@ -1,0 +1,88 @@
+"""A practice switch of a test's own: started on a free port, ended with the test."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+
+from calltree.telephony.wire import Framer, encode_command
+
+PASSWORD = "lamp-otter"
+START_SECONDS = 15
+
+
+class PracticeSwitch:
+    """The process, its address and a way to order faults.
+
+    `url` is what ESL_URL wants; `recordings` the only directory it records into.
+    """
+
+    def __init__(self, directory: Path, *, rate: float = 1.0, seed: int = 1, port: int = 0) -> None:
+        self.recordings = directory / "recordings"
+        reading, writing = os.pipe()
+        self.process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "calltree.practice", "--port", str(port)),
+                *("--recordings", str(self.recordings), "--announce-fd", str(writing)),
+                *("--rate", str(rate), "--seed", str(seed)),
+            ],
+            env=os.environ | {"ESL_PASSWORD": PASSWORD},
+            pass_fds=[writing],
+            stdout=subprocess.DEVNULL,
+        )
+        os.close(writing)
+        with os.fdopen(reading) as announced:
+            line = announced.readline()  # empty when the process ended instead
+        if not line:
+            raise RuntimeError(f"the practice switch ended with {self.process.wait()}")
+        self.port = int(line)
+
+    @property
+    def url(self) -> str:
+        return f"esl://:{PASSWORD}@127.0.0.1:{self.port}"
+
+    def api(self, command: str) -> str:
+        """The reply to one api command, over a link of its own."""
+        framer = Framer()
+        with socket.create_connection(("127.0.0.1", self.port), START_SECONDS) as link:
+            link.sendall(encode_command(f"auth {PASSWORD}") + encode_command(f"api {command}"))
+            while True:
+                data = link.recv(65536)
+                if not data:
+                    return ""
+                for frame in framer.feed(data):
+                    if frame.content_type == "api/response":
+                        return frame.body.decode()
+
+    def order(self, fault: str) -> str:
+        """Order a fault, for example `refuse 1 USER_BUSY`; see `calltree.practice.faults`."""
+        reply = self.api(f"practice {fault}")
+        if not reply.startswith("+OK") and fault.split()[0] != "drop":
+            raise ValueError(reply.strip())
+        return reply.strip()
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> int:
+        """End it as an administrator would; returns the exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(START_SECONDS)
+
+    def __enter__(self) -> "PracticeSwitch":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.process.poll() is None:
+            self.kill()
