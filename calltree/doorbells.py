@@ -1,0 +1,103 @@
+"""Doorbells: after a commit, tell who serves or shows what was written.
+
+The row is the truth and was committed before; a bell that nobody hears (a dead Redis) costs
+time, never a command: the leader sweeps for unserved rows, pages poll.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import redis
+import structlog
+from rq import Queue
+
+from calltree.db import Announcement
+
+log = structlog.get_logger(__name__)
+
+SERVE = "calltree.telephony.calls_worker.serve"
+LANES = ("soon", "bulk")
+WEEK_S = 7 * 24 * 3600
+
+_COMMAND_TTL_S = 5  # an older doorbell is nobody's: the row will have been swept or expired
+_COMMAND_TIMEOUT_S = 15
+_JOB_TIMEOUT_S = {"soon": 120, "bulk": 3600}
+
+
+def connect(redis_url: str) -> redis.Redis:
+    """Give a connection that fails quickly: a press must not wait for a dead Redis."""
+    return redis.Redis.from_url(
+        redis_url, socket_connect_timeout=0.5, socket_timeout=2.0, health_check_interval=30
+    )
+
+
+def lane_name(site_key: str, lane: str) -> str:
+    """Give the name of a queue; the site's key keeps two sites on one Redis apart."""
+    return f"{site_key}:{lane}"
+
+
+def calls_lane(node: str) -> str:
+    """Give the lane that carries one node's commands."""
+    return f"calls:{node}"
+
+
+def live_channel(site_key: str) -> str:
+    """Give the channel on which every announcement is told to the web processes."""
+    return f"{site_key}:live"
+
+
+class Doorbells:
+    """A `Publisher` for `Store.publisher`: queues for commands and jobs, a channel for pages."""
+
+    def __init__(self, connection: redis.Redis, site_key: str) -> None:
+        self._redis = connection
+        self._site_key = site_key
+        self._queues: dict[str, Queue] = {}
+
+    def __call__(self, told: list[Announcement]) -> None:
+        """Ring for each. Never raises for a dead Redis: the work itself is committed."""
+        try:
+            for notice in told:
+                if notice.topic == "command":
+                    self._ring(notice.ids)
+                elif notice.topic == "job":
+                    self._enqueue(notice.ids)
+            self._tell_pages(told)
+        except redis.RedisError as error:
+            topics = sorted({notice.topic for notice in told})
+            log.warning("doorbell not heard", error=type(error).__name__, topics=",".join(topics))
+
+    def _ring(self, ids: dict[str, Any]) -> None:
+        self._queue(calls_lane(ids["node"])).enqueue_call(
+            SERVE,
+            args=(ids["command_id"],),
+            timeout=_COMMAND_TIMEOUT_S,
+            ttl=_COMMAND_TTL_S,
+            result_ttl=0,
+            failure_ttl=WEEK_S,
+        )
+
+    def _enqueue(self, ids: dict[str, Any]) -> None:
+        lane = ids["lane"]
+        self._queue(lane).enqueue_call(
+            ids["func"],
+            args=tuple(ids.get("args", ())),
+            timeout=_JOB_TIMEOUT_S[lane],
+            result_ttl=0,
+            failure_ttl=WEEK_S,
+        )
+
+    def _tell_pages(self, told: list[Announcement]) -> None:
+        pipe = self._redis.pipeline(transaction=False)
+        for notice in told:
+            message = {"topic": notice.topic, "ids": notice.ids}
+            pipe.publish(live_channel(self._site_key), json.dumps(message, default=str))
+        pipe.execute()
+
+    def _queue(self, lane: str) -> Queue:
+        name = lane_name(self._site_key, lane)
+        if name not in self._queues:
+            self._queues[name] = Queue(name, connection=self._redis, serializer="json")
+        return self._queues[name]

@@ -1,0 +1,183 @@
+"""Carrying out acts on one node: in order, on a thread of its own, with the timers that follow.
+
+A bridge is believed when CHANNEL_BRIDGE was heard. One that is not heard within a second is asked
+about and tried once more; a customer who answered is not left in silence after that.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from calltree.models.calls import LIVE_STATES, Attempt, CallState, Operator
+from calltree.services.leases import LeaseLost
+from calltree.telephony import commands, ledger
+from calltree.telephony.acts import (
+    Act,
+    CancelTimers,
+    HangUp,
+    Join,
+    LimitEarly,
+    Look,
+    PlayRingback,
+    StopPlaying,
+)
+from calltree.telephony.commands import ApiCommand, Cause
+from calltree.telephony.esl import CommandRefused, Link, LinkDown
+from calltree.telephony.lease import Reign
+from calltree.telephony.reconcile import Reconciler
+from calltree.telephony.timings import Timings
+
+log = structlog.get_logger(__name__)
+
+JOIN_TRIES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class CheckJoin(Act):
+    """Was CHANNEL_BRIDGE heard for this join?"""
+
+    join: Join
+    tries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recordings:
+    """Where the switch writes recordings, as the switch sees it."""
+
+    root: str
+
+
+class Actor:
+    """Does one node's acts. `link` gives the command link, or None while there is none."""
+
+    def __init__(
+        self,
+        *,
+        node: str,
+        reign: Reign,
+        reconciler: Reconciler,
+        recordings: Recordings,
+        timings: Timings,
+        link: Callable[[], Link | None],
+    ) -> None:
+        self._node = node
+        self._reign = reign
+        self._reconciler = reconciler
+        self._recordings = recordings
+        self._timings = timings
+        self._link = link
+        self._due: list[tuple[float, int, Act]] = []
+        self._order = itertools.count()
+        self._changed = threading.Condition()
+        self._joining: dict[int, float] = {}
+
+    def put(self, act: Act, delay_s: float = 0.0) -> None:
+        """Do this act, or do it in `delay_s` seconds."""
+        with self._changed:
+            heapq.heappush(self._due, (time.monotonic() + delay_s, next(self._order), act))
+            self._changed.notify()
+
+    def run(self) -> None:
+        """Do what is due until the reign is over."""
+        while not self._reign.over.is_set():
+            act = self._next(timeout_s=0.2)
+            if act is not None:
+                self._do(act)
+
+    def _next(self, timeout_s: float) -> Act | None:
+        with self._changed:
+            wait_s = timeout_s
+            if self._due:
+                wait_s = min(self._due[0][0] - time.monotonic(), timeout_s)
+            if wait_s > 0:
+                self._changed.wait(wait_s)
+            if self._due and self._due[0][0] <= time.monotonic():
+                return heapq.heappop(self._due)[2]
+        return None
+
+    def _do(self, act: Act) -> None:
+        link = self._link()
+        if link is None:
+            log.warning("act without a link", act=type(act).__name__, node=self._node)
+            return  # reconcile finds out what is to be done once there is one
+        try:
+            self._carry_out(act, link)
+        except LinkDown:
+            log.warning("link lost while acting", act=type(act).__name__, node=self._node)
+        except LeaseLost:
+            log.warning("no longer leading", act=type(act).__name__)
+        except SQLAlchemyError as error:
+            log.error("act not noted", act=type(act).__name__, error=type(error).__name__)
+
+    def _carry_out(self, act: Act, link: Link) -> None:
+        match act:
+            case Join():
+                self._join(act, link, tries=1)
+            case CheckJoin():
+                self._check_join(act, link)
+            case PlayRingback(operator=operator):
+                self._ask(link, commands.play_ringback(operator))
+            case StopPlaying(leg=leg):
+                self._ask(link, commands.stop_playing(leg))
+            case LimitEarly(customer=customer, seconds=seconds):
+                self._ask(link, commands.hang_up_in(seconds, customer))
+            case CancelTimers(leg=leg):
+                self._ask(link, commands.cancel_timers(leg))
+            case HangUp(leg=leg, answered=answered):
+                cause = Cause.NORMAL_CLEARING if answered else Cause.ORIGINATOR_CANCEL
+                self._ask(link, commands.kill(leg, cause))
+            case Look(attempt_id=attempt_id):
+                for follows in self._reconciler.look(link, attempt_id):
+                    self.put(follows)
+
+    def _join(self, join: Join, link: Link, *, tries: int) -> None:
+        now = time.monotonic()
+        if tries == 1 and now - self._joining.get(join.attempt_id, -1e9) < self._timings.bridge_s:
+            return  # both legs parked in the same moment and each asked for it
+        self._joining[join.attempt_id] = now
+        if join.recording:
+            path = commands.switch_path(self._recordings.root, *join.recording.split("/"))
+            self._ask(link, commands.record_start(join.customer, path))
+        self._ask(link, commands.bridge(join.customer, join.operator))
+        self.put(CheckJoin(self._node, join, tries), self._timings.bridge_s)
+
+    def _check_join(self, check: CheckJoin, link: Link) -> None:
+        join = check.join
+        with self._reign.store.read() as session:
+            attempt = session.get_one(Attempt, join.attempt_id)
+            operator = session.get(Operator, attempt.user_id) if attempt.user_id else None
+        waits = attempt.state is CallState.ANSWERED or attempt.joined_at is None
+        if attempt.state not in LIVE_STATES or not waits:
+            self._joining.pop(join.attempt_id, None)
+            return
+        log.warning("bridge not heard", attempt=attempt.id, tries=check.tries)
+        same_leg = operator is not None and operator.leg_uuid == join.operator
+        leg_lives = same_leg and link.api(commands.exists(join.operator)) == "true"
+        if leg_lives and check.tries < JOIN_TRIES:
+            again = Join(self._node, join.attempt_id, join.customer, join.operator, "")
+            self._join(again, link, tries=check.tries + 1)
+            return
+        self._joining.pop(join.attempt_id, None)
+        if same_leg and not leg_lives and operator is not None:
+            with self._reign.write() as session:
+                gone = session.get_one(Operator, operator.user_id, populate_existing=True)
+                if gone.leg_uuid == join.operator:
+                    ledger.leg_lost(session, gone, now=self._reconciler.clock())
+        if attempt.state is CallState.ANSWERED:
+            # Music and an apology, kept by the switch itself, until a leg comes or time is up.
+            self._ask(link, commands.send_to_orphanage(join.customer))
+
+    def _ask(self, link: Link, command: ApiCommand) -> None:
+        try:
+            link.api(command)
+        except CommandRefused as refused:
+            # Events tell what is true; a refusal is mostly a leg that went a moment before.
+            log.info("switch refused", command=command.partition(" ")[0], reply=refused.reply)

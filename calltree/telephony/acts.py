@@ -1,0 +1,68 @@
+"""What the switch role does because of what it heard: plain data, decided inside a transaction and
+carried out only after its commit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Something to ask of one node."""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class Join(Act):
+    """Record the customer's leg (once) and bridge it with the operator's, customer first."""
+
+    attempt_id: int
+    customer: str
+    operator: str
+    recording: str
+    """Relative name; '' when the recording runs already."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlayRingback(Act):
+    """The carrier sends no tone (180): the operator hears ours."""
+
+    operator: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopPlaying(Act):
+    """End the ringback on an operator's leg that no bridge will end."""
+
+    leg: str
+
+
+@dataclass(frozen=True, slots=True)
+class LimitEarly(Act):
+    """Early media never ends by itself: the switch's own timer ends it."""
+
+    customer: str
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class CancelTimers(Act):
+    """Forget the switch's own timers of this leg."""
+
+    leg: str
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp(Act):
+    """End a leg."""
+
+    leg: str
+    answered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Look(Act):
+    """Ask in a moment whether this call still lives: an event that should have come may be lost."""
+
+    attempt_id: int

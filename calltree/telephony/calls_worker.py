@@ -1,0 +1,131 @@
+"""The `calls` role: one queue per node, one warm worker, its command link open.
+
+One job serves one row. Nothing is tried again here: what is not served the leader sweeps, and a
+dial that came too late must not be made.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from functools import cache
+
+import redis
+import structlog
+from rq import Queue, SimpleWorker
+
+from calltree import doorbells, runtime
+from calltree.db import Store
+from calltree.telephony.esl import Link, LinkDown
+from calltree.telephony.nodes import Node, nodes
+from calltree.telephony.serving import Desk
+from calltree.telephony.switch import utc_now
+from calltree.telephony.timings import Timings
+
+log = structlog.get_logger(__name__)
+
+_CONNECT_S = 1.0
+_AGAIN_S = 0.5
+
+
+class Warm:
+    """A desk with its link open; connected again when it is needed and down."""
+
+    def __init__(self, node: Node, desk: Desk, timings: Timings) -> None:
+        self.node = node
+        self._desk = desk
+        self._timings = timings
+        self._link: Link | None = None
+
+    def serve(self, command_id: int) -> bool:
+        """Serve one command. Raises LinkDown, before the row is taken, when the node is away."""
+        return self._desk.serve(command_id, self.link())
+
+    def link(self) -> Link:
+        """Give the open link."""
+        if self._link is None or not self._link.is_up:
+            self._link = Link.connect(
+                self.node.url, connect_timeout_s=_CONNECT_S, timeout_s=self._timings.reply_s
+            )
+        return self._link
+
+    def close(self) -> None:
+        """Close the link."""
+        if self._link is not None:
+            self._link.close()
+
+
+_warm: Warm | None = None
+
+
+def serve(command_id: int) -> None:
+    """The job. A node that is away leaves the row to the leader."""
+    if _warm is None:
+        raise RuntimeError("this process is not a calls worker")
+    try:
+        _warm.serve(command_id)
+    except LinkDown as down:
+        log.warning("command not sent", id=command_id, why=str(down))
+
+
+class CallsWorker(SimpleWorker):
+    """Waits at most a second before it asks a Redis that was away again."""
+
+    max_connection_wait_time = 1.0
+
+
+def run(node_name: str | None = None) -> None:
+    """Serve the commands of one node (the first, if none is named) until SIGTERM."""
+    global _warm
+    settings, store = runtime.settings(), runtime.store()
+    node = _node(node_name)
+    timings = Timings().hurried(settings.clock_rate)
+    _warm = Warm(node, Desk(store, runtime.holder(), timings, utc_now), timings)
+    stopping = _remember_stop()
+    while not stopping.is_set():
+        try:
+            _warm_up(_warm)
+            _work(store, node)
+            break
+        except redis.RedisError as error:
+            log.warning("queue not reached", error=type(error).__name__)
+            stopping.wait(_AGAIN_S)
+    _warm.close()
+
+
+@cache
+def _remember_stop() -> threading.Event:
+    """rq sets its own handlers while it works; outside of that a stop must be heard too."""
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    return stopping
+
+
+def _warm_up(warm: Warm) -> None:
+    try:
+        warm.link()
+    except LinkDown as down:
+        log.warning("node not reached yet", node=warm.node.name, why=str(down))
+
+
+def _work(store: Store, node: Node) -> None:
+    connection = redis.Redis.from_url(runtime.redis_url(runtime.settings()))
+    lane = doorbells.lane_name(runtime.site_key(store), doorbells.calls_lane(node.name))
+    queue = Queue(lane, connection=connection, serializer="json")
+    worker = CallsWorker([queue], connection=connection, serializer="json")
+    worker.log_job_description = False
+    log.info("serving", node=node.name)
+    worker.work(logging_level="WARNING")
+
+
+def _node(name: str | None) -> Node:
+    """Wait for the settings to name a node; only the practice switch can be late."""
+    while True:
+        for node in nodes(runtime.settings()):
+            if name in (None, node.name):
+                return node
+        log.warning("no switch is configured", wanted=name or "any")
+        time.sleep(2)
+        runtime.settings.cache_clear()

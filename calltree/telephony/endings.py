@@ -1,0 +1,185 @@
+"""How a call ends in the ledger: one function for every path that ends one."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import structlog
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from calltree.db import announce
+from calltree.models.calls import LIVE_STATES, Attempt, CallState, Line, Origin
+from calltree.models.recordings import Recording, RecordingState
+from calltree.services import operators, outcomes, records
+from calltree.services.outcomes import Outcome
+from calltree.telephony.calls import Heard, next_state
+from calltree.telephony.events import HungUp
+from calltree.text.days import site_day
+
+log = structlog.get_logger(__name__)
+
+_AUTOMATIC = (Origin.PREDICTIVE, Origin.PROGRESSIVE, Origin.INBOUND)
+_WITHOUT_RESULT = (Origin.MANUAL, Origin.TEST)
+_ENDED_BY = {"recv_bye": "customer", "recv_refuse": "carrier", "recv_cancel": "customer"}
+
+
+def recording_name(attempt: Attempt) -> str:
+    """Give the relative name of the raw recording, made from ids and the day only."""
+    return f"{site_day(attempt.created_at):%Y/%m/%d}/{attempt.uuid}.wav"
+
+
+def hung_up(session: Session, attempt: Attempt, event: HungUp, *, now: datetime) -> bool:
+    """End a call by what its CHANNEL_HANGUP_COMPLETE told."""
+    attempt.hangup_cause = event.cause
+    attempt.sip_status = event.sip_status
+    attempt.q850 = event.q850
+    attempt.disposition = event.disposition
+    attempt.talk_ms = event.bill_ms
+    if event.answered_at and attempt.answered_at is None:
+        attempt.answered_at = event.answered_at
+    by = _ENDED_BY.get(event.disposition, "system" if event.disposition else "carrier")
+    return end(session, attempt, at=event.at, by=by, now=now)
+
+
+def lost(session: Session, attempt: Attempt, *, now: datetime, cause: str = "") -> bool:
+    """End a call whose channel is gone without having told how; close it with what is known.
+
+    The talk is counted up to now at most: a moment too long is the smaller lie, and the log says
+    that it was guessed.
+    """
+    if cause:
+        attempt.hangup_cause = cause
+    if attempt.answered_at is not None and attempt.talk_ms == 0:
+        attempt.talk_ms = max(int((now - attempt.answered_at).total_seconds() * 1000), 0)
+    log.warning("call closed with what is known", attempt=attempt.id, state=attempt.state)
+    return end(session, attempt, at=now, by="system", now=now)
+
+
+def not_sent(session: Session, attempt: Attempt, *, reason: str, now: datetime) -> bool:
+    """End a call that never left for the network: its line is free, no record is made."""
+    attempt.hangup_cause = reason
+    return end(session, attempt, at=now, by="system", now=now, outcome=outcomes.NOT_SENT)
+
+
+def expire_queued(session: Session, *, older_than: datetime, now: datetime) -> list[int]:
+    """End every call that waited too long to be dialled; give their ids."""
+    stale = session.scalars(
+        select(Attempt).where(
+            Attempt.state == CallState.QUEUED,
+            Attempt.ended_at.is_(None),
+            Attempt.created_at < older_than,
+        )
+    ).all()
+    return [a.id for a in stale if not_sent(session, a, reason="QUEUED_TOO_LONG", now=now)]
+
+
+def outcome_of(attempt: Attempt) -> Outcome:
+    """Judge a call by what its row knows."""
+    joined = attempt.joined_at is not None or attempt.origin not in _AUTOMATIC
+    return outcomes.judge(
+        cause=attempt.hangup_cause,
+        sip_status=attempt.sip_status,
+        answered=attempt.answered_at is not None or attempt.talk_ms > 0,
+        ours_joined=joined,
+    )
+
+
+def end(
+    session: Session,
+    attempt: Attempt,
+    *,
+    at: datetime,
+    by: str,
+    now: datetime,
+    outcome: Outcome | None = None,
+) -> bool:
+    """Move to the terminal state and let go of everything the call held.
+
+    The state is set by compare-and-set: of two who end a call at once, one does it. False, and
+    nothing changed, when it had ended before. Line, operator, record and recording follow in the
+    same transaction; 後処理 opens whatever ended the call, except where no result is needed.
+    """
+    outcome = outcome or outcome_of(attempt)
+    target = next_state(attempt.state, _heard(outcome))
+    if target is None:
+        return False
+    session.flush()
+    claimed = session.scalar(
+        update(Attempt)
+        .where(Attempt.id == attempt.id, Attempt.state.in_(LIVE_STATES))
+        .values(state=target, ended_at=at, held_since=None)
+        .returning(Attempt.id)
+        .execution_options(synchronize_session=False)
+    )
+    session.refresh(attempt)
+    if claimed is None:
+        return False
+    attempt.ended_by = attempt.ended_by or by
+    _release_line(session, attempt, now)
+    _stop_recording(session, attempt, now)
+    if attempt.dialled_at is not None:
+        records.call_ended(session, attempt=attempt, outcome=outcome, now=now)
+    if attempt.user_id is not None:
+        needs_result = (
+            attempt.dialled_at is not None
+            and not outcome.line_error
+            and attempt.origin not in _WITHOUT_RESULT
+        )
+        move = operators.Move.END_CALL if needs_result else operators.Move.NO_CALL
+        operators.unlock(session, user_id=attempt.user_id, attempt_id=attempt.id, now=now, by=move)
+    announce(session, "call", attempt_id=attempt.id, user_id=attempt.user_id)
+    log.info(
+        "call ended",
+        attempt=attempt.id,
+        state=attempt.state,
+        cause=attempt.hangup_cause,
+        by=attempt.ended_by,
+        talk_ms=attempt.talk_ms,
+    )
+    return True
+
+
+def _heard(outcome: Outcome) -> Heard:
+    if outcome.abandoned:
+        return Heard.ABANDONED
+    return Heard.FAILED if outcome.line_error else Heard.ENDED
+
+
+def _release_line(session: Session, attempt: Attempt, now: datetime) -> None:
+    session.execute(
+        update(Line)
+        .where(Line.uuid == attempt.uuid, Line.released_at.is_(None))
+        .values(released_at=now)
+    )
+    announce(session, "lines")
+
+
+def _stop_recording(session: Session, attempt: Attempt, now: datetime) -> None:
+    """A recording ends with its leg, also when RECORD_STOP was lost."""
+    recording = session.scalar(
+        select(Recording).where(
+            Recording.attempt_id == attempt.id, Recording.state == RecordingState.RECORDING
+        )
+    )
+    if recording is not None:
+        recording_stopped(session, recording, length_ms=0, now=now)
+
+
+def recording_stopped(
+    session: Session, recording: Recording, *, length_ms: int, now: datetime
+) -> None:
+    """Note that the file is complete and have it checked and encoded."""
+    if recording.state is RecordingState.RECORDING:
+        recording.state = RecordingState.STOPPED
+        recording.stopped_at = now
+        session.flush()
+        announce(
+            session,
+            "job",
+            lane="soon",
+            func="calltree.jobs.recordings.finish",
+            args=[recording.id],
+        )
+    recording.length_ms = length_ms or recording.length_ms
+    announce(session, "recording", recording_id=recording.id, attempt_id=recording.attempt_id)

@@ -1,0 +1,375 @@
+"""What was heard, written down: one event changes call, operator, record and recording in one
+transaction, and says what is to be done about it afterwards.
+
+An event may come twice (its id is kept), late or out of order (the state table and the sequence of
+joins decide): what does not fit is logged and ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert as postgres_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.engine import CursorResult
+from sqlalchemy.orm import Session
+
+from calltree.db import announce
+from calltree.models.calls import (
+    LIVE_STATES,
+    Attempt,
+    AttemptEvent,
+    CallRecord,
+    CallState,
+    LegState,
+    Operator,
+)
+from calltree.models.projects import Project
+from calltree.models.recordings import Recording
+from calltree.services import operators
+from calltree.services.outcomes import NO_CHANNEL_CAUSES
+from calltree.telephony import endings, events
+from calltree.telephony.acts import (
+    Act,
+    CancelTimers,
+    HangUp,
+    Join,
+    LimitEarly,
+    Look,
+    PlayRingback,
+    StopPlaying,
+)
+from calltree.telephony.calls import Heard, next_state
+
+log = structlog.get_logger(__name__)
+
+DEFAULT_RING_S = 30
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One event of a customer's leg being written down."""
+
+    session: Session
+    attempt: Attempt
+    event: Any
+    now: datetime
+
+
+def hear(
+    session: Session, event: events.SwitchEvent, *, node: str, epoch: int, now: datetime
+) -> list[Act]:
+    """Write one event down; give what is to be done after the commit.
+
+    Events of legs that are neither a customer's nor an operator's of ours give nothing.
+    """
+    if isinstance(event, events.JobDone):
+        return _job_done(session, event, node, now)
+    if not isinstance(event, events.ChannelEvent):
+        return []
+    attempt = _attempt(session, event)
+    if attempt is None:
+        return _operator_leg(session, event, now)
+    handler = _CUSTOMER.get(type(event))
+    if handler is None or not _first_time(session, event, attempt):
+        return []
+    attempt.epoch = epoch
+    acts = handler(_Case(session, attempt, event, now))
+    if attempt.state in LIVE_STATES and attempt.ended_by == "operator":
+        # 切断 was pressed, and what should have ended the leg came too early for it.
+        return [HangUp(attempt.node, attempt.uuid, answered=attempt.answered_at is not None)]
+    return acts
+
+
+def customer_joins(session: Session, attempt: Attempt) -> list[Act]:
+    """Give the act that joins an unjoined customer with their operator, or nothing."""
+    operator = session.get(Operator, attempt.user_id) if attempt.user_id else None
+    if operator is None or operator.attempt_id != attempt.id:
+        log.warning("customer without an operator", attempt=attempt.id, state=attempt.state)
+        return []
+    if operator.leg_state not in operators.LIVE_LEGS or operator.leg_node != attempt.node:
+        log.warning("customer waits for the operator's leg", attempt=attempt.id)
+        return []
+    running = session.scalar(select(Recording.id).where(Recording.attempt_id == attempt.id))
+    name = "" if running else endings.recording_name(attempt)
+    return [Join(attempt.node, attempt.id, attempt.uuid, operator.leg_uuid, name)]
+
+
+def step(session: Session, attempt: Attempt, heard: Heard, event_name: str) -> bool:
+    """Move the call by the table; what does not fit is logged and changes nothing."""
+    target = next_state(attempt.state, heard)
+    if target is None:
+        log.info(
+            "event ignored", attempt=attempt.id, state=attempt.state, heard=heard, event=event_name
+        )
+        return False
+    attempt.state = target
+    announce(session, "call", attempt_id=attempt.id, user_id=attempt.user_id)
+    return True
+
+
+def joined(
+    session: Session, attempt: Attempt, *, leg: str, answered: bool, at: datetime, now: datetime
+) -> None:
+    """Note that the customer is joined with the operator's leg `leg`."""
+    if attempt.state not in LIVE_STATES:
+        return
+    answered = answered or attempt.answered_at is not None
+    attempt.joined_at = attempt.joined_at or at
+    attempt.held_since = None
+    if answered:
+        attempt.answered_at = attempt.answered_at or at
+    step(session, attempt, Heard.JOINED if answered else Heard.JOINED_EARLY, "CHANNEL_BRIDGE")
+    if attempt.user_id is not None:
+        operators.leg_moved(session, user_id=attempt.user_id, uuid=leg, to=LegState.JOINED, now=now)
+    _operator_talks(session, attempt, now)
+
+
+def note_answer(session: Session, attempt: Attempt, at: datetime, now: datetime) -> None:
+    """Note that the customer answered at `at`, unless it is known already."""
+    if attempt.state not in LIVE_STATES:
+        return
+    attempt.answered_at = attempt.answered_at or at
+    if attempt.state in (CallState.DIALLING, CallState.RINGING, CallState.EARLY):
+        is_joined = attempt.joined_at is not None
+        step(
+            session,
+            attempt,
+            Heard.ANSWERED_JOINED if is_joined else Heard.ANSWERED,
+            "CHANNEL_ANSWER",
+        )
+        _operator_talks(session, attempt, now)
+
+
+def leg_lost(session: Session, operator: Operator, *, now: datetime) -> None:
+    """Note that an operator's leg is gone; their customer is kept for another one."""
+    operators.leg_moved(
+        session, user_id=operator.user_id, uuid=operator.leg_uuid, to=LegState.LOST, now=now
+    )
+    attempt = session.get(Attempt, operator.attempt_id) if operator.attempt_id else None
+    if attempt is not None and attempt.state is CallState.TALKING:
+        step(session, attempt, Heard.LEG_LOST, "leg lost")
+
+
+def leg_parked(session: Session, operator: Operator, *, now: datetime) -> list[Act]:
+    """Note that an operator's leg is alive and unjoined; a customer who waits for it is joined.
+
+    PARK of this leg means no more than that: it parks during hold and at a call's end too.
+    """
+    operators.leg_moved(
+        session, user_id=operator.user_id, uuid=operator.leg_uuid, to=LegState.PARKED, now=now
+    )
+    attempt = session.get(Attempt, operator.attempt_id) if operator.attempt_id else None
+    if attempt is None:
+        return []
+    session.refresh(operator)
+    waits = attempt.state is CallState.ANSWERED or (
+        attempt.state is CallState.EARLY and attempt.joined_at is None
+    )
+    return customer_joins(session, attempt) if waits else []
+
+
+def ring_time_s(session: Session, attempt: Attempt) -> int:
+    """Give how long this call may ring."""
+    project = session.get(Project, attempt.project_id) if attempt.project_id else None
+    return project.ring_time_s if project else DEFAULT_RING_S
+
+
+# --- the customer's leg
+
+
+def _rings(case: _Case) -> list[Act]:
+    case.attempt.ringing_at = case.attempt.ringing_at or case.event.at
+    if not step(case.session, case.attempt, Heard.RINGS, "CHANNEL_PROGRESS"):
+        return []
+    operator = case.session.get(Operator, case.attempt.user_id) if case.attempt.user_id else None
+    if operator is None or operator.leg_state not in operators.LIVE_LEGS:
+        return []
+    return [PlayRingback(case.attempt.node, operator.leg_uuid)]
+
+
+def _sound(case: _Case) -> list[Act]:
+    case.attempt.ringing_at = case.attempt.ringing_at or case.event.at
+    step(case.session, case.attempt, Heard.SOUND, "CHANNEL_PROGRESS_MEDIA")
+    return []
+
+
+def _parked(case: _Case) -> list[Act]:
+    if case.attempt.state not in LIVE_STATES or case.attempt.joined_at is not None:
+        return []  # only a call that was never joined is joined by its PARK
+    acts: list[Act] = []
+    if case.event.answered:
+        note_answer(case.session, case.attempt, case.event.at, case.now)
+    else:
+        step(case.session, case.attempt, Heard.SOUND, "CHANNEL_PARK")
+        acts.append(
+            LimitEarly(
+                case.attempt.node, case.attempt.uuid, ring_time_s(case.session, case.attempt)
+            )
+        )
+    return [*customer_joins(case.session, case.attempt), *acts]
+
+
+def _answered(case: _Case) -> list[Act]:
+    was_early = case.attempt.state is CallState.EARLY
+    note_answer(case.session, case.attempt, case.event.at, case.now)
+    return [CancelTimers(case.attempt.node, case.attempt.uuid)] if was_early else []
+
+
+def _operator_talks(session: Session, attempt: Attempt, now: datetime) -> None:
+    if attempt.state is CallState.TALKING and attempt.user_id is not None:
+        operators.move(session, user_id=attempt.user_id, by=operators.Move.JOIN, now=now)
+
+
+def _bridged(case: _Case) -> list[Act]:
+    if not _newest_join(case.attempt, case.event):
+        return []
+    joined(
+        case.session,
+        case.attempt,
+        leg=case.event.peer_id,
+        answered=case.event.answered,
+        at=case.event.at,
+        now=case.now,
+    )
+    return []
+
+
+def _unbridged(case: _Case) -> list[Act]:
+    # A hang-up unbridges too, a moment before its HANGUP_COMPLETE: only our own 保留 counts here.
+    if _newest_join(case.attempt, case.event) and case.attempt.held_since is not None:
+        step(case.session, case.attempt, Heard.HELD, "CHANNEL_UNBRIDGE")
+    return []
+
+
+def _newest_join(attempt: Attempt, event: events.ChannelEvent) -> bool:
+    """Joins and partings are alike and repeat, so only their order tells which one holds."""
+    if event.sequence <= attempt.seen_sequence:
+        log.info("event ignored", attempt=attempt.id, state=attempt.state, why="late")
+        return False
+    attempt.seen_sequence = event.sequence
+    return True
+
+
+def _recording_started(case: _Case) -> list[Act]:
+    _recording(case.session, case.attempt, case.event.at)
+    return []
+
+
+def _recording_stopped(case: _Case) -> list[Act]:
+    recording = _recording(case.session, case.attempt, case.event.at)
+    endings.recording_stopped(
+        case.session, recording, length_ms=case.event.record_ms or 0, now=case.now
+    )
+    return []
+
+
+def _recording(session: Session, attempt: Attempt, at: datetime) -> Recording:
+    found = session.scalar(select(Recording).where(Recording.attempt_id == attempt.id))
+    if found is None:
+        found = Recording(
+            attempt_id=attempt.id,
+            record_id=session.scalar(
+                select(CallRecord.id).where(CallRecord.attempt_id == attempt.id)
+            ),
+            node=attempt.node,
+            raw_name=endings.recording_name(attempt),
+            started_at=at,
+        )
+        session.add(found)
+        session.flush()
+    return found
+
+
+def _hung_up(case: _Case) -> list[Act]:
+    was_ringing = case.attempt.joined_at is None and case.attempt.ringing_at is not None
+    if case.attempt.state not in LIVE_STATES:
+        # The call was closed by inference; what the switch knows better is kept.
+        case.attempt.hangup_cause = case.event.cause
+        case.attempt.talk_ms = case.event.bill_ms or case.attempt.talk_ms
+        return []
+    endings.hung_up(case.session, case.attempt, case.event, now=case.now)
+    operator = case.session.get(Operator, case.attempt.user_id) if case.attempt.user_id else None
+    if was_ringing and operator is not None and operator.leg_uuid:
+        return [StopPlaying(case.attempt.node, operator.leg_uuid)]
+    return []
+
+
+def _destroyed(case: _Case) -> list[Act]:
+    # The leg of a dead gateway tells no more than this; its job does. Ask when neither came.
+    return [Look(case.attempt.node, case.attempt.id)] if case.attempt.state in LIVE_STATES else []
+
+
+_CUSTOMER: dict[type, Callable[[_Case], list[Act]]] = {
+    events.Progress: _rings,
+    events.EarlyMedia: _sound,
+    events.Parked: _parked,
+    events.Answered: _answered,
+    events.Bridged: _bridged,
+    events.Unbridged: _unbridged,
+    events.RecordStarted: _recording_started,
+    events.RecordStopped: _recording_stopped,
+    events.HungUp: _hung_up,
+    events.Destroyed: _destroyed,
+}
+
+
+# --- the operator's leg and the jobs
+
+
+def _operator_leg(session: Session, event: events.ChannelEvent, now: datetime) -> list[Act]:
+    if not isinstance(event, events.Parked | events.HungUp | events.Destroyed):
+        return []
+    operator = session.scalar(select(Operator).where(Operator.leg_uuid == event.unique_id))
+    if operator is None:
+        return []
+    if isinstance(event, events.Parked):
+        return leg_parked(session, operator, now=now)
+    leg_lost(session, operator, now=now)
+    return []
+
+
+def _job_done(session: Session, event: events.JobDone, node: str, now: datetime) -> list[Act]:
+    """The result of an originate. We name each job after the leg it makes."""
+    if event.ok:
+        return []  # it does not mean answered, and not even ringing
+    attempt = session.scalar(select(Attempt).where(Attempt.uuid == event.job_uuid))
+    if attempt is None:
+        operator = session.scalar(select(Operator).where(Operator.leg_uuid == event.job_uuid))
+        if operator is not None:
+            leg_lost(session, operator, now=now)
+        return []
+    if attempt.state not in LIVE_STATES:
+        return []
+    if event.text in NO_CHANNEL_CAUSES:
+        attempt.hangup_cause = event.text
+        endings.end(session, attempt, at=event.at, by="carrier", now=now)
+        return []
+    return [Look(node, attempt.id)]  # its HANGUP_COMPLETE is on the way, or was lost
+
+
+def _attempt(session: Session, event: events.ChannelEvent) -> Attempt | None:
+    """The call whose customer's leg this is; the variable alone could be another leg's copy."""
+    return session.scalar(select(Attempt).where(Attempt.uuid == event.unique_id))
+
+
+def _first_time(session: Session, event: events.SwitchEvent, attempt: Attempt) -> bool:
+    postgres = session.get_bind().dialect.name == "postgresql"
+    insert = (postgres_insert if postgres else sqlite_insert)(AttemptEvent)
+    result = session.execute(
+        insert.values(
+            event_id=event.event_id,
+            attempt_id=attempt.id,
+            name=type(event).__name__,
+            at=event.at,
+        ).on_conflict_do_nothing()
+    )
+    assert isinstance(result, CursorResult)  # noqa: S101 - an INSERT has a cursor
+    if not result.rowcount:
+        log.info("event ignored", attempt=attempt.id, why="repeated")
+    return bool(result.rowcount)

@@ -1,0 +1,280 @@
+"""Reconcile: what the ledger believes against what the switch has, on connect and every 30 s.
+
+Read, ask, write: no transaction is open while the switch is asked. `show channels` lags (the switch
+writes its table after the fact), so nothing is believed gone before `uuid_exists` said so, and
+nothing unknown is hung up before two passes, ten seconds of age and a look at its own variables.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import structlog
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from calltree.models.calls import (
+    LIVE_STATES,
+    TERMINAL_STATES,
+    Attempt,
+    CallState,
+    LegState,
+    Line,
+    Operator,
+)
+from calltree.models.projects import Site
+from calltree.models.recordings import Recording, RecordingState
+from calltree.services import operators
+from calltree.telephony import commands, endings, ledger
+from calltree.telephony.acts import Act
+from calltree.telephony.calls import Heard
+from calltree.telephony.esl import CommandRefused, Link
+from calltree.telephony.lease import Reign
+from calltree.telephony.timings import Timings
+
+log = structlog.get_logger(__name__)
+
+BRIDGED = "CS_EXCHANGE_MEDIA"
+
+
+class _Seen(NamedTuple):
+    """How a call's row stood when its channel was asked about."""
+
+    attempt_id: int
+    state: CallState
+    sequence: int
+
+
+@dataclass(slots=True)
+class Reconciler:
+    """Passes over one node. `run` gives the acts that follow from what was found."""
+
+    node: str
+    reign: Reign
+    timings: Timings
+    clock: Callable[[], datetime]
+    _strangers: set[str] = field(default_factory=set)
+
+    def run(self, link: Link) -> list[Act]:
+        """Make one pass. Raises LinkDown when the switch cannot be asked."""
+        listed = _listed(link)
+        now = self.clock()
+        with self.reign.store.read() as session:
+            calls = self._open_calls(session)
+            legs = self._open_legs(session)
+            site = session.get_one(Site, 1)
+        found = {uuid: _dump(link, uuid) for uuid in [*calls, *legs]}
+        acts: list[Act] = []
+        with self.reign.write() as session:
+            for uuid, leg_user in legs.items():
+                acts += self._mend_leg(session, leg_user, uuid, found[uuid], now)
+            for uuid, seen in calls.items():
+                acts += self._mend_call(session, seen, found[uuid], now)
+            self._tidy(session, now)
+        self._hang_up_strangers(link, listed, {*calls, *legs}, site, now)
+        return acts
+
+    def look(self, link: Link, attempt_id: int) -> list[Act]:
+        """Find out about one call that may be over without having told so."""
+        with self.reign.store.read() as session:
+            attempt = session.get(Attempt, attempt_id)
+        if attempt is None or attempt.state not in LIVE_STATES:
+            return []
+        seen = _Seen(attempt.id, attempt.state, attempt.seen_sequence)
+        found = _dump(link, attempt.uuid)
+        with self.reign.write() as session:
+            return self._mend_call(session, seen, found, self.clock(), settled=True)
+
+    def _open_calls(self, session: Session) -> dict[str, _Seen]:
+        rows = session.execute(
+            select(Attempt.uuid, Attempt.id, Attempt.state, Attempt.seen_sequence).where(
+                Attempt.node == self.node,
+                Attempt.ended_at.is_(None),
+                Attempt.state != CallState.QUEUED,
+            )
+        ).all()
+        return {row.uuid: _Seen(row.id, row.state, row.seen_sequence) for row in rows}
+
+    def _open_legs(self, session: Session) -> dict[str, int]:
+        rows = session.execute(
+            select(Operator.leg_uuid, Operator.user_id).where(
+                Operator.leg_node == self.node,
+                Operator.leg_state.in_((LegState.CONNECTING, LegState.PARKED, LegState.JOINED)),
+            )
+        ).all()
+        return {row.leg_uuid: row.user_id for row in rows}
+
+    def _mend_call(
+        self,
+        session: Session,
+        seen: _Seen,
+        dump: dict[str, str] | None,
+        now: datetime,
+        *,
+        settled: bool = False,
+    ) -> list[Act]:
+        attempt = session.get_one(Attempt, seen.attempt_id, populate_existing=True)
+        if attempt.state not in LIVE_STATES or attempt.state is CallState.QUEUED:
+            return []
+        attempt.epoch = self.reign.epoch
+        if dump is None:
+            settle = timedelta(seconds=self.timings.reconcile_settle_s)
+            if settled or attempt.dialled_at is None or now - attempt.dialled_at > settle:
+                endings.lost(session, attempt, now=now)
+            return []
+        if (attempt.state, attempt.seen_sequence) != (seen.state, seen.sequence):
+            return []  # it moved meanwhile, so its events are coming and know better
+        return _mend_living(session, attempt, dump, now)
+
+    def _mend_leg(
+        self,
+        session: Session,
+        user_id: int,
+        uuid: str,
+        dump: dict[str, str] | None,
+        now: datetime,
+    ) -> list[Act]:
+        operator = session.get_one(Operator, user_id, populate_existing=True)
+        if operator.leg_uuid != uuid or operator.leg_state in (LegState.NONE, LegState.LOST):
+            return []
+        if dump is None:
+            settle = timedelta(seconds=self.timings.reconcile_settle_s)
+            connecting = operator.leg_state is LegState.CONNECTING
+            if connecting and operator.leg_since and now - operator.leg_since < settle:
+                return []
+            ledger.leg_lost(session, operator, now=now)
+            return []
+        if dump.get("Answer-State") != "answered" or dump.get("Channel-State") == BRIDGED:
+            return []
+        if operator.leg_state is not LegState.PARKED:
+            return ledger.leg_parked(session, operator, now=now)
+        return []
+
+    def _tidy(self, session: Session, now: datetime) -> None:
+        """Let go of what calls that are over still hold; it should never find anything."""
+        over = Attempt.state.in_(TERMINAL_STATES)
+        for line in session.scalars(
+            select(Line)
+            .join(Attempt, Attempt.uuid == Line.uuid)
+            .where(Line.released_at.is_(None), over, Attempt.node == self.node)
+        ):
+            log.error("line of a call that is over", attempt=line.attempt_id)
+            line.released_at = now
+        for held in session.execute(
+            select(Operator.user_id, Attempt.id)
+            .join(Attempt, Attempt.id == Operator.attempt_id)
+            .where(over)
+        ).all():
+            log.error("operator locked by a call that is over", attempt=held.id)
+            operators.unlock(session, user_id=held.user_id, attempt_id=held.id, now=now)
+        for recording in session.scalars(
+            select(Recording)
+            .join(Attempt, Attempt.id == Recording.attempt_id)
+            .where(Recording.state == RecordingState.RECORDING, over)
+        ):
+            log.error("recording of a call that is over", attempt=recording.attempt_id)
+            endings.recording_stopped(session, recording, length_ms=0, now=now)
+
+    def _hang_up_strangers(
+        self,
+        link: Link,
+        listed: dict[str, datetime | None],
+        known: set[str],
+        site: Site,
+        now: datetime,
+    ) -> None:
+        """End channels that carry our site's id and that no row knows.
+
+        Never soon after a backup was restored: the rows may be what is missing, not the calls.
+        """
+        quiet = timedelta(seconds=self.timings.restored_quiet_s)
+        if site.restored_at is not None and now - site.restored_at < quiet:
+            self._strangers = set()
+            return
+        old = timedelta(seconds=self.timings.unknown_age_s)
+        seen_before, self._strangers = self._strangers, set()
+        for uuid, created in listed.items():
+            if uuid in known:
+                continue
+            self._strangers.add(uuid)
+            if uuid not in seen_before or created is None or now - created < old:
+                continue
+            if not self._is_known_now(uuid):
+                _end_if_ours(link, uuid, site.site_key)
+
+    def _is_known_now(self, uuid: str) -> bool:
+        """A call may have been made since this pass began to read."""
+        with self.reign.store.read() as session:
+            attempt = session.scalar(
+                select(Attempt.id).where(Attempt.uuid == uuid, Attempt.state.in_(LIVE_STATES))
+            )
+            leg = session.scalar(
+                select(Operator.user_id).where(
+                    Operator.leg_uuid == uuid,
+                    or_(Operator.leg_state != LegState.NONE, Operator.leg_state.is_(None)),
+                )
+            )
+        return attempt is not None or leg is not None
+
+
+def _mend_living(
+    session: Session, attempt: Attempt, dump: dict[str, str], now: datetime
+) -> list[Act]:
+    """Bring a living call's row up to what its channel says."""
+    if dump.get("Answer-State") == "answered":
+        ledger.note_answer(session, attempt, now, now)
+    operator = session.get(Operator, attempt.user_id) if attempt.user_id else None
+    leg = operator.leg_uuid if operator else ""
+    if dump.get("Channel-State") == BRIDGED:
+        peer = dump.get("variable_bridge_uuid") or dump.get("Other-Leg-Unique-ID")
+        heard_of = attempt.state is CallState.TALKING or (
+            attempt.state is CallState.EARLY and attempt.joined_at is not None
+        )
+        if peer == leg and not heard_of:
+            ledger.joined(session, attempt, leg=leg, answered=False, at=now, now=now)
+        return []
+    if attempt.state is CallState.TALKING:
+        heard = Heard.HELD if attempt.held_since else Heard.LEG_LOST
+        ledger.step(session, attempt, heard, "reconcile")
+    if attempt.state is CallState.ANSWERED:
+        return ledger.customer_joins(session, attempt)
+    if attempt.joined_at is None and dump.get("Answer-State") == "early":
+        return ledger.customer_joins(session, attempt)
+    return []
+
+
+def _listed(link: Link) -> dict[str, datetime | None]:
+    told = json.loads(link.api(commands.show_channels()) or "{}")
+    rows: list[dict[str, Any]] = told.get("rows") or []
+    return {str(row["uuid"]): _created(row) for row in rows if row.get("uuid")}
+
+
+def _created(row: dict[str, Any]) -> datetime | None:
+    epoch = str(row.get("created_epoch") or "")
+    return datetime.fromtimestamp(int(epoch), tz=UTC) if epoch.isdigit() else None
+
+
+def _dump(link: Link, uuid: str) -> dict[str, str] | None:
+    """Give a living channel's headers, None for one that does not exist."""
+    if link.api(commands.exists(uuid)) != "true":
+        return None
+    try:
+        told = json.loads(link.api(commands.dump(uuid)))
+    except (CommandRefused, ValueError):
+        return None  # it went between the two questions
+    return {str(name): str(value) for name, value in told.items()}
+
+
+def _end_if_ours(link: Link, uuid: str, site_key: str) -> None:
+    dump = _dump(link, uuid)
+    if dump is None or dump.get("variable_calltree_site") != site_key:
+        return
+    log.warning("unknown channel of ours is hung up", channel=uuid)
+    try:
+        link.api(commands.kill(uuid))
+    except CommandRefused as refused:
+        log.info("it was gone already", channel=uuid, reply=refused.reply)

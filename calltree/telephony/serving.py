@@ -1,0 +1,315 @@
+"""Serving one command: take its row, ask the switch, note how it went. Short, never waiting for
+an event. The `calls` worker does it when the doorbell rings; the leader's sweep does it for rows
+whose bell was not heard.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import structlog
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from calltree.db import Store, announce
+from calltree.models.calls import (
+    LIVE_STATES,
+    Attempt,
+    CallState,
+    CommandKind,
+    LegState,
+    Operator,
+    SwitchCommand,
+)
+from calltree.models.people import User
+from calltree.models.projects import Site
+from calltree.services import leases, operators, records, switch_commands
+from calltree.telephony import commands, endings
+from calltree.telephony.commands import ApiCommand, Cause
+from calltree.telephony.esl import CommandRefused, Link, LinkDown
+from calltree.telephony.nodes import DOMAIN, GATEWAY
+from calltree.telephony.timings import Timings
+
+log = structlog.get_logger(__name__)
+
+NO_SUCH_CHANNEL = "-ERR No such channel"
+_KILL_TRIES = 4
+_KILL_PAUSE_S = 0.05
+
+
+class Ask(NamedTuple):
+    """One thing to send; with a job, by bgapi under that Job-UUID."""
+
+    command: ApiCommand
+    job_uuid: str = ""
+
+
+class Refusal(NamedTuple):
+    """Why a command is not sent: a code for its row."""
+
+    code: str
+
+
+Plan = list[Ask] | Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One command being served, inside the transaction that takes its row."""
+
+    session: Session
+    command: SwitchCommand
+    now: datetime
+    timings: Timings
+
+    @property
+    def attempt(self) -> Attempt:
+        """The call that the command is about."""
+        return self.session.get_one(Attempt, self.command.attempt_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What serving needs: the ledger, who we are, and the clocks."""
+
+    store: Store
+    holder: str
+    timings: Timings
+    clock: Callable[[], datetime]
+
+    def serve(self, command_id: int, link: Link) -> bool:
+        """Serve one command; False when somebody else has taken it.
+
+        Raises LinkDown when the link broke while asking: the row is closed with 'link_down', and
+        what the switch made of it is found out by the leader's reconcile.
+        """
+        now = self.clock()
+        with self.store.write() as session:
+            command = switch_commands.take(session, command_id=command_id, by=self.holder, now=now)
+            if command is None:
+                return False
+            plan = _PLANS[command.kind](Order(session, command, now, self.timings))
+            if isinstance(plan, Refusal):
+                switch_commands.finish(session, command_id=command.id, now=now, failure=plan.code)
+                log.info("command refused", kind=command.kind, id=command.id, why=plan.code)
+                return True
+        self._send(command, plan, link)
+        return True
+
+    def _send(self, command: SwitchCommand, plan: list[Ask], link: Link) -> None:
+        failure = ""
+        try:
+            for ask in plan:
+                failure = self._ask(ask, link) or failure
+        except LinkDown:
+            self._finish(command, "link_down")
+            raise
+        self._finish(command, failure)
+
+    def _ask(self, ask: Ask, link: Link) -> str:
+        """Send one; a kill that overtook its own originate is tried again a few times."""
+        for remaining in reversed(range(_KILL_TRIES)):
+            try:
+                if ask.job_uuid:
+                    link.bgapi(ask.command, ask.job_uuid)
+                else:
+                    link.api(ask.command)
+            except CommandRefused as refused:
+                early = ask.command.startswith("uuid_kill") and NO_SUCH_CHANNEL in refused.reply
+                if not early or not remaining:
+                    return refused.reply
+                time.sleep(_KILL_PAUSE_S)
+            else:
+                return ""
+        return ""
+
+    def _finish(self, command: SwitchCommand, failure: str) -> None:
+        now = self.clock()
+        with self.store.write() as session:
+            switch_commands.finish(session, command_id=command.id, now=now, failure=failure)
+            if failure:
+                _undo(session, command, now)
+        if failure:
+            log.warning("command failed", kind=command.kind, id=command.id, why=failure)
+
+
+# --- what each kind writes before it is sent, in the transaction that takes its row
+
+
+def _dial(order: Order) -> Plan:
+    attempt = order.attempt
+    refusal = _why_not_dial(order)
+    if refusal:
+        endings.not_sent(order.session, attempt, reason=refusal, now=order.now)
+        return Refusal(refusal)
+    sent = order.session.scalar(
+        update(Attempt)
+        .where(Attempt.id == attempt.id, Attempt.state == CallState.QUEUED)
+        .values(state=CallState.DIALLING, dialled_at=order.now)
+        .returning(Attempt.id)
+        .execution_options(synchronize_session=False)
+    )
+    if sent is None:
+        return Refusal("not_queued")  # hung up or expired before it was dialled
+    order.session.refresh(attempt)
+    # Before it is sent: a record for a dial that never left is mended, a missing one is not.
+    records.open_for_attempt(order.session, attempt=attempt, now=order.now)
+    announce(order.session, "call", attempt_id=attempt.id, user_id=attempt.user_id)
+    call = commands.OutsideCall(
+        uuid=attempt.uuid,
+        number=attempt.number,
+        caller_number=str(order.command.args["caller"]),
+        gateway=GATEWAY,
+        attempt_id=attempt.id,
+        site_id=_site_key(order.session),
+        ring_s=int(order.command.args["ring_time_s"]),
+    )
+    return [Ask(commands.originate_manual(call), job_uuid=attempt.uuid)]
+
+
+def _why_not_dial(order: Order) -> str:
+    if order.now - order.command.created_at > timedelta(seconds=order.timings.dial_age_s):
+        return "DIAL_TOO_OLD"
+    if not leases.link_is_up(order.session, node=order.command.node):
+        return "SWITCH_DOWN"  # nobody would hear what becomes of it
+    return ""
+
+
+def _hang_up(order: Order) -> Plan:
+    attempt = order.attempt
+    if attempt.state not in LIVE_STATES:
+        return Refusal("ended")
+    attempt.ended_by = "operator"
+    if attempt.state is CallState.QUEUED and endings.not_sent(
+        order.session, attempt, reason="CANCELLED", now=order.now
+    ):
+        return Refusal("not_sent")
+    cause = Cause.NORMAL_CLEARING if attempt.answered_at else Cause.ORIGINATOR_CANCEL
+    return [Ask(commands.kill(attempt.uuid, cause))]
+
+
+def _hold(order: Order) -> Plan:
+    held = order.session.scalar(
+        update(Attempt)
+        .where(
+            Attempt.id == order.command.attempt_id,
+            Attempt.state == CallState.TALKING,
+            Attempt.held_since.is_(None),
+        )
+        .values(held_since=order.now)
+        .returning(Attempt.uuid)
+        .execution_options(synchronize_session=False)
+    )
+    if held is None:
+        return Refusal("not_talking")
+    # The switch's own timer: should we never come back, the customer is released with a word.
+    return [
+        Ask(commands.hold(held)),
+        Ask(commands.orphan_in(max(int(order.timings.hold_s), 1), held)),
+    ]
+
+
+def _resume(order: Order) -> Plan:
+    attempt = order.attempt
+    operator = order.session.get(Operator, attempt.user_id) if attempt.user_id else None
+    if attempt.held_since is None or attempt.state not in LIVE_STATES:
+        return Refusal("not_held")
+    if operator is None or operator.leg_state not in operators.LIVE_LEGS:
+        return Refusal("no_leg")
+    return [
+        Ask(commands.cancel_timers(attempt.uuid)),
+        Ask(commands.bridge(attempt.uuid, operator.leg_uuid)),
+    ]
+
+
+def _dtmf(order: Order) -> Plan:
+    attempt = order.attempt
+    if attempt.state not in LIVE_STATES:
+        return Refusal("ended")
+    return [Ask(commands.send_dtmf(attempt.uuid, str(order.command.args["digits"])))]
+
+
+def _mute(order: Order) -> Plan:
+    return _set_mute(order, muted=True)
+
+
+def _unmute(order: Order) -> Plan:
+    return _set_mute(order, muted=False)
+
+
+def _set_mute(order: Order, *, muted: bool) -> Plan:
+    operator = order.session.get_one(Operator, order.command.user_id)
+    if operator.leg_state not in operators.LIVE_LEGS:
+        return Refusal("no_leg")
+    operators.set_muted(order.session, user_id=operator.user_id, muted=muted)
+    verb = commands.mute if muted else commands.unmute
+    return [Ask(verb(operator.leg_uuid))]
+
+
+def _connect_leg(order: Order) -> Plan:
+    operator = order.session.get_one(Operator, order.command.user_id)
+    uuid = str(order.command.args["uuid"])
+    if operator.leg_uuid != uuid or operator.leg_state is not LegState.CONNECTING:
+        return Refusal("leg_not_wanted")
+    user = order.session.get_one(User, operator.user_id)
+    originate = commands.originate_operator_device(
+        uuid=uuid,
+        extension=user.device or str(user.id),
+        domain=DOMAIN,
+        user_id=user.id,
+        site_id=_site_key(order.session),
+        ring_s=max(int(order.timings.leg_ring_s), 1),
+    )
+    return [Ask(originate, job_uuid=uuid)]
+
+
+def _drop_leg(order: Order) -> Plan:
+    uuid = str(order.command.args["uuid"])
+    if order.command.user_id is not None:
+        operators.leg_moved(
+            order.session, user_id=order.command.user_id, uuid=uuid, to=LegState.NONE, now=order.now
+        )
+    return [Ask(commands.kill(uuid))]
+
+
+_PLANS: dict[CommandKind, Callable[[Order], Plan]] = {
+    CommandKind.DIAL: _dial,
+    CommandKind.HANG_UP: _hang_up,
+    CommandKind.HOLD: _hold,
+    CommandKind.RESUME: _resume,
+    CommandKind.MUTE: _mute,
+    CommandKind.UNMUTE: _unmute,
+    CommandKind.DTMF: _dtmf,
+    CommandKind.CONNECT_LEG: _connect_leg,
+    CommandKind.DROP_LEG: _drop_leg,
+}
+
+
+def _undo(session: Session, command: SwitchCommand, now: datetime) -> None:
+    """Take back what was written for an act that the switch refused."""
+    if command.kind is CommandKind.HOLD:
+        session.execute(
+            update(Attempt)
+            .where(Attempt.id == command.attempt_id, Attempt.state == CallState.TALKING)
+            .values(held_since=None)
+        )
+    elif command.kind is CommandKind.MUTE and command.user_id is not None:
+        operators.set_muted(session, user_id=command.user_id, muted=False)
+    elif command.kind is CommandKind.CONNECT_LEG and command.user_id is not None:
+        operators.leg_moved(
+            session,
+            user_id=command.user_id,
+            uuid=str(command.args["uuid"]),
+            to=LegState.LOST,
+            now=now,
+        )
+    if command.attempt_id is not None:
+        announce(session, "call", attempt_id=command.attempt_id, user_id=command.user_id)
+
+
+def _site_key(session: Session) -> str:
+    return session.get_one(Site, 1).site_key

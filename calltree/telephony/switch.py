@@ -1,0 +1,339 @@
+"""The `switch` role: one leader at a time hears what happens and writes it to the ledger.
+
+Threads of a reign: one keeps the lease, one per node listens, one per node acts, one writes what
+was heard, one looks at the clocks. When the reign is over all of them end, and this process stands
+by for the next.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from calltree.config import Settings
+from calltree.db import Store
+from calltree.models.calls import Attempt, CallState
+from calltree.services import legs, switch_commands
+from calltree.services.leases import LeaseLost
+from calltree.telephony import endings, ledger
+from calltree.telephony.acting import Actor, Recordings
+from calltree.telephony.acts import Act, HangUp, Look
+from calltree.telephony.esl import LinkDown
+from calltree.telephony.hearing import Hearing, Told
+from calltree.telephony.lease import Reign, take_lease
+from calltree.telephony.nodes import Node, nodes
+from calltree.telephony.reconcile import Reconciler
+from calltree.telephony.serving import Desk
+from calltree.telephony.timings import Timings
+
+log = structlog.get_logger(__name__)
+
+INBOX_LIMIT = 10_000
+BATCH = 50
+TICK_S = 0.1
+STOP_S = 5.0
+
+
+def utc_now() -> datetime:
+    """Give this machine's clock, aware."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchRole:
+    """What the role is made of; `run` does it until `stop` is set."""
+
+    store: Store
+    nodes: Sequence[Node]
+    recordings_root: str
+    """The recordings directory as the switch sees it."""
+    holder: str
+    timings: Timings
+    clock: Callable[[], datetime] = utc_now
+
+    def run(self, stop: threading.Event) -> None:
+        """Lead whenever nobody else does. Returns after `stop`."""
+        while not stop.is_set():
+            reign = take_lease(self.store, holder=self.holder, timings=self.timings, stop=stop)
+            if reign is not None:
+                Leader(self, reign).lead(stop)
+
+
+def run(settings: Settings, store: Store, stop: threading.Event) -> None:
+    """Run the role with the settings of this process until `stop`."""
+    role = SwitchRole(
+        store=store,
+        nodes=nodes(settings),
+        recordings_root=settings.switch_recordings or str(settings.recordings_dir),
+        holder=f"{os.uname().nodename[:32]}/{os.getpid()}",
+        timings=Timings().hurried(settings.clock_rate),
+    )
+    log.info("standing by", nodes=",".join(node.name for node in role.nodes))
+    role.run(stop)
+
+
+class Leader:
+    """One reign: from taking the lease to losing it or stopping."""
+
+    def __init__(self, role: SwitchRole, reign: Reign) -> None:
+        self._role = role
+        self._reign = reign
+        self._timings = role.timings
+        self._clock = role.clock
+        self._inbox: queue.Queue[Told] = queue.Queue(INBOX_LIMIT)
+        self._desk = Desk(role.store, f"{role.holder}/sweep", role.timings, role.clock)
+        self._actors: dict[str, Actor] = {}
+        self._hearings: dict[str, Hearing] = {}
+        self._unjoined: dict[int, float] = {}
+        for node in role.nodes:
+            self._add(node)
+
+    def lead(self, stop: threading.Event) -> None:
+        """Run every thread of the reign until it is over."""
+        works: list[Callable[[], None]] = [self._keep, self._write_down, self._watch_clocks]
+        works += [hearing.run for hearing in self._hearings.values()]
+        works += [actor.run for actor in self._actors.values()]
+        threads = [
+            threading.Thread(target=self._guard, args=(work,), daemon=True) for work in works
+        ]
+        for thread in threads:
+            thread.start()
+        while not stop.is_set() and not self._reign.over.wait(0.1):
+            pass
+        self._reign.over.set()
+        self._reign.poke()
+        deadline = time.monotonic() + STOP_S
+        for thread in threads:
+            thread.join(max(deadline - time.monotonic(), 0))
+        self._reign.end()
+        log.info("no longer leading", epoch=self._reign.epoch)
+
+    def _add(self, node: Node) -> None:
+        reconciler = Reconciler(node.name, self._reign, self._timings, self._clock)
+        hearing = Hearing(
+            node=node,
+            reign=self._reign,
+            reconciler=reconciler,
+            timings=self._timings,
+            inbox=self._inbox,
+            act=self._act,
+            clock=self._clock,
+        )
+        self._hearings[node.name] = hearing
+        self._actors[node.name] = Actor(
+            node=node.name,
+            reign=self._reign,
+            reconciler=reconciler,
+            recordings=Recordings(self._role.recordings_root),
+            timings=self._timings,
+            link=hearing.command_link,
+        )
+
+    def _guard(self, work: Callable[[], None]) -> None:
+        """A thread that ends by a fault ends the reign: a stand-by is better than half a leader."""
+        try:
+            work()
+        except Exception:
+            log.exception("a part of the switch role failed")
+            self._reign.over.set()
+
+    def _keep(self) -> None:
+        self._reign.keep(self._note)
+
+    def _note(self) -> dict[str, Any]:
+        return {
+            "nodes": {name: hearing.note() for name, hearing in self._hearings.items()},
+            "holder": self._role.holder,
+        }
+
+    def _act(self, act: Act) -> None:
+        delay_s = self._timings.doubt_s if isinstance(act, Look) else 0.0
+        self._actors[act.node].put(act, delay_s)
+
+    # --- the ledger's writer
+
+    def _write_down(self) -> None:
+        while not self._reign.over.is_set():
+            batch = self._batch()
+            while batch and not self._reign.over.is_set():
+                try:
+                    self._write_batch(batch)
+                    break
+                except LeaseLost:
+                    return
+                except DBAPIError as error:
+                    # The database is away: talk goes on, events wait, the queue has its limit.
+                    log.error("ledger not written", error=type(error).__name__, waiting=len(batch))
+                    self._reign.over.wait(0.5)
+
+    def _batch(self) -> list[Told]:
+        try:
+            batch = [self._inbox.get(timeout=0.2)]
+        except queue.Empty:
+            return []
+        while len(batch) < BATCH:
+            try:
+                batch.append(self._inbox.get_nowait())
+            except queue.Empty:
+                break
+        return batch
+
+    def _write_batch(self, batch: list[Told]) -> None:
+        """Several events share a commit; one that makes trouble is written alone, and may fail."""
+        try:
+            acts = self._hear(batch)
+        except (DBAPIError, LeaseLost) as error:
+            if len(batch) == 1 or not _is_our_fault(error):
+                raise
+            acts = self._one_by_one(batch)
+        except Exception:
+            log.exception("event not written in a batch", size=len(batch))
+            acts = self._one_by_one(batch) if len(batch) > 1 else []
+        for act in acts:
+            self._act(act)
+
+    def _one_by_one(self, batch: list[Told]) -> list[Act]:
+        acts: list[Act] = []
+        for told in batch:
+            try:
+                acts += self._hear([told])
+            except (LeaseLost, DBAPIError) as error:
+                if not _is_our_fault(error):
+                    raise
+                log.exception("event not written", event=type(told.event).__name__)
+            except Exception:
+                log.exception("event not written", event=type(told.event).__name__)
+        return acts
+
+    def _hear(self, batch: list[Told]) -> list[Act]:
+        acts: list[Act] = []
+        with self._reign.write() as session:
+            for told in batch:
+                acts += ledger.hear(
+                    session,
+                    told.event,
+                    node=told.node,
+                    epoch=self._reign.epoch,
+                    now=self._clock(),
+                )
+        return acts
+
+    # --- the clocks
+
+    def _watch_clocks(self) -> None:
+        clocks = [
+            _Every(self._timings.sweep_s, self._sweep),
+            _Every(self._timings.sweep_s, self._expire),
+            _Every(self._timings.sweep_s, self._remake_legs),
+            _Every(self._timings.sweep_s, self._release_unjoined),
+            _Every(self._timings.reconcile_s, self._reconcile),
+        ]
+        while not self._reign.over.wait(TICK_S):
+            for clock in clocks:
+                self._tick(clock)
+
+    def _tick(self, clock: _Every) -> None:
+        try:
+            clock.look()
+        except LinkDown as down:
+            log.warning("clock without a link", why=str(down))
+        except SQLAlchemyError as error:
+            log.error("clock without the database", error=type(error).__name__)
+        except LeaseLost:
+            self._reign.over.set()
+
+    def _sweep(self) -> None:
+        """Serve commands whose doorbell nobody heard: hanging up works without Redis."""
+        old = self._clock() - timedelta(seconds=self._timings.sweep_age_s)
+        for name, hearing in self._hearings.items():
+            link = hearing.command_link()
+            if link is None:
+                continue
+            with self._role.store.read() as session:
+                waiting = switch_commands.unserved(session, node=name, older_than=old)
+            for command_id in waiting:
+                if self._reign.over.is_set():
+                    return
+                self._desk.serve(command_id, link)
+
+    def _expire(self) -> None:
+        now = self._clock()
+        old = now - timedelta(seconds=self._timings.queued_age_s)
+        with self._role.store.read() as session:
+            stale = session.scalar(
+                select(Attempt.id)
+                .where(Attempt.state == CallState.QUEUED, Attempt.created_at < old)
+                .limit(1)
+            )
+        if stale is not None:
+            with self._reign.write() as session:
+                endings.expire_queued(session, older_than=old, now=now)
+
+    def _remake_legs(self) -> None:
+        now = self._clock()
+        for name, hearing in self._hearings.items():
+            if hearing.command_link() is None:
+                continue
+            with self._reign.store.read() as session:
+                wanted = legs.any_lost(session, node=name)
+            if wanted:
+                with self._reign.write() as session:
+                    legs.remake_lost(
+                        session,
+                        node=name,
+                        lost_before=now - timedelta(seconds=self._timings.leg_remake_s),
+                        ringing_before=now - timedelta(seconds=self._timings.leg_ring_s),
+                        now=now,
+                    )
+
+    def _release_unjoined(self) -> None:
+        """End calls whose customer waits for an operator's leg that does not come."""
+        with self._role.store.read() as session:
+            rows = session.execute(
+                select(Attempt.id, Attempt.uuid, Attempt.node).where(
+                    Attempt.state == CallState.ANSWERED
+                )
+            ).all()
+        now = time.monotonic()
+        self._unjoined = {row.id: self._unjoined.get(row.id, now) for row in rows}
+        for row in rows:
+            if now - self._unjoined[row.id] > self._timings.rejoin_s and row.node in self._actors:
+                self._act(HangUp(row.node, row.uuid, answered=True))
+
+    def _reconcile(self) -> None:
+        for hearing in self._hearings.values():
+            hearing.reconcile()
+
+
+class _Every:
+    """Something done every so often, the first time after one interval."""
+
+    def __init__(self, interval_s: float, work: Callable[[], None]) -> None:
+        self._interval_s = interval_s
+        self._work = work
+        self._due = time.monotonic() + interval_s
+
+    def look(self) -> None:
+        """Do it if it is due."""
+        if time.monotonic() >= self._due:
+            self._due = time.monotonic() + self._interval_s
+            self._work()
+
+
+def _is_our_fault(error: Exception) -> bool:
+    """A wrong statement fails alone; a database that is away fails for everything."""
+    return isinstance(error, DBAPIError) and type(error).__name__ in {
+        "IntegrityError",
+        "DataError",
+        "ProgrammingError",
+    }
