@@ -1,0 +1,267 @@
+"""A floor of operators on a practice switch: the roles run over real sockets, the ledger is real.
+
+`Floor` runs the switch role and the serving of commands in threads of the test's own process, with
+short clocks; `tests/faults` runs the same roles as processes, to be killed.
+"""
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import time as clock_time
+from typing import Any
+
+from sqlalchemy import select
+
+from calltree.db import Announcement, Store
+from calltree.models import (
+    Attempt,
+    Audience,
+    CallRecord,
+    CommandKind,
+    LegState,
+    Line,
+    Operator,
+    Origin,
+    Recording,
+    SwitchCommand,
+)
+from calltree.services import gate, leases, legs, operators, switch_commands
+from calltree.services.gate import DialRequest
+from calltree.telephony.calls_worker import Warm
+from calltree.telephony.esl import EslUrl
+from calltree.telephony.nodes import Node
+from calltree.telephony.serving import Desk
+from calltree.telephony.switch import SwitchRole, utc_now
+from calltree.telephony.timings import Timings
+from tests import factories as make
+from tests.practice import PracticeSwitch
+
+NODE = "practice"
+PATIENCE_S = 30.0
+
+QUICK = Timings(
+    lease_s=3.0,
+    lease_renew_s=0.2,
+    ping_s=0.5,
+    ping_lost_s=2.0,
+    sweep_s=0.1,
+    sweep_age_s=0.3,
+    bridge_s=0.5,
+    rejoin_s=20.0,
+    leg_remake_s=0.1,
+    doubt_s=0.3,
+    reconcile_s=1.0,
+    reconcile_settle_s=1.0,
+    unknown_age_s=1.0,
+    reply_s=3.0,
+    backoff_first_s=0.05,
+    backoff_limit_s=0.3,
+)
+
+
+def wait_for(what: Callable[[], Any], why: str = "", patience_s: float = PATIENCE_S) -> Any:
+    """Ask until the answer is true, and give it; fail when patience ends."""
+    deadline = time.monotonic() + patience_s
+    while not (answer := what()):
+        assert time.monotonic() < deadline, f"waited in vain: {why or what}"
+        time.sleep(0.01)
+    return answer
+
+
+@dataclass
+class Floor:
+    """Operators, customers and a switch; every question is asked of the ledger."""
+
+    store: Store
+    switch: PracticeSwitch
+    list_id: int
+    told: list[Announcement] = field(default_factory=list)
+
+    # --- people
+
+    def operator(self, *, leg: bool = True) -> int:
+        """Someone signed in, with a parked device leg; gives the user's id."""
+        with self.store.write() as session:
+            user = make.make_user(session)
+            folder = session.get_one(make.CustomerList, self.list_id)
+            make.grant(session, folder, user)
+            operators.sign_in(session, user_id=user.id, now=utc_now())
+            if leg:
+                legs.connect(session, user_id=user.id, node=NODE, now=utc_now())
+        if leg:
+            self.wait_leg(user.id)
+        return user.id
+
+    def wait_leg(self, user_id: int, state: LegState = LegState.PARKED) -> Operator:
+        return wait_for(
+            lambda: (op := self.operator_row(user_id)).leg_state is state and op, f"leg {state}"
+        )
+
+    def operator_row(self, user_id: int) -> Operator:
+        with self.store.read() as session:
+            return session.get_one(Operator, user_id)
+
+    # --- presses
+
+    def press(self, user_id: int, number: str, **given: Any) -> Attempt:
+        """CALL on a new customer with this number; what the gate wrote."""
+        with self.store.write() as session:
+            folder = session.get_one(make.CustomerList, self.list_id)
+            customer = make.make_customer(session, folder, number=number)
+        request = DialRequest(
+            origin=Origin.CALL,
+            number=number,
+            user_id=user_id,
+            customer_id=customer.id,
+            press_id=str(uuid.uuid4()),
+            confirmed=True,
+            **given,
+        )
+        with self.store.write() as session:
+            return gate.ask(session, request=request, now=utc_now())
+
+    def call(self, user_id: int, number: str) -> Attempt:
+        """A press that the gate allows."""
+        attempt = self.press(user_id, number)
+        assert attempt.verdict == gate.ALLOWED, (attempt.verdict, attempt.verdict_detail)
+        return attempt
+
+    def ask(self, kind: CommandKind, attempt: Attempt, **args: Any) -> int:
+        with self.store.write() as session:
+            command = switch_commands.ask(
+                session,
+                kind=kind,
+                node=NODE,
+                attempt_id=attempt.id,
+                user_id=attempt.user_id,
+                args=args,
+                now=utc_now(),
+            )
+        return command.id
+
+    # --- questions
+
+    def attempt(self, attempt: Attempt) -> Attempt:
+        with self.store.read() as session:
+            return session.get_one(Attempt, attempt.id)
+
+    def wait_state(self, attempt: Attempt, *states: str) -> Attempt:
+        return wait_for(
+            lambda: (row := self.attempt(attempt)).state in states and row, f"state {states}"
+        )
+
+    def record(self, attempt: Attempt) -> CallRecord | None:
+        with self.store.read() as session:
+            return session.scalar(select(CallRecord).where(CallRecord.attempt_id == attempt.id))
+
+    def records(self) -> int:
+        with self.store.read() as session:
+            return len(session.scalars(select(CallRecord.id)).all())
+
+    def recording(self, attempt: Attempt) -> Recording | None:
+        with self.store.read() as session:
+            return session.scalar(select(Recording).where(Recording.attempt_id == attempt.id))
+
+    def command(self, command_id: int) -> SwitchCommand:
+        with self.store.read() as session:
+            return session.get_one(SwitchCommand, command_id)
+
+    def lines_open(self) -> int:
+        with self.store.read() as session:
+            return len(session.scalars(select(Line.id).where(Line.released_at.is_(None))).all())
+
+    def link_up(self) -> bool:
+        with self.store.read() as session:
+            return leases.link_is_up(session, node=NODE)
+
+    def channels(self) -> set[str]:
+        """The uuids that the switch has."""
+        import json
+
+        told = json.loads(self.switch.api("show channels as json") or "{}")
+        return {row["uuid"] for row in told.get("rows") or []}
+
+
+def found_floor(store: Store, switch: PracticeSwitch) -> Floor:
+    """A site whose one list may be called at any hour."""
+    with store.write() as session:
+        make.make_site(session, lines=50)
+        project = make.make_project(
+            session,
+            audience=Audience.B2B,
+            weekdays=[0, 1, 2, 3, 4, 5, 6],
+            on_holidays=True,
+            opens=clock_time(0, 0),
+            closes=clock_time(23, 59),
+            ring_time_s=20,
+        )
+        folder = make.make_list(session, project)
+    return Floor(store, switch, folder.id)
+
+
+@contextmanager
+def in_thread(work: Callable[[threading.Event], None]) -> Iterator[threading.Event]:
+    """Run `work(stop)` beside the test; stopped and joined at the end."""
+    stop = threading.Event()
+    thread = threading.Thread(target=work, args=(stop,), daemon=True)
+    thread.start()
+    try:
+        yield stop
+    finally:
+        stop.set()
+        thread.join(20)
+        assert not thread.is_alive(), "a role does not stop"
+
+
+def role(store: Store, switch: PracticeSwitch, timings: Timings = QUICK) -> SwitchRole:
+    """The switch role, as `worker.py switch` makes it."""
+    return SwitchRole(
+        store=store,
+        nodes=(Node(NODE, EslUrl.parse(switch.url)),),
+        recordings_root=str(switch.recordings),
+        holder=f"test/{uuid.uuid4()}",
+        timings=timings,
+    )
+
+
+@contextmanager
+def serving(floor: Floor, timings: Timings = QUICK) -> Iterator[None]:
+    """Serve commands as soon as they are committed, as a living Redis would have it."""
+    desk = Desk(floor.store, "test/calls", timings, utc_now)
+    warm = Warm(Node(NODE, EslUrl.parse(floor.switch.url)), desk, timings)
+    bells: list[int] = []
+    rung = threading.Condition()
+
+    def publish(told: list[Announcement]) -> None:
+        with rung:
+            floor.told += told
+            bells.extend(n.ids["command_id"] for n in told if n.topic == "command")
+            rung.notify()
+
+    def work(stop: threading.Event) -> None:
+        while not stop.is_set():
+            with rung:
+                rung.wait_for(lambda: bells, timeout=0.1)
+                served, bells[:] = list(bells), []
+            for command_id in served:
+                warm.serve(command_id)
+        warm.close()
+
+    floor.store.publisher = publish
+    try:
+        with in_thread(work):
+            yield
+    finally:
+        floor.store.publisher = None
+
+
+@contextmanager
+def open_floor(store: Store, switch: PracticeSwitch, timings: Timings = QUICK) -> Iterator[Floor]:
+    """Everything runs: the switch role leads, its links are up, commands are served."""
+    floor = found_floor(store, switch)
+    with serving(floor, timings), in_thread(role(store, switch, timings).run):
+        wait_for(floor.link_up, "link up")
+        yield floor
