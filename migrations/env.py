@@ -24,7 +24,8 @@ def include_object(
     _item: SchemaItem, name: str | None, kind: str, reflected: bool, _other: SchemaItem | None
 ) -> bool:
     """Leave out what the models do not describe as tables."""
-    return not (kind == "table" and reflected and str(name).startswith(FOREIGN_TABLES))
+    foreign = kind in ("table", "index") and str(name).startswith(FOREIGN_TABLES)
+    return not (foreign and reflected)
 
 
 def render_item(kind: str, item: Any, _context: Any) -> str | bool:

@@ -63,10 +63,13 @@ from calltree.models.projects import (
     Site,
 )
 from calltree.models.recordings import Recording, RecordingState
+from calltree.models.search import POSTGRES_STATEMENTS, SQLITE_STATEMENTS
 
 __all__ = [
     "HIDDEN_IMPORT_STATES",
     "LIVE_STATES",
+    "POSTGRES_STATEMENTS",
+    "SQLITE_STATEMENTS",
     "SYSTEM_RESULT_NAMES",
     "TERMINAL_STATES",
     "Attempt",

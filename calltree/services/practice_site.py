@@ -25,7 +25,7 @@ from calltree.models import (
     User,
 )
 from calltree.services import setup
-from calltree.text.folding import fold, fold_name
+from calltree.text.folding import fold_cells, fold_name
 
 ACCOUNTS = (
     ("mgr", "管理 花子", Role.MANAGER),
@@ -127,7 +127,7 @@ def _customers(session: Session, folder: CustomerList, now: datetime) -> None:
                 number_given=f"{number[:2]}-{number[2:6]}-{number[6:]}",
                 number=number,
                 cells=cells,
-                folded="\x1f".join(fold(cell) for cell in cells),
+                folded=fold_cells(cells),
                 created_at=now,
                 updated_at=now,
             )
