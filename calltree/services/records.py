@@ -179,10 +179,13 @@ def close_record(session: Session, *, user_id: int, now: datetime) -> CallRecord
     return record
 
 
-def leave(session: Session, *, user_id: int, now: datetime) -> CallRecord | None:
+def leave(
+    session: Session, *, user_id: int, keep_hold_on: int | None = None, now: datetime
+) -> CallRecord | None:
     """Leave the open customer: close the record, give the hold back, end 閲覧中 or 後処理.
 
     Raises Refused 'in_a_call' during a call. What was typed without any dial stays a draft.
+    `keep_hold_on`: the customer that is being opened instead.
     """
     if in_call(session, user_id=user_id):
         raise Refused("in_a_call")
@@ -190,7 +193,7 @@ def leave(session: Session, *, user_id: int, now: datetime) -> CallRecord | None
     held = session.scalars(
         select(CustomerHold.customer_id).where(CustomerHold.user_id == user_id)
     ).all()
-    for customer_id in held:
+    for customer_id in set(held) - {keep_hold_on}:
         holds.release(session, customer_id=customer_id, user_id=user_id)
     operators.close_customer(session, user_id=user_id, now=now)
     return record

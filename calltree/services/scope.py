@@ -147,6 +147,11 @@ def get_customer(session: Session, *, viewer: Viewer, customer_id: int) -> Custo
     return found
 
 
+def list_of(session: Session, customer: Customer) -> CustomerList:
+    """Return the list a customer is in."""
+    return session.get_one(CustomerList, customer.list_id)
+
+
 def get_record(session: Session, *, viewer: Viewer, record_id: int) -> CallRecord:
     """Return a record the viewer may see. Raises NotFound."""
     seen = records_seen(session, viewer=viewer)

@@ -1,0 +1,203 @@
+"""An operator's desk: which customer is open, on which one page, and what leaving it does.
+
+(R-CL-2, R-CL-5, R-CL-6, R-CL-17.) `records.leave` is the one way out of a customer: it closes the
+record, gives the hold back and ends 後処理.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.orm import Session
+
+from calltree.db import announce
+from calltree.errors import NotAllowed, Refused
+from calltree.models import Attempt, Customer, CustomerHold, LegKind, Operator
+from calltree.services import audit, holds, legs, operators, records, scope, work_queue
+from calltree.services.rights import Right, Viewer
+from calltree.services.work_queue import Taken
+
+PAGE_LIVES_S = 30
+"""A page that has not been heard of for this long is taken for closed."""
+
+
+def open_customer(
+    session: Session,
+    *,
+    viewer: Viewer,
+    customer_id: int,
+    page_id: str,
+    queue_id: int | None = None,
+    now: datetime,
+) -> Customer:
+    """Open a customer's call screen, leaving the one that was open before.
+
+    Opening the same one again (a reload, also in a call) keeps everything as it is. Raises
+    NotFound, Refused 'customer_held' (`name`), 'in_a_call' during a call with somebody else.
+    """
+    operator = operators.ensure(session, user_id=viewer.user_id, now=now)
+    session.refresh(operator)
+    if operator.customer_id == customer_id and _live_customer(session, viewer) == customer_id:
+        # In the call nothing may take the page away, not even a list disabled meanwhile (R-LS-2).
+        _hold(session, viewer, customer_id, page_id, now)
+        return session.get_one(Customer, customer_id)
+    customer = scope.get_customer(session, viewer=viewer, customer_id=customer_id)
+    _hold(session, viewer, customer_id, page_id, now)
+    if operator.customer_id != customer_id:
+        _leave_other(session, viewer, customer_id, now)
+        operators.open_customer(
+            session, user_id=viewer.user_id, customer_id=customer_id, queue_id=queue_id, now=now
+        )
+    return customer
+
+
+def next_customer(session: Session, *, viewer: Viewer, page_id: str, now: datetime) -> Taken:
+    """Go on to the queue's next customer (次へ, SKIP, 保存して次へ); dials nothing.
+
+    The customer that was open is left, with 空白 if it was dialled and not saved. Raises Refused
+    'in_a_call', 'no_queue', 'list_unavailable'.
+    """
+    if records.in_call(session, user_id=viewer.user_id):
+        raise Refused("in_a_call")
+    taken = work_queue.take_next(session, viewer=viewer, page_id=page_id, now=now)
+    if taken.customer_id is not None:
+        progress = work_queue.progress(session, user_id=viewer.user_id)
+        open_customer(
+            session,
+            viewer=viewer,
+            customer_id=taken.customer_id,
+            page_id=page_id,
+            queue_id=progress.queue_id if progress else None,
+            now=now,
+        )
+    return taken
+
+
+def sweep(session: Session, *, now: datetime) -> list[int]:
+    """Give back customers whose page is gone (60 s) or was not touched (15 min).
+
+    Never during a live call with them. Returns the users who lost theirs. Runs every few seconds.
+    """
+    lost = []
+    for hold in holds.over(session, now=now):
+        customer_id, user_id = hold.customer_id, hold.user_id
+        open_here = session.scalar(select(Operator.customer_id).where(Operator.user_id == user_id))
+        busy = records.in_call(session, user_id=user_id)
+        if open_here == customer_id and not busy:
+            records.leave(session, user_id=user_id, now=now)
+        else:
+            holds.release(session, customer_id=customer_id, user_id=user_id)
+        lost.append(user_id)
+    return lost
+
+
+def free(session: Session, *, viewer: Viewer, customer_id: int, now: datetime) -> None:
+    """Free a customer from its holder (MGR, SV); audited.
+
+    Raises NotAllowed, Refused 'in_a_call'.
+    """
+    if not viewer.may(Right.FREE_HOLDS):
+        raise NotAllowed
+    hold = session.get(CustomerHold, customer_id, populate_existing=True)
+    if hold is None:
+        return
+    user_id = hold.user_id
+    live = select(Attempt.id).where(
+        Attempt.user_id == user_id,
+        Attempt.customer_id == customer_id,
+        Attempt.ended_at.is_(None),
+    )
+    if session.scalar(live) is not None:
+        raise Refused("in_a_call")
+    open_here = session.scalar(select(Operator.customer_id).where(Operator.user_id == user_id))
+    if open_here == customer_id and not records.in_call(session, user_id=user_id):
+        records.leave(session, user_id=user_id, now=now)
+    holds.release(session, customer_id=customer_id, user_id=user_id)
+    audit.note(
+        session,
+        viewer=viewer,
+        action="hold.freed",
+        kind="customer",
+        object_id=customer_id,
+        now=now,
+        holder=user_id,
+    )
+
+
+def claim_page(session: Session, *, user_id: int, page_id: str, now: datetime) -> bool:
+    """Make this the user's one operator page, or say that it still is (R-CL-17).
+
+    False: another page is in use (「別の画面で使用中」). Called on opening and every 10 s.
+    """
+    operators.ensure(session, user_id=user_id, now=now)
+    gone = Operator.page_seen_at < now - timedelta(seconds=PAGE_LIVES_S)
+    claimed = session.scalar(
+        update(Operator)
+        .where(
+            Operator.user_id == user_id,
+            or_(
+                Operator.page_id.in_(("", page_id)),
+                Operator.page_seen_at.is_(None),
+                gone,
+            ),
+        )
+        .values(page_id=page_id, page_seen_at=now)
+        .returning(Operator.user_id)
+    )
+    return claimed is not None
+
+
+def take_over_page(
+    session: Session, *, user_id: int, page_id: str, same_machine: bool, now: datetime
+) -> None:
+    """Use this page instead of the other (こちらで使う).
+
+    Ends the other page's hold and browser leg; during a call on the same machine the call moves
+    here with its hold. Raises Refused 'call_elsewhere' during a call on another machine.
+    """
+    operator = operators.ensure(session, user_id=user_id, now=now)
+    session.refresh(operator)
+    if records.in_call(session, user_id=user_id):
+        if not same_machine:
+            raise Refused("call_elsewhere")
+        session.execute(
+            update(CustomerHold)
+            .where(CustomerHold.user_id == user_id)
+            .values(page_id=page_id, renewed_at=now)
+        )
+    else:
+        records.leave(session, user_id=user_id, now=now)
+        if operator.leg_kind is LegKind.BROWSER:
+            legs.drop(session, user_id=user_id, now=now)
+    operator.page_id, operator.page_seen_at = page_id, now
+    session.flush()
+    announce(session, "operator", user_id=user_id)
+
+
+def release_page(session: Session, *, user_id: int, page_id: str) -> None:
+    """Forget the page that says it is closing; another may be used at once."""
+    session.execute(
+        update(Operator)
+        .where(Operator.user_id == user_id, Operator.page_id == page_id)
+        .values(page_id="", page_seen_at=None)
+    )
+
+
+def _hold(session: Session, viewer: Viewer, customer_id: int, page_id: str, now: datetime) -> None:
+    holds.take(session, customer_id=customer_id, user_id=viewer.user_id, page_id=page_id, now=now)
+
+
+def _live_customer(session: Session, viewer: Viewer) -> int | None:
+    return session.scalar(
+        select(Attempt.customer_id).where(
+            Attempt.user_id == viewer.user_id, Attempt.ended_at.is_(None)
+        )
+    )
+
+
+def _leave_other(session: Session, viewer: Viewer, customer_id: int, now: datetime) -> None:
+    """Leave what was open before, keeping the hold just taken."""
+    if records.in_call(session, user_id=viewer.user_id):
+        raise Refused("in_a_call")
+    records.leave(session, user_id=viewer.user_id, keep_hold_on=customer_id, now=now)
