@@ -21,7 +21,7 @@ _BATCH: Final = 500
 # them as their narrow forms.
 _SIGNS: Final = "=+-@\t\r＝＋－＠−﹢﹣⁺₌"
 # What it passes over before it looks.
-_BLANKS: Final = " \u3000\u00a0\n\v\f\u2028\u2029\u200b\ufeff"
+_BLANKS: Final = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\u200b\ufeff"
 _WATCHED: Final = frozenset(_SIGNS + _BLANKS)
 _DANGEROUS: Final = re.compile(f"[{re.escape(_BLANKS)}]*[{re.escape(_SIGNS)}]")
 # 03-1234-5678, +81 (3) 1234 5678, -5: no letters, nothing that could run.

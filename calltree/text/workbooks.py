@@ -15,6 +15,7 @@ from typing import IO, Final
 import python_calamine
 
 from calltree.text.sheet_problems import Code, Problem, Refused
+from calltree.text.workbook_styles import CellStyles, format_codes, sheet_part, styled_cell
 
 # calamine lays a sheet out as one block from its first to its last cell, 24 bytes each and more.
 _CELLS_LIMIT: Final = 12_000_000
@@ -51,13 +52,20 @@ class Workbook:
     sheets: tuple[str, ...]
     sheet: str
     _data: python_calamine.CalamineSheet
+    _styles: CellStyles
 
     def records(self) -> Iterator[tuple[int, list[str]]]:
         """Row number as shown and cells as text, from A1 on."""
         # calamine gives the empty rows above the first cell, but not the empty columns before it.
         before = [""] * (self._data.start or (0, 0))[1]
         for number, row in enumerate(self._data.iter_rows(), 1):
-            yield number, before + [as_displayed(value) for value in row]
+            cells = before + [as_displayed(value) for value in row]
+            for column in self._styles.columns:
+                index = column - 1 - len(before)
+                if 0 <= index < len(row):
+                    shown = self._styles.shown(column, number, row[index])
+                    cells[column - 1] = cells[column - 1] if shown is None else shown
+            yield number, cells
 
 
 def is_workbook(head: bytes) -> bool:
@@ -166,7 +174,7 @@ class _Extent:
         cells = _CELL.findall(data)
         if _CELL_WITHOUT_PLACE.search(data):
             cells += [(b"GR", row) for row in _ROW.findall(data)] + [(b"A", b"1")]
-        self._tail = data[max(data.rfind(b"<"), len(data) - 4096, 0) :]
+        self._tail = _open_tag(data)
         if not cells:
             return
         self._columns.update(column for column, _ in cells)
@@ -199,8 +207,32 @@ def _open_checked(path: Path, wanted: str | None) -> Workbook:
     for name in visible if wanted is None else (wanted,):
         data = book.get_sheet_by_name(name)
         if data.start is not None and data.height:
-            return Workbook(visible, name, data)
+            return Workbook(visible, name, data, _read_styles(path, name))
     raise Refused(Problem(Code.NO_ROWS))
+
+
+def _read_styles(path: Path, sheet: str) -> CellStyles:
+    with zipfile.ZipFile(path) as archive, path.open("rb") as raw:
+        codes = format_codes(archive)
+        part = sheet_part(archive, sheet)
+        if not codes or part not in archive.namelist():
+            return CellStyles()
+        styles = CellStyles(codes)
+        pattern = styled_cell(codes)
+        tail = b""
+        for piece in _inflate(raw, archive.getinfo(part)):
+            data = tail + piece
+            tail = _open_tag(data)
+            styles.see(
+                (int(style), _column_number(column), int(row))
+                for style, column, row in pattern.findall(data)
+            )
+    return styles
+
+
+def _open_tag(data: bytes) -> bytes:
+    """The end of a piece that may be a tag cut in two."""
+    return data[max(data.rfind(b"<"), len(data) - 4096, 0) :]
 
 
 def as_displayed(value: CellValue) -> str:

@@ -33,6 +33,8 @@ def written(rows: list[Sequence[object]], encoding: Encoding = Encoding.UTF_8_BO
         "  =1",
         "　=1",
         "\ufeff=1",
+        "\x1c=1",
+        "\u2003@x",
         "＝1+A1",
         "＋A1",
         "－A1",

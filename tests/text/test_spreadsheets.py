@@ -274,8 +274,26 @@ def test_R_LS_4_xlsx_numbers_and_dates_arrive_as_displayed(tmp_path: Path) -> No
     sheet = open_sheet(path)
     assert sheet.problems == []
     assert list(sheet.rows()) == [
-        (2, ["312340001", "1.5", "2026/1/5", "9:05", "TRUE", ""]),
-        (3, ["０３", "0.3", "2026/1/5 14:30", "", "FALSE", "x"]),
+        (2, ["312340001", "1.5", "2026-01-05", "9:05:00", "TRUE", ""]),
+        (3, ["０３", "0.3", "2026-01-05 14:30:00", "", "FALSE", "x"]),
+    ]
+
+
+def test_R_LS_4_xlsx_cells_wear_their_number_formats(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    page = book["Sheet"]
+    page.append([None, "電話番号", "郵便番号", "登録日", "率", "金額"])
+    for row in range(2, 5):
+        page.append([None, 312345678, 250022, datetime.date(2026, 1, 5), 0.5, 1234])
+        for column, code in (("C", "000-0000"), ("D", "mm-dd"), ("E", "0%"), ("F", "#,##0")):
+            page[f"{column}{row}"].number_format = code
+    page["C4"].number_format = "General"
+    path = tmp_path / "formats.xlsx"
+    book.save(path)
+    assert [cells for _, cells in open_sheet(path).rows()] == [
+        ["312345678", "025-0022", "01-05", "50%", "1,234"],
+        ["312345678", "025-0022", "01-05", "50%", "1,234"],
+        ["312345678", "250022", "01-05", "50%", "1,234"],
     ]
 
 
