@@ -24,7 +24,10 @@ PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%[sd]|\{\w+\}")
 def used() -> dict[catalogues.Key, str]:
     """Every message in the code and templates, with one place where it stands."""
     found: dict[catalogues.Key, str] = {}
-    walk = extract_from_dir(PACKAGE, METHODS, OPTIONS, KEYWORDS)
+    # Babel leaves out directories that begin with _; ours hold macros.
+    walk = extract_from_dir(
+        PACKAGE, METHODS, OPTIONS, KEYWORDS, directory_filter=lambda _path: True
+    )
     for name, line, message, _comments, context in walk:
         singular = message if isinstance(message, str) else message[0]
         found.setdefault((context, singular), f"calltree/{name}:{line}")

@@ -16,6 +16,7 @@ from calltree.models import (
     AttributeItem,
     BuiltIn,
     CallerNumber,
+    CallRecord,
     Customer,
     CustomerHold,
     CustomerList,
@@ -33,10 +34,12 @@ from calltree.models import (
     Project,
     ProjectItem,
     ProjectNumber,
+    RecordKind,
     ResultPattern,
     ResultStatus,
     Role,
     Site,
+    SystemResult,
     User,
 )
 from calltree.services.rights import Viewer
@@ -267,3 +270,24 @@ def make_hold(session: Session, customer: Customer, user: User, **given: Any) ->
     session.add(hold)
     session.flush()
     return hold
+
+
+def make_record(session: Session, customer: Customer, **given: Any) -> CallRecord:
+    """An outbound record of a customer, 空白 unless a status is given; figures are not touched."""
+    folder = session.get_one(CustomerList, customer.list_id)
+    values: dict[str, Any] = {
+        "kind": RecordKind.OUTBOUND,
+        "customer_id": customer.id,
+        "list_id": folder.id,
+        "project_id": folder.project_id,
+        "number": customer.number,
+        "cycle": folder.cycle,
+        "started_at": NOW,
+        "site_day": NOW.date(),
+        "system": SystemResult.NONE if given.get("status_id") else SystemResult.BLANK,
+        "saved_at": NOW if given.get("status_id") else None,
+    }
+    record = CallRecord(**(values | given))
+    session.add(record)
+    session.flush()
+    return record

@@ -88,7 +88,7 @@ class ProjectForm(FlaskForm):  # type: ignore[misc] # flask_wtf is published wit
     purpose = StringField(lazy(N_("Purpose of the call")), validators=[Length(max=256)])
     script = TextAreaField(
         lazy(N_("Talk script")),
-        description=lazy(N_("Write {column name} where the customer's value belongs.")),
+        description=lazy(N_("Write {列名} where the customer's value belongs.")),
         validators=[Length(max=20000)],
     )
 
