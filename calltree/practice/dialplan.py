@@ -208,13 +208,12 @@ async def _bridge_out(switch: Switch, channel: Channel, data: str) -> str:
     except DialError as error:
         return str(error)
     variables.setdefault("origination_caller_id_number", channel.caller_id()[0])
-    request = Request(targets[:1], variables, [], timeout=int(timeout) if timeout.isdigit() else 60)
-    # An operator cannot hear two numbers: a forked dial string rings its first member only.
-    other, outcome = await outgoing.dial(
-        switch, request, targets[0], extra={"ignore_early_media": "true"}
-    )
-    if other is None or outcome != "answer" or not channel.alive:
-        return outcome if other is not None or outcome else "NORMAL_TEMPORARY_FAILURE"
+    variables["ignore_early_media"] = "true"
+    request = Request(targets, variables, [], timeout=int(timeout) if timeout.isdigit() else 60)
+    other, outcome = await outgoing.race(switch, request)
+    if other is None or not channel.alive:
+        return outcome
+    other.doing = Doing.JOINING
     channel.bridge_over = asyncio.get_running_loop().create_future()
     calls.link(switch, channel, other)
     channel.state = "CS_EXECUTE"

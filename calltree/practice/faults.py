@@ -19,6 +19,7 @@
 
 import asyncio
 import uuid as uuids
+from collections import deque
 
 from calltree.practice import calls
 from calltree.practice.channels import Channel
@@ -55,6 +56,7 @@ class Faults:
         self._losses = 0
         self._shuffle = 0
         self._held: list[Event] = []
+        self._late: deque[tuple[float, Event]] = deque()
         self._drop_after: int | None = None
         self._frozen_until = 0.0
         switch.bus.deliver = self._deliver
@@ -96,12 +98,21 @@ class Faults:
             self._send(event)
 
     def _send(self, event: Event) -> None:
-        hand_out = self._switch.bus.hand_out
         wait = max(self._delay, self.frozen_for)
-        if wait:
-            asyncio.get_running_loop().call_later(wait, hand_out, event)
-        else:
-            hand_out(event)
+        if not wait and not self._late:
+            self._switch.bus.hand_out(event)
+            return
+        self._late.append((asyncio.get_running_loop().time() + wait, event))
+        if len(self._late) == 1:
+            self._wake_late()
+
+    def _wake_late(self) -> None:
+        """Hand out what was held back for long enough, in its order; sleep until the next."""
+        loop = asyncio.get_running_loop()
+        while self._late and self._late[0][0] <= loop.time():
+            self._switch.bus.hand_out(self._late.popleft()[1])
+        if self._late:
+            loop.call_at(self._late[0][0] + 0.001, self._wake_late)
 
     def _drop(self) -> None:
         self._drop_after = None

@@ -25,12 +25,31 @@ async def originate(switch: Switch, text: str) -> str:
         return reason if reason.startswith("-USAGE") else f"-ERR {reason}\n"
     if switch.ordered.refusals:
         return f"-ERR {switch.ordered.refusals.popleft()}\n"
-    placed = [await dial(switch, request, target) for target in request.targets]
-    channel, outcome = placed[0]
-    if channel is not None and outcome in ("answer", "early"):
+    channel, outcome = await race(switch, request)
+    if channel is not None:
         begin(switch, channel, request)
         return f"+OK {channel.uuid}\n"
     return f"-ERR {outcome}\n"
+
+
+async def race(switch: Switch, request: Request) -> tuple[Channel | None, str]:
+    """Dial every target at once; the first that can be heard wins, the others lose the race."""
+    dials = [asyncio.ensure_future(dial(switch, request, t)) for t in request.targets]
+    winner: Channel | None = None
+    outcome = "NORMAL_TEMPORARY_FAILURE"
+    try:
+        for finished in asyncio.as_completed(dials):
+            channel, outcome = await finished
+            if channel is not None and outcome in ("answer", "early"):
+                winner = channel
+                break
+    finally:
+        for waiting in dials:
+            if not waiting.cancel() and not waiting.cancelled():
+                second, late = waiting.result()
+                if second is not None and second is not winner and late in ("answer", "early"):
+                    calls.hangup(switch, second, "LOSE_RACE")
+    return winner, outcome
 
 
 def begin(switch: Switch, channel: Channel, request: Request) -> None:
@@ -63,7 +82,11 @@ async def dial(
     _announce(switch, channel, target)
     channel.outcome = asyncio.get_running_loop().create_future()
     channel.far_end = switch.spawn(play(switch, channel, _steps(switch, target)))
-    return channel, await _outcome(switch, channel, request.timeout)
+    try:
+        return channel, await _outcome(switch, channel, request.timeout)
+    except asyncio.CancelledError:  # another target won, or whoever wanted the leg is gone
+        calls.hangup(switch, channel, "LOSE_RACE")
+        raise
 
 
 def _leg(uuid: str, target: Target, variables: dict[str, str], context: str) -> Channel:

@@ -1,0 +1,378 @@
+"""How calls go, held against the practice switch, recorded traffic and (marked) a real switch."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.practice import PracticeSwitch
+from tests.telephony.contract import Live, Story, recorded
+
+NEEDED = [
+    "Event-Name",
+    "Unique-ID",
+    "Event-Date-Timestamp",
+    "Event-Sequence",
+    "Core-UUID",
+    "Call-Direction",
+    "Caller-Context",
+    "Caller-Caller-ID-Number",
+    "Caller-Destination-Number",
+    "Answer-State",
+    "Caller-Channel-Answered-Time",
+]
+CLOSING = [
+    "Hangup-Cause",
+    "variable_hangup_cause",
+    "variable_hangup_cause_q850",
+    "variable_billmsec",
+    "variable_duration",
+    "variable_answermsec",
+    "variable_start_uepoch",
+    "variable_end_uepoch",
+    "variable_sip_hangup_disposition",
+    "variable_calltree_call_id",
+]
+
+REAL = pytest.param("freeswitch", marks=pytest.mark.freeswitch)
+
+
+def real_url() -> str:
+    url = os.environ.get("FREESWITCH_ESL_URL", "")
+    if not url:
+        pytest.skip("no real FreeSWITCH: FREESWITCH_ESL_URL is not set")
+    return url
+
+
+@pytest.fixture(scope="module")
+def hurried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PracticeSwitch]:
+    """One practice switch for the whole module, eight times as fast."""
+    with PracticeSwitch(tmp_path_factory.mktemp("switch"), rate=8) as switch:
+        yield switch
+
+
+@pytest.fixture(params=["practice", REAL])
+def live(request: pytest.FixtureRequest) -> Live:
+    """A running switch."""
+    return running(request)
+
+
+@pytest.fixture(params=["practice", "recorded", REAL])
+def source(request: pytest.FixtureRequest) -> Live | None:
+    """A running switch, or None for recorded traffic."""
+    return None if request.param == "recorded" else running(request)
+
+
+def running(request: pytest.FixtureRequest) -> Live:
+    if request.param == "freeswitch":
+        recordings = os.environ.get("FREESWITCH_RECORDINGS", "/tmp/calltree-contract")
+        switch = Live(real_url(), real=True, rate=1, recordings=recordings)
+    else:
+        process = request.getfixturevalue("hurried")
+        switch = Live(process.url, real=False, rate=8, recordings=str(process.recordings))
+    request.addfinalizer(switch.close)
+    return switch
+
+
+def refused(source: Live | None, what: str, name: str) -> Story:
+    return recorded(name) if source is None else source.finish(source.dial(what))
+
+
+@pytest.mark.parametrize(
+    ("what", "name", "cause", "sip", "q850"),
+    [
+        ("busy", "busy", "USER_BUSY", "486", "17"),
+        ("unavailable", "unavailable-480", "NO_USER_RESPONSE", "480", "18"),
+        ("congested", "congestion-503", "NORMAL_TEMPORARY_FAILURE", "503", "41"),
+        ("refuses", "rejected-603", "CALL_REJECTED", "603", "21"),
+    ],
+)
+def test_a_refusal_carries_its_cause(
+    source: Live | None, what: str, name: str, cause: str, sip: str, q850: str
+) -> None:
+    story = refused(source, what, name)
+    end = story.event("CHANNEL_HANGUP_COMPLETE")
+    assert end["Hangup-Cause"] == end["variable_hangup_cause"] == cause
+    assert end["variable_sip_term_status"] == sip
+    assert end["variable_hangup_cause_q850"] == q850
+    assert end["variable_sip_hangup_disposition"] == "recv_refuse"
+    assert end["Caller-Channel-Answered-Time"] == "0"
+    assert story.job == f"-ERR {cause}"
+    order = [n for n in story.order() if n != "PROGRESS"]
+    assert order == ["OUTGOING", "CREATE", "ORIGINATE", "HANGUP", "HANGUP_COMPLETE", "DESTROY"]
+
+
+def answered(source: Live | None) -> Story:
+    if source is None:
+        return recorded("answered")
+    story = source.dial("answers")
+    source.link.wait("CHANNEL_PARK", value=story.uuid)
+    return source.finish(story, kill=True)
+
+
+def test_answered_then_hung_up_by_us(source: Live | None) -> None:
+    story = answered(source)
+    assert story.order() == [
+        *("OUTGOING", "CREATE", "ORIGINATE", "PROGRESS", "ANSWER", "PARK"),
+        *("HANGUP", "UNPARK", "HANGUP_COMPLETE", "DESTROY"),
+    ]
+    assert story.job == f"+OK {story.uuid}"
+    end = story.event("CHANNEL_HANGUP_COMPLETE")
+    assert end["variable_sip_hangup_disposition"] == "send_bye"
+    assert int(end["variable_billmsec"]) > 0
+    assert int(end["variable_end_uepoch"]) >= int(end["variable_answer_uepoch"])
+
+
+def test_every_event_has_the_headers_we_live_on(source: Live | None) -> None:
+    story = answered(source)
+    for event in story.events:
+        if event.get("Unique-ID") != story.uuid:
+            continue
+        missing = [name for name in NEEDED if name not in event]
+        assert not missing, f"{event.name} lacks {missing}"
+    end = story.event("CHANNEL_HANGUP_COMPLETE")
+    assert not [name for name in CLOSING if name not in end]
+    assert end["variable_calltree_call_id"] == "4711"
+
+
+def test_events_are_numbered_upwards_under_one_core(source: Live | None) -> None:
+    story = answered(source)
+    numbers = [int(event["Event-Sequence"]) for event in story.events]
+    assert len(set(numbers)) == len(numbers)
+    own = [int(e["Event-Sequence"]) for e in story.events if e.get("Unique-ID") == story.uuid]
+    assert own == sorted(own)
+    assert len({event["Core-UUID"] for event in story.events}) == 1
+
+
+def test_caller_and_callee_change_places_when_the_leg_is_executed(source: Live | None) -> None:
+    story = answered(source)
+    before, after = story.event("CHANNEL_ANSWER"), story.event("CHANNEL_PARK")
+    assert before["Caller-Caller-ID-Number"] == "0501112222"
+    assert after["Caller-Callee-ID-Number"] == "0501112222"
+    assert after["Caller-Destination-Number"] == before["Caller-Destination-Number"]
+
+
+def test_plus_OK_comes_with_the_announcement_and_is_not_an_answer(source: Live | None) -> None:
+    if source is None:
+        story = recorded("early-media-404")
+    else:
+        story = source.finish(source.dial("early 404"))
+    assert story.job == f"+OK {story.uuid}"
+    assert story.order() == [
+        *("OUTGOING", "CREATE", "ORIGINATE", "PROGRESS_MEDIA", "PARK"),
+        *("HANGUP", "UNPARK", "HANGUP_COMPLETE", "DESTROY"),
+    ]
+    assert story.event("CHANNEL_PARK")["Answer-State"] == "early"
+    end = story.event("CHANNEL_HANGUP_COMPLETE")
+    assert end["Caller-Channel-Answered-Time"] == "0"
+    assert end["Hangup-Cause"] == "UNALLOCATED_NUMBER"
+
+
+def test_ignoring_early_media_the_job_tells_the_end(live: Live) -> None:
+    story = live.finish(live.dial("early 404", ignore_early_media="true"))
+    assert story.job == "-ERR UNALLOCATED_NUMBER"
+    assert "PARK" not in story.order()
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer"), [("invalid", "INVALID_GATEWAY"), ("down", "GATEWAY_DOWN")]
+)
+def test_a_dead_gateway_gives_only_a_destroy_and_the_job(
+    source: Live | None, kind: str, answer: str
+) -> None:
+    if source is None:
+        story = recorded(f"gateway-{kind}")
+    elif kind == "invalid":
+        story = source.finish(source.dial("answers", gateway="nosuch"))
+    elif source.real:
+        pytest.skip("a real gateway is not taken down for a test")
+    else:
+        source.link.api(f"practice gateway {source.gateway} down")
+        story = source.finish(source.dial("answers"))
+        source.link.api(f"practice gateway {source.gateway} up")
+    assert story.order() == ["DESTROY"]
+    assert story.job == f"-ERR {answer}"
+
+
+def test_no_answer_ends_a_little_before_whole_seconds(source: Live | None) -> None:
+    if source is None:
+        story = recorded("no-answer")
+    else:
+        story = source.finish(source.dial("rings", originate_timeout="5"))
+    assert story.job == "-ERR NO_ANSWER"
+    end = story.event("CHANNEL_HANGUP_COMPLETE")
+    assert end["Hangup-Cause"] == "NO_ANSWER"
+    assert end.get("variable_sip_term_status") is None
+    rate = 1.0 if source is None else source.rate
+    rang = int(end["variable_mduration"]) / 1000 * rate
+    assert 3.9 < rang < 5.9
+
+
+def test_cancelled_while_ringing(source: Live | None) -> None:
+    if source is None:
+        story = recorded("cancel-while-ringing")
+    else:
+        story = source.dial("rings")
+        source.link.wait("CHANNEL_PROGRESS", value=story.uuid)
+        source.finish(story, kill=True)
+    assert story.job == "-ERR NORMAL_CLEARING"
+    end = story.event("CHANNEL_HANGUP_COMPLETE")
+    assert end["variable_sip_hangup_disposition"] == "send_cancel"
+    assert story.order()[3:] == ["PROGRESS", "HANGUP", "HANGUP_COMPLETE", "DESTROY"]
+
+
+def bridged(source: Live, what: str = "fax", **variables: str) -> Story:
+    """A customer joined with a parked operator's leg."""
+    leg = source.operator()
+    story = source.dial(what, **variables)
+    story.operator = leg
+    source.link.wait("CHANNEL_PARK", value=story.uuid)
+    reply = source.link.api(f"uuid_bridge {story.uuid} {leg}")
+    assert reply == f"+OK {leg}\n"
+    source.link.wait("CHANNEL_BRIDGE", value=story.uuid)
+    return story
+
+
+def test_the_customer_hangs_up_and_the_operator_parks(source: Live | None) -> None:
+    if source is None:
+        story = recorded("agent-bridge-customer-hangup")
+    else:
+        story = bridged(source, "leaves")
+        source.finish(story)
+    told = story.both()
+    told = told[told.index("C:BRIDGE") :]
+    told = [t for t in told if "RECORD" not in t and "MEDIA_BUG" not in t]
+    assert told == [
+        *("C:BRIDGE", "C:HANGUP", "A:PARK", "C:UNBRIDGE", "C:HANGUP_COMPLETE", "C:DESTROY"),
+    ]
+    bridge = story.event("CHANNEL_BRIDGE")
+    assert bridge["Bridge-A-Unique-ID"] == story.uuid
+    assert bridge["Bridge-B-Unique-ID"] == bridge["Other-Leg-Unique-ID"] == story.operator
+    end = story.event("CHANNEL_HANGUP_COMPLETE")
+    assert end["variable_sip_hangup_disposition"] == "recv_bye"
+    parked = [e for e in story.events if e.get("Unique-ID") == story.operator][-1]
+    assert parked["Answer-State"] == "answered"
+
+
+def test_the_operators_leg_dies_and_takes_the_customer_with_it(source: Live | None) -> None:
+    if source is None:
+        story = recorded("agent-hangup-during-call")
+    else:
+        story = bridged(source)
+        source.link.api(f"uuid_kill {story.operator}")
+        source.finish(story)
+    told = story.both()
+    told = told[told.index("C:BRIDGE") :]
+    own = [t for t in told if t.startswith("C:")]
+    assert own == ["C:BRIDGE", "C:UNBRIDGE", "C:HANGUP", "C:HANGUP_COMPLETE", "C:DESTROY"]
+    assert told.index("A:HANGUP_COMPLETE") < told.index("C:UNBRIDGE") < told.index("C:HANGUP")
+
+
+def test_with_park_after_bridge_the_customer_is_kept(live: Live) -> None:
+    story = bridged(live, park_after_bridge="true")
+    live.link.api(f"uuid_kill {story.operator}")
+    live.link.wait("CHANNEL_DESTROY", value=story.operator)
+    live.link.wait("CHANNEL_UNBRIDGE", value=story.uuid)
+    assert live.link.api(f"uuid_exists {story.uuid}") == "true"
+    live.finish(story, kill=True)
+    assert story.order().count("PARK") == 2
+
+
+def test_a_second_bridge_to_a_busy_operator_says_OK_and_kills_the_first_call(live: Live) -> None:
+    first = bridged(live)
+    second = live.dial("fax")
+    live.link.wait("CHANNEL_PARK", value=second.uuid)
+    assert live.link.api(f"uuid_bridge {second.uuid} {first.operator}") == f"+OK {first.operator}\n"
+    live.link.wait("CHANNEL_BRIDGE", value=second.uuid)
+    live.finish(first)
+    assert live.link.api(f"uuid_exists {second.uuid}") == "true"
+
+
+def test_bridging_a_ringing_leg_leaves_both_in_limbo(live: Live) -> None:
+    leg = live.operator()
+    story = live.dial("rings")
+    live.link.wait("CHANNEL_PROGRESS", value=story.uuid)
+    assert live.link.api(f"uuid_bridge {story.uuid} {leg}") == f"+OK {leg}\n"
+    while not any(story.uuid in (e.get("Job-Command-Arg") or "") for e in live.link.events):
+        live.link.wait("BACKGROUND_JOB", header="Job-UUID", value=live.link.job("status"))
+    assert story.job == "-ERR ORIGINATOR_CANCEL"
+    assert live.link.api(f"uuid_exists {story.uuid}") == "true"
+    assert "BRIDGE" not in story.order()
+
+
+def test_hold_is_a_transfer_to_music_and_ends_with_a_bridge(live: Live) -> None:
+    story = bridged(live)
+    before = len(live.link.events)
+    music = "silence_stream://-1" if live.real else "local_stream://default"
+    assert live.link.api(f"uuid_transfer {story.uuid} endless_playback:{music} inline") == "+OK\n"
+    live.link.wait("PLAYBACK_START", value=story.uuid)
+    live.link.wait("CHANNEL_UNBRIDGE", value=story.uuid)
+    live.link.api(f"uuid_bridge {story.uuid} {story.operator}")
+    del live.link.events[:before]
+    live.link.wait("CHANNEL_BRIDGE", value=story.uuid)
+    assert story.both() == [
+        *("A:PARK", "C:UNBRIDGE", "C:PLAYBACK_START", "C:PLAYBACK_STOP", "A:UNPARK", "C:BRIDGE"),
+    ] or story.both() == [
+        *("A:PARK", "C:UNBRIDGE", "C:PLAYBACK_START", "A:UNPARK", "C:PLAYBACK_STOP", "C:BRIDGE"),
+    ]
+
+
+def test_an_inline_chain_plays_and_hangs_up(live: Live) -> None:
+    story = live.dial("fax")
+    live.link.wait("CHANNEL_PARK", value=story.uuid)
+    sound = "silence_stream://200" if live.real else "guidance"
+    live.link.api(f"uuid_transfer {story.uuid} 'playback:{sound},hangup:USER_BUSY' inline")
+    live.finish(story)
+    assert story.order()[-6:] == [
+        *("UNPARK", "PLAYBACK_START", "PLAYBACK_STOP", "HANGUP", "HANGUP_COMPLETE", "DESTROY"),
+    ]
+    assert story.event("CHANNEL_HANGUP_COMPLETE")["Hangup-Cause"] == "USER_BUSY"
+
+
+def test_recording_tells_its_length(source: Live | None) -> None:
+    if source is None:
+        story = recorded("recording-start-stop")
+    else:
+        story = source.dial("fax", RECORD_STEREO="true")
+        source.link.wait("CHANNEL_PARK", value=story.uuid)
+        path = f"{source.recordings}/contract/{story.uuid}.wav"
+        assert source.link.api(f"uuid_record {story.uuid} start {path}") == "+OK Success\n"
+        source.link.wait("RECORD_START", value=story.uuid)
+        assert source.link.api(f"uuid_record {story.uuid} stop {path}") == "+OK Success\n"
+        reply = source.link.api(f"uuid_record {story.uuid} stop {path}")
+        assert reply == "-ERR Cannot stop record session!\n"
+        source.finish(story, kill=True)
+    started, stopped = story.event("RECORD_START"), story.event("RECORD_STOP")
+    assert started["Record-File-Path"] == stopped["Record-File-Path"]
+    assert "Record-Completion-Cause" in stopped
+    assert int(stopped["variable_record_ms"]) >= 0
+    assert stopped["variable_calltree_call_id"] == "4711"
+    order = story.order()
+    assert order.index("RECORD_STOP") < order.index("HANGUP_COMPLETE")
+
+
+def test_sched_hangup_ends_a_leg_and_sched_del_takes_it_back(live: Live) -> None:
+    story = live.dial("fax")
+    live.link.wait("CHANNEL_PARK", value=story.uuid)
+    assert live.link.api(f"sched_hangup +900 {story.uuid} NO_ANSWER") == "+OK\n"
+    assert live.link.api(f"sched_del {story.uuid}") == "+OK Deleted: 1\n"
+    assert live.link.api(f"sched_hangup +2 {story.uuid} NO_ANSWER") == "+OK\n"
+    live.finish(story)
+    assert story.event("CHANNEL_HANGUP_COMPLETE")["Hangup-Cause"] == "NO_ANSWER"
+
+
+def test_park_timeout_releases_a_leg_that_nobody_joins(live: Live) -> None:
+    story = live.dial("fax", park_timeout="2")
+    live.finish(story)
+    assert "PARK" in story.order()
+
+
+def test_a_free_variable_is_kept_and_shown(live: Live) -> None:
+    story = live.dial("fax")
+    live.link.wait("CHANNEL_PARK", value=story.uuid)
+    free = "a,b 'c' {d} | 山田"
+    assert live.link.api(f"uuid_setvar {story.uuid} calltree_note {free}") == "+OK\n"
+    assert live.link.api(f"uuid_getvar {story.uuid} calltree_note") == free
+    assert '"variable_calltree_note":' in live.link.api(f"uuid_dump {story.uuid} json")
+    live.finish(story, kill=True)
+    assert story.event("CHANNEL_HANGUP_COMPLETE")["variable_calltree_note"] == free
