@@ -24,19 +24,20 @@ SQLITE_STATEMENTS = [
     "CREATE VIRTUAL TABLE customer_search_terms USING fts5vocab('customer_search', 'row')",
     "INSERT INTO customer_search(customer_search, rank) VALUES ('automerge', 0)",
     "INSERT INTO customer_search(customer_search, rank) VALUES ('crisismerge', 1000)",
-    # Two separators behind the text: so that its last two characters begin a trigram too.
+    # Two separators behind the text: so that its last two characters begin a trigram too. The
+    # number never changes; behind the text its parts are found like words.
     "CREATE TRIGGER customer_search_insert AFTER INSERT ON customers BEGIN "
     "INSERT INTO customer_search(rowid, folded) "
-    "VALUES (new.id, new.folded || char(31) || char(31)); END",
+    "VALUES (new.id, new.folded || char(31) || char(31) || new.number); END",
     "CREATE TRIGGER customer_search_delete AFTER DELETE ON customers BEGIN "
     "INSERT INTO customer_search(customer_search, rowid, folded) "
-    "VALUES ('delete', old.id, old.folded || char(31) || char(31)); END",
-    "CREATE TRIGGER customer_search_update AFTER UPDATE OF folded ON customers "
-    "WHEN new.folded <> old.folded BEGIN "
+    "VALUES ('delete', old.id, old.folded || char(31) || char(31) || old.number); END",
+    "CREATE TRIGGER customer_search_update AFTER UPDATE OF folded, number ON customers "
+    "WHEN new.folded <> old.folded OR new.number <> old.number BEGIN "
     "INSERT INTO customer_search(customer_search, rowid, folded) "
-    "VALUES ('delete', old.id, old.folded || char(31) || char(31)); "
+    "VALUES ('delete', old.id, old.folded || char(31) || char(31) || old.number); "
     "INSERT INTO customer_search(rowid, folded) "
-    "VALUES (new.id, new.folded || char(31) || char(31)); END",
+    "VALUES (new.id, new.folded || char(31) || char(31) || new.number); END",
 ]
 POSTGRES_STATEMENTS = [
     # COST: the planner must never think of computing this for each row of a scan.

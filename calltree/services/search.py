@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -61,11 +62,8 @@ def find_ids(
 
 
 def pack(session: Session, statement: Select[Any]) -> array[int]:
-    """Run a statement of one integer column and pack what it gives, row objects never made."""
-    result = session.execute(statement)
-    cursor = getattr(result, "cursor", None)
-    if cursor is None:
-        return array("q", result.scalars())
+    """Run a statement of one integer column and pack what it gives; no row objects are made."""
+    cursor = session.connection().execute(statement).cursor
     return array("q", itertools.chain.from_iterable(cursor.fetchall()))
 
 
@@ -97,6 +95,13 @@ def page(
     rows = list(session.scalars(statement.order_by(*order).limit(size + 1)))
     more = len(rows) > size
     return Found(rows[:size], rows[size - 1].id if more else None)
+
+
+def rows_of(session: Session, *, ids: Sequence[int]) -> list[Customer]:
+    """Return the customers of these ids (a page of a queue) in their order; missing ones not."""
+    found = session.scalars(select(Customer).where(Customer.id.in_(ids)))
+    by_id = {customer.id: customer for customer in found}
+    return [by_id[customer_id] for customer_id in ids if customer_id in by_id]
 
 
 def count(

@@ -115,7 +115,13 @@ class Conditions:
 
     def all(self, *, indexed: bool = True) -> list[ColumnElement[bool]]:
         """Every condition; without `indexed` the index is left out and the result is the same."""
-        found = [self._where(), *self._text(), *self._columns(), *self._calls(), *self._rest()]
+        found = [
+            self._where(indexed),
+            *self._text(),
+            *self._columns(),
+            *self._calls(),
+            *self._rest(),
+        ]
         if indexed:
             found += self._proposals()
         return found
@@ -126,12 +132,19 @@ class Conditions:
         return bool(self._indexable) and not self._small
 
     @property
+    def _digits(self) -> str:
+        return digits_of(self.criteria.number)
+
+    @property
     def _small(self) -> bool:
         return self.folder is not None and self.folder.customers < SMALL_LIST
 
-    def _where(self) -> ColumnElement[bool]:
+    def _where(self, indexed: bool = False) -> ColumnElement[bool]:
         if self.folder is None:
             return scope.customers_seen(self.session, viewer=self.viewer)
+        if indexed and self.sqlite and not self._small and (self._indexable or self._digits):
+            # "+": SQLite, which keeps no statistics, would walk the list and probe the proposals
+            return and_(visible(), literal_column("+customers.list_id") == self.folder.id)
         return and_(visible(), Customer.list_id == self.folder.id)
 
     # ---- words -----------------------------------------------------------------------------
@@ -233,8 +246,7 @@ class Conditions:
     def _match(self, word: str) -> str | None:
         """FTS5's words for one word of ours: its trigrams, or those that begin with its two."""
         if len(word) > 2:
-            parts = dict.fromkeys(word[i : i + 3] for i in range(len(word) - 2))
-            return " AND ".join(_quoted(part) for part in parts)
+            return _trigrams(word)
         begins = [_TERMS.c.term >= word, _TERMS.c.term <= word + chr(sys.maxunicode)]
         grams = self.session.scalars(
             select(_TERMS.c.term).where(*begins).limit(MAX_TERMS + 1)
@@ -253,6 +265,8 @@ class Conditions:
         main = select(other.id).where(self._digits_in(other.number, digits))
         if self.customer_id is not None:
             main = main.where(other.id == self.customer_id)
+        elif self.sqlite and not self._small and len(digits) < FULL_NUMBER:
+            main = main.where(other.id.in_(_matching(_trigrams(digits))))
         elif self.folder is not None:
             main = main.where(other.list_id == self.folder.id)
         extra = select(ExtraNumber.customer_id).where(self._digits_in(ExtraNumber.number, digits))
@@ -339,7 +353,7 @@ class Conditions:
         asked = self.criteria
         found: list[ColumnElement[bool]] = [self._item(term) for term in asked.items]
         if asked.number:
-            found.append(self._number(digits_of(asked.number)))
+            found.append(self._number(self._digits))
         if asked.prospect_levels:
             found.append(Customer.prospect_level.in_(asked.prospect_levels))
         if asked.assigned == UNASSIGNED:
@@ -397,6 +411,16 @@ def _number_in(word: str) -> str:
         return ""
     digits = digits_of(word)
     return digits if len(digits) >= MIN_DIGITS else ""
+
+
+def _trigrams(word: str) -> str:
+    """FTS5's words for three characters and more; without positions it knows no phrases."""
+    parts = dict.fromkeys(word[i : i + 3] for i in range(len(word) - 2))
+    return " AND ".join(_quoted(part) for part in parts)
+
+
+def _matching(asked: str) -> Select[Any]:
+    return select(_SEARCH.c.rowid).where(literal_column("customer_search").op("MATCH")(asked))
 
 
 def _quoted(gram: str) -> str:
