@@ -124,6 +124,11 @@ def make_pattern(session: Session, **given: Any) -> ResultPattern:
     return pattern
 
 
+def get_pattern(session: Session, project: Project) -> ResultPattern:
+    """The pattern of a project that has one."""
+    return session.get_one(ResultPattern, project.pattern_id)
+
+
 def make_status(session: Session, pattern: ResultPattern, name: str, **given: Any) -> ResultStatus:
     """An own status of a pattern."""
     values: dict[str, Any] = {"pattern_id": pattern.id, "name": name, "name_key": name.lower()}

@@ -36,6 +36,7 @@ def follow_task(
     *,
     record: CallRecord,
     status: ResultStatus | None,
+    status_changed: bool,
     task_user_id: int | None,
     user_id: int,
     now: datetime,
@@ -44,13 +45,11 @@ def follow_task(
 
     見込, 再コール, a callback time or 対応依頼 to a user open one, which belongs to that user, else
     to the record's author. A result that promises nothing is the answer to what was promised
-    before. An older record changes only the task that it opened itself.
+    before. An older record changes only the task that it opened itself. A request stands until the
+    status changes: a further save need not name the user again.
     """
     if record.customer_id is None or status is None:
         return
-    promises = (
-        status.built_in in PROMISES or record.callback_at is not None or task_user_id is not None
-    )
     opened = session.scalar(
         select(Task)
         .where(Task.customer_id == record.customer_id, Task.done_at.is_(None))
@@ -58,6 +57,13 @@ def follow_task(
         .execution_options(populate_existing=True)
     )
     own = opened is not None and opened.record_id == record.id
+    requested = opened is not None and own and opened.due_at is None and not status_changed
+    promises = (
+        status.built_in in PROMISES
+        or record.callback_at is not None
+        or task_user_id is not None
+        or requested
+    )
     if _answered_since(session, record) and not (own and not promises):
         return
     if opened is not None and own and promises:
@@ -118,8 +124,9 @@ def follow_recording(
 ) -> None:
     """Hide a 不通 recording at once and doom it when the record is closed (R-ST-2).
 
-    Before that a change of status brings it back; afterwards nothing does. To be called once more
-    when the switch reports the recording's end, which may come after the result was saved.
+    Ten minutes after that it is destroyed: until then a change of status brings it back, a later
+    correction does not. To be called once more when the recording has been encoded, which may be
+    after the result was saved.
     """
     recording = session.scalar(
         select(Recording)
@@ -134,6 +141,11 @@ def follow_recording(
             recording.state = RecordingState.HIDDEN
         if record.closed_at is not None and recording.destroy_after is None:
             recording.destroy_after = max(record.closed_at, now) + DESTROYED_AFTER
-    elif recording.state is RecordingState.HIDDEN and recording.destroy_after is None:
+    elif recording.state is RecordingState.HIDDEN and not _due(recording, now):
         encoded = bool(recording.stored_name)
+        recording.destroy_after = None
         recording.state = RecordingState.STORED if encoded else RecordingState.STOPPED
+
+
+def _due(recording: Recording, now: datetime) -> bool:
+    return recording.destroy_after is not None and recording.destroy_after <= now

@@ -280,6 +280,7 @@ def _write(
     )
     if not news:
         return False
+    status_changed = status.id != record.status_id
     record.status_id, record.system = status.id, SystemResult.NONE
     record.saved_at = record.saved_at or now
     record.attributes = of_call
@@ -296,6 +297,7 @@ def _write(
         session,
         record=record,
         status=status,
+        status_changed=status_changed,
         task_user_id=form.task_user_id,
         user_id=by,
         now=now,

@@ -1,7 +1,5 @@
 """The gate's verdicts, one rule at a time."""
 
-import uuid
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -34,91 +32,27 @@ from calltree.models import (
     Role,
     Site,
     SwitchCommand,
-    User,
 )
 from calltree.services import gate, leases
-from calltree.services.gate import DialRequest
 from tests import factories as make
 from tests.factories import NOW
+from tests.services.desks import Desk, colleague
 
 
-@dataclass
-class Desk:
-    """An operator with an open customer, everything ready to dial."""
-
-    store: Store
-    user_id: int
-    customer_id: int
-    list_id: int
-    project_id: int
-    number: str
-
-    def request(self, **changes: object) -> DialRequest:
-        plain = DialRequest(
-            origin=Origin.CALL,
-            number=self.number,
-            user_id=self.user_id,
-            customer_id=self.customer_id,
-            press_id=str(uuid.uuid4()),
-        )
-        return replace(plain, **changes)
-
-    def press(self, now: datetime = NOW, **changes: object) -> Attempt:
-        with self.store.write() as session:
-            return gate.ask(session, request=self.request(**changes), now=now)
-
-    def verdict(self, now: datetime = NOW, **changes: object) -> str:
-        """The verdict of a press; what CALL's button would say must be the same."""
-        request = self.request(**changes)
-        with self.store.read() as session:
-            drawn = gate.can_dial(session, request=request, now=now)
-        with self.store.write() as session:
-            attempt = gate.ask(session, request=request, now=now)
-        assert drawn.code == attempt.verdict
-        return attempt.verdict
-
-    def change(self, model: type, key: object, **values: object) -> None:
-        with self.store.write() as session:
-            row = session.get_one(model, key)
-            for name, value in values.items():
-                setattr(row, name, value)
-
-    def end_calls(self, dialled_at: datetime | None = None) -> None:
-        """End every live call, as the switch's ledger writer would."""
-        with self.store.write() as session:
-            for attempt in session.scalars(select(Attempt).where(Attempt.ended_at.is_(None))):
-                attempt.state, attempt.ended_at = CallState.ENDED, NOW
-                attempt.dialled_at = dialled_at
-            for line in session.scalars(select(Line)):
-                line.released_at = NOW
-            for operator in session.scalars(select(Operator)):
-                operator.attempt_id, operator.state = None, OperatorState.WRAP_UP
+def end_calls(desk: Desk, dialled_at: datetime | None = None) -> None:
+    """End every live call, as the switch's ledger writer would."""
+    with desk.store.write() as session:
+        for attempt in session.scalars(select(Attempt).where(Attempt.ended_at.is_(None))):
+            attempt.state, attempt.ended_at = CallState.ENDED, NOW
+            attempt.dialled_at = dialled_at
+        for line in session.scalars(select(Line)):
+            line.released_at = NOW
+        for operator in session.scalars(select(Operator)):
+            operator.attempt_id, operator.state = None, OperatorState.WRAP_UP
 
 
-@pytest.fixture
-def desk(store: Store) -> Desk:
-    with store.write() as session:
-        make.make_site(session)
-        make.make_switch(session)
-        user = make.make_user(session, name="山田太郎")
-        make.make_operator(session, user)
-        folder = make.make_list(session)
-        make.grant(session, folder, user)
-        customer = make.make_customer(session, folder)
-        make.make_hold(session, customer, user)
-        return Desk(store, user.id, customer.id, folder.id, folder.project_id, customer.number)
-
-
-def another_operator(store: Store, desk: Desk, name: str = "佐藤") -> User:
-    with store.write() as session:
-        user = make.make_user(session, name=name)
-        make.make_operator(session, user)
-        make.grant(session, session.get_one(CustomerList, desk.list_id), user)
-        return user
-
-
-def count(store: Store, model: type) -> int:
-    with store.read() as session:
+def count(desk: Desk, model: type) -> int:
+    with desk.store.read() as session:
         return session.scalar(select(func.count()).select_from(model))
 
 
@@ -151,7 +85,7 @@ def test_R_CL_6_a_double_click_or_resent_request_is_one_press(desk: Desk) -> Non
     first = desk.press(press_id="the press")
     again = desk.press(press_id="the press")
     assert again.id == first.id
-    assert [count(desk.store, model) for model in (Attempt, Line, SwitchCommand)] == [1, 1, 1]
+    assert [count(desk, model) for model in (Attempt, Line, SwitchCommand)] == [1, 1, 1]
 
 
 def test_R_CL_6_a_refused_press_is_an_attempt_with_its_verdict(desk: Desk) -> None:
@@ -160,7 +94,7 @@ def test_R_CL_6_a_refused_press_is_an_attempt_with_its_verdict(desk: Desk) -> No
     assert (attempt.verdict, attempt.state) == ("no_lines", CallState.REFUSED)
     assert attempt.verdict_detail == {"lines": 0}
     assert attempt.ended_at == NOW
-    assert [count(desk.store, model) for model in (Line, SwitchCommand)] == [0, 0]
+    assert [count(desk, model) for model in (Line, SwitchCommand)] == [0, 0]
 
 
 @pytest.mark.parametrize(
@@ -198,7 +132,7 @@ def test_R_CL_16_a_managers_prefix_is_allowed_and_extra_numbers_are_checked_too(
 def test_R_LS_9_a_number_that_is_not_the_customers_is_not_dialled_in_their_name(desk: Desk) -> None:
     with pytest.raises(NotFound):
         desk.press(number="0399998888")
-    assert count(desk.store, Attempt) == 0
+    assert count(desk, Attempt) == 0
 
 
 def ban(store: Store, number: str, *projects: int, **given: object) -> None:
@@ -236,8 +170,8 @@ def test_R_DN_1_scope_expiry_and_release_decide(desk: Desk) -> None:
     assert desk.verdict() == "number_banned"
 
 
-def test_R_CL_2_a_customer_somebody_else_has_open_is_not_dialled(desk: Desk, store: Store) -> None:
-    other = another_operator(store, desk)
+def test_R_CL_2_a_customer_somebody_else_has_open_is_not_dialled(desk: Desk) -> None:
+    other = colleague(desk)
     attempt = desk.press(user_id=other.id)
     assert (attempt.verdict, attempt.verdict_detail) == ("customer_held", {"name": "山田太郎"})
     later = NOW + timedelta(seconds=61)
@@ -281,12 +215,12 @@ def test_R_PJ_4_main_number_unless_another_of_the_project_is_picked(desk: Desk) 
         make.add_number(session, project, further)
     assert desk.verdict(caller_number_id=foreign.id) == "caller_number_foreign"
     assert desk.press(caller_number_id=further.id).caller_number_id == further.id
-    desk.end_calls()
+    end_calls(desk)
     assert desk.press().caller_number_id == further.id, "the customer keeps the last used"
-    desk.end_calls()
+    end_calls(desk)
     desk.change(type(further), further.id, retired_at=NOW)
     assert desk.press().caller_number_id == project.main_number_id
-    desk.end_calls()
+    end_calls(desk)
     desk.change(type(further), project.main_number_id, retired_at=NOW)
     assert desk.verdict() == "no_caller_number"
 
@@ -328,9 +262,9 @@ def test_R_PJ_6_the_site_bound_is_for_consumers_only(desk: Desk) -> None:
 
 
 def test_R_CL_15_a_press_within_the_gap_asks_once_and_names_who_called(desk: Desk) -> None:
-    other = another_operator(desk.store, desk)
+    other = colleague(desk)
     desk.press()
-    desk.end_calls(dialled_at=NOW)
+    end_calls(desk, dialled_at=NOW)
     with desk.store.write() as session:
         twin = make.make_customer(session, make.make_list(session), number=desk.number)
         make.grant(session, session.get_one(CustomerList, twin.list_id), other)
@@ -348,9 +282,9 @@ def test_R_CL_15_a_press_within_the_gap_asks_once_and_names_who_called(desk: Des
 
 def test_R_CL_15_not_for_the_same_operator_on_the_same_open_customer(desk: Desk) -> None:
     desk.press()
-    desk.end_calls(dialled_at=NOW)
+    end_calls(desk, dialled_at=NOW)
     assert desk.verdict(now=NOW + timedelta(seconds=30)) == "allowed"
-    desk.end_calls(dialled_at=NOW)
+    end_calls(desk, dialled_at=NOW)
     reopened = NOW + timedelta(minutes=1)
     desk.change(
         CustomerHold, desk.customer_id, taken_at=reopened, renewed_at=reopened, touched_at=reopened
@@ -359,9 +293,9 @@ def test_R_CL_15_not_for_the_same_operator_on_the_same_open_customer(desk: Desk)
 
 
 def test_R_CL_15_the_gap_ends(desk: Desk) -> None:
-    other = another_operator(desk.store, desk)
+    other = colleague(desk)
     desk.press()
-    desk.end_calls(dialled_at=NOW)
+    end_calls(desk, dialled_at=NOW)
     later = NOW + timedelta(minutes=60)
     assert desk.verdict(now=later, user_id=other.id) == "allowed"
 
@@ -369,7 +303,7 @@ def test_R_CL_15_the_gap_ends(desk: Desk) -> None:
 def test_both_questions_are_asked_at_once(desk: Desk) -> None:
     desk.press()
     evening = tokyo(20, 5)
-    desk.end_calls(dialled_at=evening - timedelta(minutes=5))
+    end_calls(desk, dialled_at=evening - timedelta(minutes=5))
     desk.change(
         CustomerHold, desk.customer_id, taken_at=evening, renewed_at=evening, touched_at=evening
     )
@@ -380,7 +314,7 @@ def test_both_questions_are_asked_at_once(desk: Desk) -> None:
 
 
 def test_R_CL_8_lines_are_counted_from_the_yes_until_the_end(desk: Desk) -> None:
-    other = another_operator(desk.store, desk)
+    other = colleague(desk)
     with desk.store.write() as session:
         folder = session.get_one(CustomerList, desk.list_id)
         second = make.make_customer(session, folder)
@@ -390,7 +324,7 @@ def test_R_CL_8_lines_are_counted_from_the_yes_until_the_end(desk: Desk) -> None
     assert desk.verdict(**elsewhere) == "no_lines"
     with desk.store.read() as session:
         assert gate.lines_in_use(session).total == 1
-    desk.end_calls()
+    end_calls(desk)
     assert desk.verdict(**elsewhere) == "allowed"
 
 
@@ -418,7 +352,7 @@ def test_R_CL_8_inbound_calls_use_up_their_own_reserve(desk: Desk) -> None:
 
 
 def test_R_CL_8_a_person_talks_to_one_customer_and_a_number_rings_once(desk: Desk) -> None:
-    other = another_operator(desk.store, desk)
+    other = colleague(desk)
     with desk.store.write() as session:
         folder = session.get_one(CustomerList, desk.list_id)
         second = make.make_customer(session, folder)
@@ -450,7 +384,7 @@ def test_R_DL_8_nothing_is_dialled_while_the_switch_is_not_heard(desk: Desk) -> 
 def test_a_leader_that_was_replaced_dials_nothing(desk: Desk) -> None:
     with pytest.raises(leases.LeaseLost):
         desk.press(epoch=7)
-    assert count(desk.store, Attempt) == 0
+    assert count(desk, Attempt) == 0
 
 
 def test_who_may_not_dial_is_turned_away(desk: Desk) -> None:
