@@ -40,7 +40,7 @@ from tests import factories as make
 from tests.practice import PracticeSwitch
 
 NODE = "practice"
-PATIENCE_S = 30.0
+PATIENCE_S = 20.0
 
 QUICK = Timings(
     lease_s=3.0,

@@ -244,7 +244,11 @@ def leg_moved(session: Session, *, user_id: int, uuid: str, to: LegState, now: d
     changed = _rows(
         session,
         update(Operator)
-        .where(Operator.user_id == user_id, Operator.leg_uuid == uuid, Operator.leg_state != to)
+        .where(
+            Operator.user_id == user_id,
+            Operator.leg_uuid == uuid,
+            Operator.leg_state.not_in((to, LegState.NONE)),  # dropped on purpose: it stays down
+        )
         .values(**values),
     )
     if changed and to in (LegState.NONE, LegState.LOST):

@@ -105,7 +105,7 @@ def step(session: Session, attempt: Attempt, heard: Heard, event_name: str) -> b
     target = next_state(attempt.state, heard)
     if target is None:
         log.info(
-            "event ignored", attempt=attempt.id, state=attempt.state, heard=heard, event=event_name
+            "event ignored", attempt=attempt.id, state=attempt.state, heard=heard, name=event_name
         )
         return False
     attempt.state = target

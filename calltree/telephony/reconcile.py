@@ -38,7 +38,8 @@ from calltree.telephony.timings import Timings
 
 log = structlog.get_logger(__name__)
 
-BRIDGED = "CS_EXCHANGE_MEDIA"
+BRIDGED = ("CS_EXCHANGE_MEDIA", "CS_SOFT_EXECUTE")
+"""Channel states of the two sides of a bridge; the variables that name the partner stay behind."""
 
 
 class _Seen(NamedTuple):
@@ -148,7 +149,7 @@ class Reconciler:
                 return []
             ledger.leg_lost(session, operator, now=now)
             return []
-        if dump.get("Answer-State") != "answered" or dump.get("Channel-State") == BRIDGED:
+        if dump.get("Answer-State") != "answered" or dump.get("Channel-State") in BRIDGED:
             return []
         if operator.leg_state is not LegState.PARKED:
             return ledger.leg_parked(session, operator, now=now)
@@ -229,8 +230,8 @@ def _mend_living(
         ledger.note_answer(session, attempt, now, now)
     operator = session.get(Operator, attempt.user_id) if attempt.user_id else None
     leg = operator.leg_uuid if operator else ""
-    if dump.get("Channel-State") == BRIDGED:
-        peer = dump.get("variable_bridge_uuid") or dump.get("Other-Leg-Unique-ID")
+    if dump.get("Channel-State") in BRIDGED:
+        peer = dump.get("variable_signal_bond") or dump.get("variable_bridge_uuid")
         heard_of = attempt.state is CallState.TALKING or (
             attempt.state is CallState.EARLY and attempt.joined_at is not None
         )

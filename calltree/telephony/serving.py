@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import structlog
 from sqlalchemy import update
+from sqlalchemy.exc import NoResultFound
 from sqlalchemy.orm import Session
 
 from calltree.db import Store, announce
@@ -87,17 +88,43 @@ class Desk:
         Raises LinkDown when the link broke while asking: the row is closed with 'link_down', and
         what the switch made of it is found out by the leader's reconcile.
         """
+        try:
+            served = self._take(command_id)
+        except (ValueError, KeyError, TypeError, NoResultFound):
+            # Something in the row is not what a command may hold. Nothing of it was written; a
+            # row left open would be swept again every second.
+            log.exception("command cannot be made", id=command_id)
+            return self._give_up(command_id)
+        if served is None:
+            return False
+        command, plan = served
+        if isinstance(plan, Refusal):
+            log.info("command refused", kind=command.kind, id=command_id, why=plan.code)
+        else:
+            self._send(command, plan, link)
+        return True
+
+    def _take(self, command_id: int) -> tuple[SwitchCommand, Plan] | None:
+        now = self.clock()
+        with self.store.write() as session:
+            command = switch_commands.take(session, command_id=command_id, by=self.holder, now=now)
+            if command is None:
+                return None
+            plan = _PLANS[command.kind](Order(session, command, now, self.timings))
+            if isinstance(plan, Refusal):
+                switch_commands.finish(session, command_id=command_id, now=now, failure=plan.code)
+        return command, plan
+
+    def _give_up(self, command_id: int) -> bool:
         now = self.clock()
         with self.store.write() as session:
             command = switch_commands.take(session, command_id=command_id, by=self.holder, now=now)
             if command is None:
                 return False
-            plan = _PLANS[command.kind](Order(session, command, now, self.timings))
-            if isinstance(plan, Refusal):
-                switch_commands.finish(session, command_id=command.id, now=now, failure=plan.code)
-                log.info("command refused", kind=command.kind, id=command.id, why=plan.code)
-                return True
-        self._send(command, plan, link)
+            switch_commands.finish(session, command_id=command_id, now=now, failure="unsafe")
+            attempt = session.get(Attempt, command.attempt_id) if command.attempt_id else None
+            if command.kind is CommandKind.DIAL and attempt is not None:
+                endings.not_sent(session, attempt, reason="UNSAFE", now=now)
         return True
 
     def _send(self, command: SwitchCommand, plan: list[Ask], link: Link) -> None:

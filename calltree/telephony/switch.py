@@ -210,9 +210,9 @@ class Leader:
             except (LeaseLost, DBAPIError) as error:
                 if not _is_our_fault(error):
                     raise
-                log.exception("event not written", event=type(told.event).__name__)
+                log.exception("event not written", name=type(told.event).__name__)
             except Exception:
-                log.exception("event not written", event=type(told.event).__name__)
+                log.exception("event not written", name=type(told.event).__name__)
         return acts
 
     def _hear(self, batch: list[Told]) -> list[Act]:
