@@ -24,14 +24,21 @@ from calltree.models import (
 from calltree.text.folding import fold_name
 
 PHONE_COLUMN = "電話番号"
-LIST_EXPORT_COLUMNS = (
-    "顧客ID", "リスト番号", "リスト名", "見込レベル", "最終結果", "最終架電日時", "最終架電者",
-    "コール数", "コネクト数", "再コール日時", "簡易メモ", "メモ", "メモ2",
+CUSTOMER_HEAD = ("顧客ID", "リスト番号", "リスト名")
+CUSTOMER_TAIL = (
+    "見込レベル", "最終結果", "最終架電日時", "最終架電者", "コール数", "コネクト数",
+    "再コール日時", "簡易メモ",
 )  # fmt: skip
+RECORD_HEAD = ("履歴ID", "種別", "日時", "通話秒", "案件", "リスト名", "顧客ID")
+RECORD_MIDDLE = ("架電した番号", "発信番号", "ユーザー", "結果")
+RECORDING_COLUMN = "録音"
+MEMO_COLUMN = "メモ"
+LIST_EXPORT_COLUMNS = (*CUSTOMER_HEAD, *CUSTOMER_TAIL, MEMO_COLUMN)
+"""Of the export per list; 電話番号, list columns, 追加番号1… and 顧客属性 stand in the middle."""
 RECORD_EXPORT_COLUMNS = (
-    "履歴ID", "種別", "日時", "通話秒", "案件", "リスト名", "顧客ID", "架電した番号", "発信番号",
-    "ユーザー", "結果", "結果属性", "メモ", "録音",
+    *RECORD_HEAD, *RECORD_MIDDLE, "結果属性", MEMO_COLUMN, RECORDING_COLUMN
 )  # fmt: skip
+"""Of the export per record; 結果属性 stands for a column of each item."""
 EXTRA_NUMBER_PREFIX = "追加番号"
 RESERVED = {
     fold_name(name)
@@ -67,7 +74,10 @@ class Clash:
 def is_reserved(name: str) -> bool:
     """Whether the exports or the system use this name themselves."""
     key = fold_name(name)
-    return key in RESERVED or key.startswith(fold_name(EXTRA_NUMBER_PREFIX))
+    if key in RESERVED or key.startswith(fold_name(EXTRA_NUMBER_PREFIX)):
+        return True
+    # メモ2, メモ3: where a long memo goes on (R-HS-4)
+    return key.startswith(MEMO_COLUMN) and key[len(MEMO_COLUMN) :].isdigit()
 
 
 def places(session: Session, project: Project) -> list[Place]:

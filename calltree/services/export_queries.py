@@ -1,0 +1,157 @@
+"""The statements behind the exports' pages, made once for each kind of database.
+
+Each takes one parameter, the page's ids: a JSON text on SQLite, an array on Postgres. So the text
+of a statement is the same for every page, and its plan begins at the ids.
+"""
+
+from __future__ import annotations
+
+import json
+from array import array
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Integer,
+    Select,
+    and_,
+    bindparam,
+    column,
+    func,
+    select,
+)
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from calltree.models import CallRecord, Customer, ExtraNumber, MemoEntry, Recording, Task
+from calltree.services.figures import DIALLED
+from calltree.text.sheets_out import CELL_CHARACTERS
+
+Query = Select[*tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Statements:
+    """What a page asks; `services.exports` reads the columns by their places."""
+
+    customers: Query
+    memos: Query
+    """(customer id, text), oldest first."""
+    extras: Query
+    most_extras: Query
+    long_memos: Query
+    """Customers whose memo does not fit into one cell."""
+    records: Query
+
+
+def packed(session: Session, ids: array[int]) -> dict[str, object]:
+    """Give the one parameter of every statement."""
+    given = ids.tolist()
+    return {"ids": json.dumps(given) if _is_sqlite(session) else given}
+
+
+def of(session: Session) -> Statements:
+    """Return the statements for the session's database."""
+    return _statements(_is_sqlite(session))
+
+
+def _is_sqlite(session: Session) -> bool:
+    return session.get_bind().dialect.name == "sqlite"
+
+
+def _among(wanted: InstrumentedAttribute[Any], sqlite: bool) -> ColumnElement[bool]:
+    if sqlite:
+        each = func.json_each(bindparam("ids")).table_valued(column("value", Integer))
+        return wanted.in_(select(each.c.value))
+    given = bindparam("ids", type_=ARRAY(BigInteger))
+    return wanted == func.any(given)
+
+
+@cache
+def _statements(sqlite: bool) -> Statements:
+    extras = (
+        select(func.count().label("figure"))
+        .where(_among(ExtraNumber.customer_id, sqlite))
+        .group_by(ExtraNumber.customer_id)
+        .subquery()
+    )
+    length = func.sum(func.length(MemoEntry.text) + 1) - 1  # a line break between
+    long_memos = (
+        select(MemoEntry.customer_id)
+        .where(_among(MemoEntry.customer_id, sqlite))
+        .group_by(MemoEntry.customer_id)
+        .having(length >= CELL_CHARACTERS)
+    )
+    return Statements(
+        customers=_customers(sqlite),
+        memos=select(MemoEntry.customer_id, MemoEntry.text)
+        .where(_among(MemoEntry.customer_id, sqlite))
+        .order_by(MemoEntry.customer_id, MemoEntry.id),
+        extras=select(ExtraNumber.customer_id, ExtraNumber.number)
+        .where(_among(ExtraNumber.customer_id, sqlite))
+        .order_by(ExtraNumber.customer_id, ExtraNumber.position, ExtraNumber.id),
+        most_extras=select(func.max(extras.c.figure)),
+        long_memos=long_memos,
+        records=_records(sqlite),
+    )
+
+
+def _customers(sqlite: bool) -> Query:
+    """Customers with who dialled them last and the open task's time."""
+    last_dial = and_(
+        CallRecord.customer_id == Customer.id,
+        CallRecord.started_at == Customer.last_dialled_at,
+        CallRecord.kind.in_(DIALLED),
+    )
+    return (
+        select(
+            Customer.id,
+            Customer.number,
+            Customer.cells,
+            Customer.attributes,
+            Customer.prospect_level,
+            Customer.last_status_id,
+            Customer.last_system,
+            Customer.cycle,
+            Customer.dials,
+            Customer.connects,
+            Customer.last_dialled_at,
+            CallRecord.user_id,
+            Task.due_at,
+            Customer.short_note,
+        )
+        .outerjoin(CallRecord, last_dial)
+        .outerjoin(Task, and_(Task.customer_id == Customer.id, Task.done_at.is_(None)))
+        .where(_among(Customer.id, sqlite))
+    )
+
+
+def _records(sqlite: bool) -> Query:
+    return (
+        select(
+            CallRecord.id,
+            CallRecord.kind,
+            CallRecord.started_at,
+            CallRecord.talk_ms,
+            CallRecord.project_id,
+            CallRecord.list_id,
+            CallRecord.customer_id,
+            Customer.number,
+            CallRecord.number,
+            CallRecord.caller_number_id,
+            CallRecord.user_id,
+            CallRecord.status_id,
+            CallRecord.system,
+            CallRecord.attributes,
+            CallRecord.memo,
+            Recording.state,
+            Recording.destroyed_reason,
+            Recording.destroyed_at,
+        )
+        .outerjoin(Customer, Customer.id == CallRecord.customer_id)
+        .outerjoin(Recording, Recording.record_id == CallRecord.id)
+        .where(_among(CallRecord.id, sqlite))
+    )

@@ -1,0 +1,367 @@
+"""コール履歴 and 報告履歴: searching call records, page by page (R-HS-1, R-HS-2, R-HS-5).
+
+Newest first, by the key (started_at, id): the page at any depth begins where an index does.
+手動発信 has a page of its own and is never here (R-CL-13).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+
+from sqlalchemy import ColumnElement, and_, false, func, or_, select, union
+from sqlalchemy.orm import Session
+
+from calltree.errors import NotFound
+from calltree.models import (
+    SYSTEM_RESULT_NAMES,
+    CallRecord,
+    CustomerList,
+    Project,
+    Recording,
+    RecordingState,
+    RecordKind,
+    ResultStatus,
+    SystemResult,
+    User,
+)
+from calltree.services import scope
+from calltree.services.history_criteria import AUTOMATIC, Direction, HistoryCriteria
+from calltree.services.rights import Right, Viewer
+from calltree.text.days import TOKYO
+
+PAGE = 50
+RECENT = timedelta(hours=24)
+MIN_DIGITS = 3
+FULL_NUMBER = 10
+KIND_NAMES = {
+    RecordKind.OUTBOUND: "発信",
+    RecordKind.INBOUND: "受電",
+    RecordKind.ENTRY: "手入力",
+    RecordKind.PREDICTIVE: "プレディコール",
+}
+"""種別, in the order in which they are offered; data like the names of results."""
+AUTOMATIC_NAME = "自動発信"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DIRECTIONS = {
+    Direction.OUT: (RecordKind.OUTBOUND, RecordKind.PREDICTIVE),
+    Direction.IN: (RecordKind.INBOUND,),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the page."""
+
+    id: int
+    kind: RecordKind
+    started_at: datetime
+    talk_ms: int
+    number: str
+    customer_id: int | None
+    project: str
+    list_name: str
+    user: str
+    result: str
+    prospect_level: str
+    memo: str
+    recording_id: int | None
+    """Set only if the viewer may play it and it can be played."""
+
+    @property
+    def kind_name(self) -> str:
+        """種別."""
+        return KIND_NAMES.get(self.kind, "")
+
+    @property
+    def by_hand(self) -> bool:
+        """新規履歴作成: yellow (R-HS-2)."""
+        return self.kind is RecordKind.ENTRY
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some records, newest first, and the key after which the next page begins."""
+
+    rows: list[Row]
+    next_key: str = ""
+
+
+def page(
+    session: Session,
+    *,
+    viewer: Viewer,
+    criteria: HistoryCriteria,
+    now: datetime,
+    after: str = "",
+    size: int = PAGE,
+) -> Page:
+    """Return the next `size` records that the viewer may see, after the key `after`."""
+    if not viewer.may(Right.SEE_RECORDS):
+        return Page([])
+    seen = scope.records_seen(session, viewer=viewer)
+    found = conditions(criteria=criteria, now=now)
+    return _page(session, viewer, [seen, *found], after, size)
+
+
+def reports(
+    session: Session,
+    *,
+    viewer: Viewer,
+    criteria: HistoryCriteria,
+    now: datetime,
+    after: str = "",
+    size: int = PAGE,
+) -> Page:
+    """Return reported records: to a BIZ user what names them, to MGR and SV what is reported."""
+    found = conditions(criteria=criteria, now=now)
+    return _page(session, viewer, [reported(session, viewer=viewer), *found], after, size)
+
+
+def reported(session: Session, *, viewer: Viewer) -> ColumnElement[bool]:
+    """Condition on CallRecord: 報告履歴 of this viewer, asked anew at each request (R-HS-5)."""
+    if not viewer.may(Right.SEE_REPORTS):
+        return false()
+    if not viewer.manages:
+        return scope.reported_to(session, viewer=viewer)
+    projects = session.scalars(select(Project).where(Project.reporting)).all()
+    return or_(
+        false(),
+        *(
+            and_(
+                CallRecord.project_id == project.id,
+                CallRecord.status_id.in_(project.reported_status_ids),
+            )
+            for project in projects
+            if project.reported_status_ids
+        ),
+    )
+
+
+def get(session: Session, *, viewer: Viewer, record_id: int) -> CallRecord:
+    """Return a record of コール履歴 that the viewer may see. Raises NotFound."""
+    record = scope.get_record(session, viewer=viewer, record_id=record_id)
+    if record.kind is RecordKind.MANUAL or not viewer.may(Right.SEE_RECORDS):
+        raise NotFound
+    return record
+
+
+def get_reported(session: Session, *, viewer: Viewer, record_id: int) -> CallRecord:
+    """Return a record of 報告履歴. Raises NotFound."""
+    seen = reported(session, viewer=viewer)
+    found = session.scalar(select(CallRecord).where(CallRecord.id == record_id, seen))
+    if found is None:
+        raise NotFound
+    return found
+
+
+def row_of(session: Session, *, viewer: Viewer, record: CallRecord) -> Row:
+    """Give one record as a line of the page."""
+    return _rows(session, viewer, [record])[0]
+
+
+def conditions(*, criteria: HistoryCriteria, now: datetime) -> list[ColumnElement[bool]]:
+    """Conditions on CallRecord that a search stands for; the caller adds whose records."""
+    asked = criteria
+    found: list[ColumnElement[bool]] = [CallRecord.kind != RecordKind.MANUAL]
+    if asked.recent:
+        found.append(_recent(now))
+    if asked.started_from is not None:
+        found.append(CallRecord.started_at >= _start(asked.started_from))
+    if asked.started_to is not None:
+        found.append(CallRecord.started_at < _start(asked.started_to + timedelta(days=1)))
+    for column, wanted in (
+        (CallRecord.project_id, asked.project_id),
+        (CallRecord.list_id, asked.list_id),
+        (CallRecord.customer_id, asked.customer_id),
+    ):
+        if wanted is not None:
+            found.append(column == wanted)
+    if asked.user == AUTOMATIC:
+        found.append(CallRecord.user_id.is_(None))
+    elif asked.user:
+        found.append(CallRecord.user_id == int(asked.user))
+    if asked.number:
+        found.append(_number(asked.number))
+    if asked.statuses:
+        found.append(_statuses(asked.statuses))
+    if asked.kinds:
+        found.append(CallRecord.kind.in_(asked.kinds))
+    if asked.direction is not Direction.ANY:
+        found.append(CallRecord.kind.in_(_DIRECTIONS[asked.direction]))
+    return found + _details(asked)
+
+
+def offered_users(session: Session) -> list[User]:
+    """Return who may stand in the user box: those who work here, by name."""
+    return list(session.scalars(select(User).where(User.deleted_at.is_(None)).order_by(User.name)))
+
+
+def offered_statuses(
+    session: Session, *, project_ids: Iterable[int] | None = None
+) -> list[ResultStatus]:
+    """Return the statuses to search by: built in first, then own ones, retired ones too.
+
+    `project_ids` keeps to the patterns of those projects.
+    """
+    query = select(ResultStatus).order_by(
+        ResultStatus.pattern_id.is_not(None), ResultStatus.position, ResultStatus.id
+    )
+    if project_ids is not None:
+        patterns = select(Project.pattern_id).where(Project.id.in_(list(project_ids)))
+        query = query.where(
+            or_(ResultStatus.pattern_id.is_(None), ResultStatus.pattern_id.in_(patterns))
+        )
+    return list(session.scalars(query))
+
+
+def name_of(record: CallRecord, statuses: dict[int, str]) -> str:
+    """Name a record's result, system results included."""
+    if record.status_id is not None:
+        return statuses.get(record.status_id, "")
+    return SYSTEM_RESULT_NAMES.get(record.system, "")
+
+
+def _recent(now: datetime) -> ColumnElement[bool]:
+    """Saved in the last 24 hours; 空白 and the like are never saved and go by their start.
+
+    As a set of ids, so that the two small ranges are read and not all of history.
+    """
+    since = now - RECENT
+    saved = select(CallRecord.id).where(CallRecord.saved_at >= since)
+    begun = select(CallRecord.id).where(CallRecord.started_at >= since)
+    return CallRecord.id.in_(union(saved, begun))
+
+
+def _start(day: date) -> datetime:
+    return datetime.combine(day, time.min, TOKYO)
+
+
+def _number(given: str) -> ColumnElement[bool]:
+    digits = re.sub(r"[^0-9]", "", given.translate(_NARROW))
+    if given.translate(_NARROW).strip().startswith("+81"):
+        digits = "0" + digits[2:]
+    if len(digits) < MIN_DIGITS:
+        return false()
+    if len(digits) >= FULL_NUMBER and digits.startswith("0"):
+        return CallRecord.number == digits
+    return CallRecord.number.contains(digits)
+
+
+_NARROW = str.maketrans("０１２３４５６７８９＋", "0123456789+")
+
+
+def _statuses(wanted: Iterable[str]) -> ColumnElement[bool]:
+    ids = [int(code) for code in wanted if re.fullmatch(r"[0-9]{1,9}", code)]
+    system = [SystemResult(code) for code in wanted if code in list(SystemResult)]
+    found: list[ColumnElement[bool]] = [false()]
+    if ids:
+        found.append(CallRecord.status_id.in_(ids))
+    if system:
+        found.append(and_(CallRecord.status_id.is_(None), CallRecord.system.in_(system)))
+    return or_(*found)
+
+
+def _details(asked: HistoryCriteria) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if asked.talk_min_s is not None:
+        found.append(CallRecord.talk_ms >= asked.talk_min_s * 1000)
+    if asked.talk_max_s is not None:
+        found.append(CallRecord.talk_ms < (asked.talk_max_s + 1) * 1000)
+    if asked.levels:
+        found.append(CallRecord.prospect_level.in_(asked.levels))
+    for item_id, text in asked.items:
+        value = CallRecord.attributes[str(item_id)].as_string()
+        found.append(func.coalesce(value, "").icontains(text, autoescape=True))
+    return found
+
+
+def _page(
+    session: Session, viewer: Viewer, where: list[ColumnElement[bool]], after: str, size: int
+) -> Page:
+    records = list(
+        session.scalars(
+            select(CallRecord)
+            .where(*where, *behind(after))
+            .order_by(CallRecord.started_at.desc(), CallRecord.id.desc())
+            .limit(size + 1)
+        )
+    )
+    more = len(records) > size
+    shown = records[:size]
+    return Page(_rows(session, viewer, shown), key_of(shown[-1]) if more else "")
+
+
+def key_of(record: CallRecord) -> str:
+    """Give the place of a record in the order, for the address of the next page."""
+    return key_at(record.started_at, record.id)
+
+
+def key_at(started_at: datetime, record_id: int) -> str:
+    """Give the key of a record whose row is not at hand."""
+    return f"{(started_at - _EPOCH) // timedelta(microseconds=1)}-{record_id}"
+
+
+def behind(key: str) -> list[ColumnElement[bool]]:
+    """Conditions for everything older than a key; none for a key that says nothing."""
+    matched = re.fullmatch(r"([0-9]{1,17})-([0-9]{1,18})", key)
+    if matched is None:
+        return []
+    moment = _EPOCH + timedelta(microseconds=int(matched[1]))
+    older = or_(CallRecord.started_at < moment, CallRecord.id < int(matched[2]))
+    return [CallRecord.started_at <= moment, older]  # the moment alone first: an index starts there
+
+
+def _rows(session: Session, viewer: Viewer, records: list[CallRecord]) -> list[Row]:
+    projects = _names(session, Project, {record.project_id for record in records})
+    lists = _names(session, CustomerList, {record.list_id for record in records})
+    users = _names(session, User, {record.user_id for record in records})
+    statuses = _names(session, ResultStatus, {record.status_id for record in records})
+    sounds = _playable(session, viewer, [record.id for record in records])
+    return [
+        Row(
+            id=record.id,
+            kind=record.kind,
+            started_at=record.started_at,
+            talk_ms=record.talk_ms,
+            number=record.number,
+            customer_id=record.customer_id,
+            project=projects.get(record.project_id or 0, ""),
+            list_name=lists.get(record.list_id or 0, ""),
+            user=users.get(record.user_id or 0, AUTOMATIC_NAME),
+            result=name_of(record, statuses),
+            prospect_level=record.prospect_level,
+            memo=record.memo,
+            recording_id=sounds.get(record.id),
+        )
+        for record in records
+    ]
+
+
+def _names(
+    session: Session,
+    table: type[Project] | type[CustomerList] | type[User] | type[ResultStatus],
+    ids: set[int | None],
+) -> dict[int, str]:
+    wanted = [one for one in ids if one is not None]
+    if not wanted:
+        return {}
+    rows = session.execute(select(table.id, table.name).where(table.id.in_(wanted)))
+    return {row.id: row.name for row in rows}
+
+
+def _playable(session: Session, viewer: Viewer, record_ids: list[int]) -> dict[int, int]:
+    if not record_ids:
+        return {}
+    rows = session.execute(
+        select(Recording.record_id, Recording.id)
+        .join(CallRecord, CallRecord.id == Recording.record_id)
+        .where(
+            Recording.record_id.in_(record_ids),
+            Recording.state == RecordingState.STORED,
+            scope.recordings_played(session, viewer=viewer),
+        )
+    )
+    return {record_id: recording_id for record_id, recording_id in rows if record_id is not None}

@@ -1,0 +1,152 @@
+"""What a search of コール履歴 asks for, and its form in a URL (R-HS-1).
+
+A search lives in its address: `HistoryCriteria.parse` reads the query's pairs, `pairs` writes them
+back. Values that cannot be understood are left out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+from calltree.models import RecordKind
+
+MAX_TEXT = 200
+AUTOMATIC = "auto"
+"""自動発信, among the users."""
+
+
+class Span(StrEnum):
+    """Of which time, when no dates are given."""
+
+    RECENT = ""
+    """Saved in the last 24 hours, the default."""
+    ALL = "all"
+
+
+class Direction(StrEnum):
+    """Who called whom."""
+
+    ANY = ""
+    OUT = "out"
+    IN = "in"
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryCriteria:
+    """Conditions that must all hold."""
+
+    span: Span = Span.RECENT
+    started_from: date | None = None
+    started_to: date | None = None
+    """Both days included; days of the site."""
+    project_id: int | None = None
+    list_id: int | None = None
+    customer_id: int | None = None
+    user: str = ""
+    """A user's id, AUTOMATIC, or empty."""
+    number: str = ""
+    statuses: tuple[str, ...] = ()
+    """Any of: a status id, or a SystemResult."""
+    kinds: tuple[RecordKind, ...] = ()
+    direction: Direction = Direction.ANY
+    talk_min_s: int | None = None
+    talk_max_s: int | None = None
+    levels: tuple[str, ...] = ()
+    items: tuple[tuple[int, str], ...] = ()
+    """(attribute item id, a part of its value)."""
+
+    @classmethod
+    def parse(cls, pairs: Iterable[tuple[str, str]]) -> HistoryCriteria:
+        """Read a query's (key, value) pairs; unknown keys and bad values are passed over."""
+        one: dict[str, str] = {}
+        several: dict[str, list[str]] = {}
+        for key, value in pairs:
+            given = value.replace("\x00", "").strip()[:MAX_TEXT]  # Postgres refuses NUL
+            if given:
+                one.setdefault(key, given)
+                several.setdefault(key, []).append(given)
+        return cls(
+            span=Span.ALL if one.get("span") == Span.ALL else Span.RECENT,
+            started_from=_day(one.get("from")),
+            started_to=_day(one.get("to")),
+            project_id=_whole(one.get("project")),
+            list_id=_whole(one.get("list")),
+            customer_id=_whole(one.get("customer")),
+            user=_user(one.get("user", "")),
+            number=one.get("number", ""),
+            statuses=tuple(dict.fromkeys(several.get("status", ()))),
+            kinds=_kinds(several.get("kind", ())),
+            direction=_direction(one.get("direction")),
+            talk_min_s=_whole(one.get("talk_min")),
+            talk_max_s=_whole(one.get("talk_max")),
+            levels=tuple(dict.fromkeys(several.get("level", ()))),
+            items=_items(one),
+        )
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """Write the query's pairs; `parse` of them gives the same criteria."""
+        single: list[tuple[str, object]] = [
+            ("span", self.span.value),
+            ("from", self.started_from),
+            ("to", self.started_to),
+            ("project", self.project_id),
+            ("list", self.list_id),
+            ("customer", self.customer_id),
+            ("user", self.user),
+            ("number", self.number),
+            ("direction", self.direction.value),
+            ("talk_min", self.talk_min_s),
+            ("talk_max", self.talk_max_s),
+            *(("status", value) for value in self.statuses),
+            *(("kind", kind.value) for kind in self.kinds),
+            *(("level", value) for value in self.levels),
+            *((f"i.{item_id}", text) for item_id, text in self.items),
+        ]
+        return [(key, str(value)) for key, value in single if value not in (None, "")]
+
+    @property
+    def recent(self) -> bool:
+        """Whether it is about what was saved in the last 24 hours."""
+        dated = self.started_from is not None or self.started_to is not None
+        return self.span is Span.RECENT and not dated
+
+
+def _whole(value: str | None) -> int | None:
+    if value and value.isascii() and value.isdigit() and len(value) < 10:
+        return int(value)
+    return None
+
+
+def _day(value: str | None) -> date | None:
+    with contextlib.suppress(ValueError):
+        return date.fromisoformat(value or "")
+    return None
+
+
+def _user(value: str) -> str:
+    return value if value == AUTOMATIC or _whole(value) is not None else ""
+
+
+def _kinds(values: Iterable[str]) -> tuple[RecordKind, ...]:
+    known = {kind.value for kind in RecordKind}
+    return tuple(dict.fromkeys(RecordKind(value) for value in values if value in known))
+
+
+def _direction(value: str | None) -> Direction:
+    with contextlib.suppress(ValueError):
+        return Direction(value or "")
+    return Direction.ANY
+
+
+def _items(one: dict[str, str]) -> tuple[tuple[int, str], ...]:
+    found = []
+    for key, value in one.items():
+        kind, _, name = key.partition(".")
+        item_id = _whole(name)
+        if kind == "i" and item_id is not None:
+            found.append((item_id, value))
+    return tuple(found)
