@@ -22,6 +22,7 @@ from tests.browser import Browser
 from tests.databases import PostgresDatabases, PostgresServer, SqliteDatabases
 
 POSTGRES_PORT = "CALLTREE_TEST_POSTGRES_PORT"
+NEEDS_DATABASE = {"database_url", "empty_database_url"}
 SERVER = pytest.StashKey[PostgresServer]()
 
 
@@ -57,7 +58,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """On Postgres only what touches the database runs again."""
     if config.getoption("--database") != "postgres":
         return
-    kept = [item for item in items if "database_url" in getattr(item, "fixturenames", ())]
+    kept = [item for item in items if NEEDS_DATABASE & {*getattr(item, "fixturenames", ())}]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = kept
 
@@ -77,6 +78,15 @@ def databases(
 def database_url(databases: SqliteDatabases | PostgresDatabases, tmp_path: Path) -> Iterator[str]:
     """A database of this test's own, with every table and no row."""
     with databases.fresh(tmp_path) as url:
+        yield url
+
+
+@pytest.fixture
+def empty_database_url(
+    databases: SqliteDatabases | PostgresDatabases, tmp_path: Path
+) -> Iterator[str]:
+    """A database of this test's own without a table: for migrations."""
+    with databases.empty(tmp_path) as url:
         yield url
 
 

@@ -50,6 +50,11 @@ class SqliteDatabases:
         shutil.copyfile(self.template, file)
         yield f"sqlite:///{file}"
 
+    @contextmanager
+    def empty(self, folder: Path) -> Iterator[str]:
+        """Give the URL of a database without a table."""
+        yield f"sqlite:///{folder / 'empty.db'}"
+
 
 class PostgresDatabases:
     """Copies of one template database of a running server; `name` keeps processes apart."""
@@ -73,9 +78,20 @@ class PostgresDatabases:
     @contextmanager
     def fresh(self, folder: Path) -> Iterator[str]:
         """Give the URL of a database of one's own for a while."""
+        with self._copy_of(self.template) as url:
+            yield url
+
+    @contextmanager
+    def empty(self, folder: Path) -> Iterator[str]:
+        """Give the URL of a database without a table."""
+        with self._copy_of("template0") as url:
+            yield url
+
+    @contextmanager
+    def _copy_of(self, template: str) -> Iterator[str]:
         self.count += 1
         database = f"test_{self.name}_{self.count}"
-        self._run(f"CREATE DATABASE {database} TEMPLATE {self.template}")
+        self._run(f"CREATE DATABASE {database} TEMPLATE {template}")
         try:
             yield self.url(database)
         finally:
