@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import sys
-import unicodedata
 from datetime import date, datetime, time, timedelta
 from functools import cached_property
 from typing import Any
@@ -59,6 +58,7 @@ from calltree.services.criteria import (
 from calltree.services.rights import Viewer
 from calltree.text.days import TOKYO
 from calltree.text.folding import CELL_SEPARATOR, bigrams, fold, words
+from calltree.text.phones import digits_fragment
 
 SMALL_LIST = 2000
 """Below this many customers a list is read through sooner than the index of all lists is asked."""
@@ -81,15 +81,6 @@ def visible() -> ColumnElement[bool]:
         Customer.deleted_at.is_(None),
         or_(Customer.import_id.is_(None), Customer.import_id.not_in(hidden)),
     )
-
-
-def digits_of(given: str) -> str:
-    """The digits of a number or of a part of one, as they stand in `number`; +81 becomes 0."""
-    plain = unicodedata.normalize("NFKC", given).strip()
-    digits = re.sub(r"[^0-9]", "", plain)
-    if plain.startswith("+81"):
-        return "0" + digits[2:]
-    return digits
 
 
 class Conditions:
@@ -133,7 +124,7 @@ class Conditions:
 
     @property
     def _digits(self) -> str:
-        return digits_of(self.criteria.number)
+        return digits_fragment(self.criteria.number) or ""
 
     @property
     def _small(self) -> bool:
@@ -407,10 +398,7 @@ def _presence(text: ColumnElement[Any], term: Term) -> list[ColumnElement[bool]]
 
 def _number_in(word: str) -> str:
     """Digits of a free word that may be a part of a number; empty if it cannot be one."""
-    if not re.fullmatch(r"[+()0-9-]+", word):
-        return ""
-    digits = digits_of(word)
-    return digits if len(digits) >= MIN_DIGITS else ""
+    return digits_fragment(word) or ""
 
 
 def _trigrams(word: str) -> str:

@@ -1,0 +1,335 @@
+"""リスト管理: the lists, who may see them, and what is written in their heads (R-LS-1, 2, 8).
+
+Figures are read from the list's own row, so that looking at them costs the same whatever the lists
+hold; `services.figures` keeps them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from calltree.db import announce
+from calltree.errors import NotAllowed, NotFound, Refused
+from calltree.models import (
+    CustomerList,
+    Group,
+    GroupMember,
+    ListGrant,
+    ListGroupGrant,
+    Project,
+    ProjectState,
+    User,
+)
+from calltree.services import audit, names, projects, scope
+from calltree.services.rights import Right, Viewer
+from calltree.text.folding import fold, fold_name, words
+
+MAX_COLUMNS = 200
+MAX_CUSTOMERS = 200_000
+MAX_NAME = 128
+
+NOT_ENABLED = "not_enabled"
+NOT_GRANTED = "not_granted"
+PROJECT_STOPPED = "project_stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of リスト一覧."""
+
+    folder: CustomerList
+    project: str
+    users: tuple[str, ...]
+    """Names of those to whom it is granted, members of granted groups included."""
+    closed: tuple[str, ...]
+    """Why nobody sees it (未公開): NOT_ENABLED, NOT_GRANTED, PROJECT_STOPPED; empty: open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grants:
+    """To whom a list is granted."""
+
+    user_ids: frozenset[int]
+    group_ids: frozenset[int]
+
+
+def overview(
+    session: Session, *, viewer: Viewer, project_id: int | None = None, text: str = ""
+) -> list[Row]:
+    """Return the lists the viewer may see, newest first; `text` is a number or part of a name."""
+    query = (
+        select(CustomerList, Project)
+        .join(Project, Project.id == CustomerList.project_id)
+        .where(scope.lists_seen(viewer))
+        .order_by(CustomerList.id.desc())
+    )
+    if project_id is not None:
+        query = query.where(CustomerList.project_id == project_id)
+    granted = _granted_names(session)
+    return [
+        Row(
+            folder,
+            project.name,
+            granted.get(folder.id, ()),
+            _why_closed(folder, project, granted.get(folder.id, ())),
+        )
+        for folder, project in session.execute(query)
+        if _answers(folder, text)
+    ]
+
+
+def _answers(folder: CustomerList, text: str) -> bool:
+    wanted = words(text)
+    if len(wanted) == 1 and wanted[0] == str(folder.id):
+        return True
+    name = fold(folder.name)
+    return all(word in name for word in wanted)
+
+
+def _why_closed(folder: CustomerList, project: Project, users: Sequence[str]) -> tuple[str, ...]:
+    reasons = []
+    if not folder.enabled:
+        reasons.append(NOT_ENABLED)
+    if not users:
+        reasons.append(NOT_GRANTED)
+    if project.state is ProjectState.STOPPED:
+        reasons.append(PROJECT_STOPPED)
+    return tuple(reasons)
+
+
+def why_closed(session: Session, *, folder: CustomerList) -> tuple[str, ...]:
+    """Say why no operator sees this list; empty when somebody does (R-LS-2)."""
+    users = _granted_names(session, folder.id).get(folder.id, ())
+    return _why_closed(folder, projects.get(session, folder.project_id), users)
+
+
+def _granted_names(session: Session, list_id: int | None = None) -> dict[int, tuple[str, ...]]:
+    to_users = (
+        select(ListGrant.list_id, User.id, User.name)
+        .join(User, User.id == ListGrant.user_id)
+        .where(User.deleted_at.is_(None))
+    )
+    to_groups = (
+        select(ListGroupGrant.list_id, User.id, User.name)
+        .join(GroupMember, GroupMember.group_id == ListGroupGrant.group_id)
+        .join(User, User.id == GroupMember.user_id)
+        .where(User.deleted_at.is_(None))
+    )
+    if list_id is not None:
+        to_users = to_users.where(ListGrant.list_id == list_id)
+        to_groups = to_groups.where(ListGroupGrant.list_id == list_id)
+    found: dict[int, dict[int, str]] = {}
+    for query in (to_users, to_groups):
+        for folder_id, user_id, name in session.execute(query):
+            found.setdefault(folder_id, {})[user_id] = name
+    return {folder_id: tuple(by_id.values()) for folder_id, by_id in found.items()}
+
+
+def create(
+    session: Session,
+    *,
+    viewer: Viewer,
+    project_id: int,
+    name: str,
+    columns: Iterable[str],
+    now: datetime,
+) -> CustomerList:
+    """Make an empty list (空リスト作成), disabled and granted to nobody.
+
+    Raises NotAllowed; Refused 'list_name_missing', 'list_name_taken', 'project_not_ready' and what
+    `check_columns` refuses.
+    """
+    if not viewer.may(Right.CREATE_LISTS):
+        raise NotAllowed(Right.CREATE_LISTS)
+    project = projects.get(session, project_id)
+    if projects.missing_for_import(project):
+        raise Refused("project_not_ready", field="project_id", project=project.name)
+    kept = check_columns(session, project=project, columns=columns)
+    folder = CustomerList(
+        name=_name(session, project_id, name), project_id=project_id, columns=kept, created_at=now
+    )
+    session.add(folder)
+    session.flush()
+    _note(session, viewer, "list.created", folder, now, columns=len(kept))
+    return folder
+
+
+def check_columns(session: Session, *, project: Project, columns: Iterable[str]) -> list[str]:
+    """Return the columns trimmed, empty ones left out.
+
+    Raises Refused 'column_twice', 'too_many_columns', or the clash of a name (R-ST-3).
+    """
+    kept = [column.strip() for column in columns if column.strip()]
+    if len(kept) > MAX_COLUMNS:
+        raise Refused("too_many_columns", field="columns", found=len(kept), most=MAX_COLUMNS)
+    seen: set[str] = set()
+    for column in kept:
+        if fold_name(column) in seen:
+            raise Refused("column_twice", field="columns", name=column)
+        seen.add(fold_name(column))
+    names.refuse_first(names.column_clashes(session, project=project, columns=kept))
+    return kept
+
+
+def rename(
+    session: Session, *, viewer: Viewer, list_id: int, name: str, now: datetime
+) -> CustomerList:
+    """Give a list another name. Raises NotAllowed, NotFound, Refused 'list_name_…'."""
+    folder = _to_edit(session, viewer, list_id, Right.EDIT_MASTER_DATA)
+    before = folder.name
+    folder.name = _name(session, folder.project_id, name, besides=list_id)
+    _note(session, viewer, "list.renamed", folder, now, before=before)
+    return folder
+
+
+def set_enabled(
+    session: Session, *, viewer: Viewer, list_id: int, enabled: bool, now: datetime
+) -> CustomerList:
+    """有効化 or 無効化; grants stay as they are (R-LS-2). Raises NotAllowed, NotFound."""
+    folder = _to_edit(session, viewer, list_id, Right.GRANT_LISTS)
+    if folder.enabled != enabled:
+        folder.enabled = enabled
+        _note(session, viewer, "list.enabled" if enabled else "list.disabled", folder, now)
+    return folder
+
+
+def grants(session: Session, *, list_id: int) -> Grants:
+    """Return to whom a list is granted."""
+    users = session.scalars(select(ListGrant.user_id).where(ListGrant.list_id == list_id))
+    groups = session.scalars(
+        select(ListGroupGrant.group_id).where(ListGroupGrant.list_id == list_id)
+    )
+    return Grants(frozenset(users), frozenset(groups))
+
+
+def set_grants(
+    session: Session, *, viewer: Viewer, list_id: int, wanted: Grants, now: datetime
+) -> None:
+    """Grant a list to exactly these users and groups.
+
+    Raises NotAllowed, NotFound; Refused 'user_gone' for a user or group that is no more.
+    """
+    folder = _to_edit(session, viewer, list_id, Right.GRANT_LISTS)
+    _check_receivers(session, wanted)
+    before = grants(session, list_id=list_id)
+    if wanted == before:
+        return
+    session.execute(delete(ListGrant).where(ListGrant.list_id == list_id))
+    session.execute(delete(ListGroupGrant).where(ListGroupGrant.list_id == list_id))
+    session.add_all(ListGrant(list_id=list_id, user_id=i) for i in sorted(wanted.user_ids))
+    session.add_all(ListGroupGrant(list_id=list_id, group_id=i) for i in sorted(wanted.group_ids))
+    session.flush()
+    _note(
+        session,
+        viewer,
+        "list.granted",
+        folder,
+        now,
+        users=sorted(wanted.user_ids),
+        groups=sorted(wanted.group_ids),
+    )
+
+
+def _check_receivers(session: Session, wanted: Grants) -> None:
+    users = session.scalar(
+        select(func.count()).where(User.id.in_(wanted.user_ids), User.deleted_at.is_(None))
+    )
+    groups = session.scalar(select(func.count()).where(Group.id.in_(wanted.group_ids)))
+    if users != len(wanted.user_ids) or groups != len(wanted.group_ids):
+        raise Refused("user_gone", field="users")
+
+
+def set_shown(
+    session: Session,
+    *,
+    viewer: Viewer,
+    list_id: int,
+    hidden: Iterable[str],
+    large: Iterable[str],
+    order: Sequence[str],
+    now: datetime,
+) -> CustomerList:
+    """Set 表示項目: the columns' order on the call screen, which are hidden and which large."""
+    folder = _to_edit(session, viewer, list_id, Right.EDIT_MASTER_DATA)
+    first = [column for column in order if column in folder.columns]
+    rest = [column for column in folder.columns if column not in first]
+    hide, enlarge = set(hidden), set(large)
+    folder.shown = [
+        {"column": column, "hidden": column in hide, "large": column in enlarge}
+        for column in dict.fromkeys([*first, *rest])
+    ]
+    _note(session, viewer, "list.shown", folder, now)
+    return folder
+
+
+def shown(folder: CustomerList) -> list[tuple[str, int, bool, bool]]:
+    """Return (column, its place in cells, hidden, large) in the order on screen.
+
+    Columns added after 表示項目 was set come last.
+    """
+    places = {column: place for place, column in enumerate(folder.columns)}
+    kept = [item for item in folder.shown if item["column"] in places]
+    known = {item["column"] for item in kept}
+    found = [
+        (item["column"], places[item["column"]], bool(item["hidden"]), bool(item["large"]))
+        for item in kept
+    ]
+    return found + [(c, place, False, False) for c, place in places.items() if c not in known]
+
+
+def _name(session: Session, project_id: int, name: str, *, besides: int | None = None) -> str:
+    kept = name.strip()
+    if not kept:
+        raise Refused("list_name_missing", field="name")
+    if len(kept) > MAX_NAME:
+        raise Refused("list_name_long", field="name", most=MAX_NAME)
+    others = session.scalars(
+        select(CustomerList.name).where(
+            CustomerList.project_id == project_id,
+            CustomerList.deleted_at.is_(None),
+            CustomerList.id != (besides or 0),
+        )
+    )
+    if fold_name(kept) in {fold_name(other) for other in others}:
+        raise Refused("list_name_taken", field="name", name=kept)
+    return kept
+
+
+def _to_edit(session: Session, viewer: Viewer, list_id: int, right: Right) -> CustomerList:
+    if not viewer.may(right):
+        raise NotAllowed(right)
+    folder = session.scalar(
+        select(CustomerList)
+        .where(CustomerList.id == list_id, CustomerList.deleted_at.is_(None))
+        .with_for_update()
+    )
+    if folder is None:
+        raise NotFound(f"list {list_id}")
+    return folder
+
+
+def _note(
+    session: Session,
+    viewer: Viewer,
+    action: str,
+    folder: CustomerList,
+    now: datetime,
+    **detail: Any,
+) -> None:
+    audit.note(
+        session,
+        viewer=viewer,
+        action=action,
+        kind="list",
+        object_id=folder.id,
+        now=now,
+        name=folder.name,
+        **detail,
+    )
+    announce(session, "lists", list_id=folder.id)
