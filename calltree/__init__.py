@@ -13,7 +13,7 @@ from calltree.config import Settings
 def create_app(settings: Settings | None = None) -> Flask:
     """Build the application. Opens no connection; the first request does."""
     # Here and not above: worker-side rooms import this package without loading Flask's.
-    from calltree import blueprints, cli, extensions, locale, logs
+    from calltree import blueprints, cli, doorbells, extensions, locale, logs
     from calltree.db import Store
 
     settings = settings or Settings.from_env(os.environ)
@@ -28,7 +28,9 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     extensions.db.init_app(app)
     with app.app_context():
-        app.extensions["calltree.store"] = Store(extensions.db.engine)
+        store = Store(extensions.db.engine)
+    store.publisher = doorbells.for_store(settings, store)
+    app.extensions["calltree.store"] = store
     extensions.migrate.init_app(app, extensions.db, render_as_batch=True)
     extensions.csrf.init_app(app)
     extensions.limiter.init_app(app)

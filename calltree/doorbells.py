@@ -7,13 +7,19 @@ time, never a command: the leader sweeps for unserved rows, pages poll.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import redis
 import structlog
 from rq import Queue
+from sqlalchemy.exc import NoResultFound
 
-from calltree.db import Announcement
+from calltree.config import Settings
+from calltree.db import Announcement, Store
+from calltree.launch import own_redis
+from calltree.models.projects import Site
 
 log = structlog.get_logger(__name__)
 
@@ -48,12 +54,30 @@ def live_channel(site_key: str) -> str:
     return f"{site_key}:live"
 
 
+def job_path(name: str) -> str:
+    """Give a job's full path: 'figures.restate' is `calltree.jobs.figures.restate`."""
+    return name if name.startswith("calltree.") else f"calltree.jobs.{name}"
+
+
+def for_store(settings: Settings, store: Store) -> Doorbells:
+    """Give the doorbells of a store: the Redis of the settings, else this DATA_DIR's own."""
+    url = settings.redis_url or own_redis.url(settings.data_dir)
+    return Doorbells(connect(url), lambda: site_key(store))
+
+
+def site_key(store: Store) -> str:
+    """Give the site's key. Raises NoResultFound before the site has been founded."""
+    with store.read() as session:
+        return session.get_one(Site, 1).site_key
+
+
 class Doorbells:
     """A `Publisher` for `Store.publisher`: queues for commands and jobs, a channel for pages."""
 
-    def __init__(self, connection: redis.Redis, site_key: str) -> None:
+    def __init__(self, connection: redis.Redis, site_key: Callable[[], str]) -> None:
+        """`site_key` is asked once, at the first bell: by then the site has been founded."""
         self._redis = connection
-        self._site_key = site_key
+        self._ask_site_key = cache(site_key)
         self._queues: dict[str, Queue] = {}
 
     def __call__(self, told: list[Announcement]) -> None:
@@ -65,7 +89,7 @@ class Doorbells:
                 elif notice.topic == "job":
                     self._enqueue(notice.ids)
             self._tell_pages(told)
-        except redis.RedisError as error:
+        except (redis.RedisError, NoResultFound) as error:  # the latter: nothing is founded yet
             topics = sorted({notice.topic for notice in told})
             log.warning("doorbell not heard", error=type(error).__name__, topics=",".join(topics))
 
@@ -82,22 +106,24 @@ class Doorbells:
     def _enqueue(self, ids: dict[str, Any]) -> None:
         lane = ids["lane"]
         self._queue(lane).enqueue_call(
-            ids["func"],
+            job_path(ids.get("func") or ids["name"]),
             args=tuple(ids.get("args", ())),
             timeout=_JOB_TIMEOUT_S[lane],
+            ttl=ids.get("ttl"),
             result_ttl=0,
             failure_ttl=WEEK_S,
         )
 
     def _tell_pages(self, told: list[Announcement]) -> None:
         pipe = self._redis.pipeline(transaction=False)
+        channel = live_channel(self._ask_site_key())
         for notice in told:
             message = {"topic": notice.topic, "ids": notice.ids}
-            pipe.publish(live_channel(self._site_key), json.dumps(message, default=str))
+            pipe.publish(channel, json.dumps(message, default=str))
         pipe.execute()
 
     def _queue(self, lane: str) -> Queue:
-        name = lane_name(self._site_key, lane)
+        name = lane_name(self._ask_site_key(), lane)
         if name not in self._queues:
             self._queues[name] = Queue(name, connection=self._redis, serializer="json")
         return self._queues[name]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -13,34 +12,22 @@ from functools import cache
 
 import structlog
 from sqlalchemy import create_engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import NoResultFound, SQLAlchemyError
 
+from calltree import doorbells, logs
 from calltree.config import Settings
 from calltree.db import Store
-from calltree.doorbells import Doorbells, connect
 from calltree.launch import own_redis
 from calltree.launch.children import die_with_parent
-from calltree.models.projects import Site
 
 log = structlog.get_logger(__name__)
 
 
 def configure_logging() -> None:
-    """One line per event, `key=value`, on standard output; the level from LOG_LEVEL."""
+    """Log lines as everywhere; the level from LOG_LEVEL."""
     level = getattr(logging, os.environ.get("LOG_LEVEL", "INFO").upper(), logging.INFO)
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.LogfmtRenderer(
-                key_order=["timestamp", "level", "event"], bool_as_flag=False
-            ),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
-    )
-    logging.basicConfig(level=level, stream=sys.stdout, format="level=%(levelname)s %(message)s")
+    logs.configure(level)
+    logging.basicConfig(level=level, format="level=%(levelname)s %(message)s")
     # rq tells every job's arguments; they are ids today and may be more tomorrow
     logging.getLogger("rq").setLevel(logging.WARNING)
 
@@ -62,7 +49,8 @@ def store() -> Store:
 def open_store(settings: Settings) -> Store:
     """Connect a store to its database and its doorbells; waits for the site's first start."""
     store = Store(create_engine(settings.database_url, pool_pre_ping=True))
-    store.publisher = Doorbells(connect(redis_url(settings)), site_key(store))
+    site_key(store)
+    store.publisher = doorbells.for_store(settings, store)
     return store
 
 
@@ -76,15 +64,13 @@ def site_key(store: Store) -> str:
     waited = False
     while True:
         try:
-            with store.read() as session:
-                site = session.get(Site, 1)
-                if site is not None:
-                    return site.site_key
+            return doorbells.site_key(store)
+        except NoResultFound:
+            if not waited:
+                log.info("waiting for the site's first start")
+            waited = True
         except SQLAlchemyError as error:
             log.warning("database not ready", error=type(error).__name__)
-        if not waited:
-            log.info("waiting for the site's first start")
-            waited = True
         time.sleep(0.5)
 
 
