@@ -33,7 +33,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=8021, help="0 takes a free one")
     parser.add_argument("--password", help="default: $ESL_PASSWORD, else ClueCon")
     parser.add_argument("--recordings", type=Path, default=Path("recordings"))
-    parser.add_argument("--rate", type=float, default=1.0, help="4: everything four times as fast")
+    parser.add_argument(
+        "--rate",
+        type=float,
+        default=float(os.environ.get("CLOCK_RATE") or 1),
+        help="4: everybody is four times as quick; default: $CLOCK_RATE, else 1",
+    )
     parser.add_argument("--seed", type=int, default=1, help="for the people of last digit 9")
     parser.add_argument("--gateways", default="carrier", help="names of trunks, with commas")
     parser.add_argument("--announce-fd", type=int, help="write the port here when ready")

@@ -129,7 +129,7 @@ def _transfer(switch: Switch, text: str) -> str:
 
     def go() -> None:
         if len(legs) > 1:
-            calls.unlink(switch, channel)
+            calls.take_apart(switch, channel)
         for leg in legs:
             if leg.alive:
                 calls.transfer(switch, leg, parts[1], dialplan, context)

@@ -129,7 +129,7 @@ def park(switch: Switch, channel: Channel, *, application: bool = False) -> None
         # FreeSWITCH drops both, and so a second park would end the call (measured).
         channel.variables.pop("park_after_bridge", None)
         seconds, _, cause = timeout.partition(":")
-        if seconds.isdigit():
+        if seconds.isdecimal():
             _park_timer(switch, channel, int(seconds), cause or "NORMAL_CLEARING")
     switch.tell("CHANNEL_PARK", channel)
 
@@ -243,6 +243,14 @@ def unlink(switch: Switch, channel: Channel) -> Channel | None:
     channel.partner = other.partner = None
     channel.held = other.held = False
     return other
+
+
+def take_apart(switch: Switch, channel: Channel) -> None:
+    """Part two legs that both go elsewhere: nobody is left behind to be settled."""
+    other = unlink(switch, channel)
+    if other is not None:
+        first, second = (channel, other) if channel.first else (other, channel)
+        switch.tell("CHANNEL_UNBRIDGE", first, _sides(first, second))
 
 
 def part(switch: Switch, leaver: Channel) -> None:

@@ -133,7 +133,7 @@ async def _park(switch: Switch, channel: Channel, data: str) -> bool:
 
 
 async def _sleep(switch: Switch, channel: Channel, data: str) -> bool:
-    await switch.clock.sleep(int(data) / 1000 if data.isdigit() else 0.0)
+    await switch.clock.sleep(int(data) / 1000 if data.isdecimal() else 0.0)
     return False
 
 
@@ -141,7 +141,7 @@ def playback_seconds(path: str) -> float:
     """How long a sound lasts: the file's length where there is one, otherwise 3 s."""
     if path.startswith("silence_stream://"):
         length = path.removeprefix("silence_stream://").partition(",")[0]
-        return int(length) / 1000 if length.isdigit() else FOREVER
+        return int(length) / 1000 if length.isdecimal() else FOREVER
     if path.startswith("local_stream://") or "L=-1" in path:
         return FOREVER
     try:
@@ -209,7 +209,7 @@ async def _bridge_out(switch: Switch, channel: Channel, data: str) -> str:
         return str(error)
     variables.setdefault("origination_caller_id_number", channel.caller_id()[0])
     variables["ignore_early_media"] = "true"
-    request = Request(targets, variables, [], timeout=int(timeout) if timeout.isdigit() else 60)
+    request = Request(targets, variables, [], timeout=int(timeout) if timeout.isdecimal() else 60)
     other, outcome = await outgoing.race(switch, request)
     if other is None or not channel.alive:
         return outcome

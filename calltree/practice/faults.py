@@ -23,7 +23,7 @@ from collections import deque
 
 from calltree.practice import calls
 from calltree.practice.channels import Channel
-from calltree.practice.events import Event
+from calltree.practice.events import CUSTOM, Event
 from calltree.practice.switch import Gateway, Switch
 
 USAGE = "-USAGE: practice " + "|".join(
@@ -129,7 +129,7 @@ class Faults:
         name, *values = text.split()[:4] or [""]
         try:
             return self._order(name, values)
-        except (ValueError, IndexError):
+        except (ValueError, LookupError):
             return USAGE + "\n"
 
     def _order(self, name: str, values: list[str]) -> str:
@@ -149,8 +149,7 @@ class Faults:
             cause = values[1] if len(values) > 1 else "NORMAL_TEMPORARY_FAILURE"
             self._switch.ordered.refusals.extend([cause] * int(values[0]))
         elif name == "gateway":
-            gateway = self._switch.gateways.setdefault(values[0], Gateway(values[0]))
-            gateway.up = {"up": True, "down": False}[values[1]]
+            self._gateway(values[0], up={"up": True, "down": False}[values[1]])
         elif name == "freeze":
             self._frozen_until = asyncio.get_running_loop().time() + float(values[0])
         elif name == "ringback":
@@ -168,6 +167,13 @@ class Faults:
             self._drop_after = int(values[1])
         else:
             asyncio.get_running_loop().call_soon(self._drop)
+
+    def _gateway(self, name: str, *, up: bool) -> None:
+        gateway = self._switch.gateways.setdefault(name, Gateway(name, up=not up))
+        if gateway.up != up:
+            gateway.up = up
+            state = {"Gateway": name, "State": "NOREG", "Ping-Status": "UP" if up else "DOWN"}
+            self._switch.bus.publish(CUSTOM, state, subclass="sofia::gateway_state")
 
     def _far_end(self, name: str, values: list[str]) -> str:
         channel = self._switch.find(values[0])
@@ -190,8 +196,8 @@ class Faults:
         self._send_shuffled()
         self._switch.ordered.refusals.clear()
         self._switch.ordered.early_ringback = False
-        for gateway in self._switch.gateways.values():
-            gateway.up = True
+        for gateway in list(self._switch.gateways.values()):
+            self._gateway(gateway.name, up=True)
 
 
 def ring_in(switch: Switch, caller: str, did: str) -> str:

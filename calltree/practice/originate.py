@@ -47,8 +47,8 @@ class Request:
     timeout: int = 60
 
 
-def split_outside(text: str, separator: str) -> list[str]:
-    """Split where the separator stands outside quotes and brackets."""
+def split_outside(text: str, separator: str, *, brackets: bool = True) -> list[str]:
+    """Split where the separator stands outside quotes and (unless told not to) brackets."""
     parts, depth, quoted, current = [], 0, False, ""
     escaped = False
     for character in text:
@@ -58,9 +58,9 @@ def split_outside(text: str, separator: str) -> list[str]:
             escaped = True
         elif character == "'":
             quoted = not quoted
-        elif not quoted and character in "{[(<":
+        elif brackets and not quoted and character in "{[(<":
             depth += 1
-        elif not quoted and character in "}])>":
+        elif brackets and not quoted and character in "}])>":
             depth = max(depth - 1, 0)
         elif character == separator and not quoted and depth == 0:
             parts.append(current)
@@ -74,7 +74,7 @@ def split_outside(text: str, separator: str) -> list[str]:
 
 def words(text: str) -> list[str]:
     """Arguments apart by blanks; quotes keep them together and are taken off the outside."""
-    return [_unquote(part) for part in split_outside(text.strip(), " ") if part]
+    return [_unquote(part) for part in split_outside(text.strip(), " ", brackets=False) if part]
 
 
 def _unquote(text: str) -> str:
@@ -144,8 +144,6 @@ def parse(text: str) -> Request:
     """Read the arguments of `originate`. Raises `DialError`."""
     if not text.strip():
         raise DialError(USAGE)
-    if text.startswith("{") and "}" not in text:
-        raise DialError("DESTINATION_OUT_OF_ORDER")
     arguments = words(text)
     if len(arguments) < 2:
         raise DialError(USAGE)
@@ -168,5 +166,5 @@ def parse(text: str) -> Request:
         extension,
         arguments[2] if len(arguments) > 2 else "XML",
         arguments[3] if len(arguments) > 3 else "default",
-        int(timeout) if timeout.isdigit() else 60,
+        int(timeout) if timeout.isdecimal() else 60,
     )

@@ -15,7 +15,7 @@ NO_CHANNEL = "-ERR No such channel!\n"
 def _wait(switch: Switch, when: str) -> float | None:
     """Seconds until `+5` or an epoch second; whole seconds, so +5 fires at about 4.5 s."""
     digits = when.removeprefix("+")
-    if not digits.isdigit():
+    if not digits.isdecimal():
         return None
     if when.startswith("+"):
         return switch.clock.whole_seconds(int(digits)) if int(digits) else 0.0
@@ -72,7 +72,7 @@ def sched_del(switch: Switch, text: str) -> str:
     """Take back one task by its number, or every task of a leg by its uuid."""
     if not text:
         return "-USAGE: <task_id>|<group_id>\n"
-    if text.isdigit():
+    if text.isdecimal():
         doomed = [int(text)] if int(text) in switch.scheduled else []
     else:
         doomed = [task for task, (uuid, _) in switch.scheduled.items() if uuid == text]

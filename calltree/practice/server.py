@@ -2,6 +2,7 @@
 
 import asyncio
 import hmac
+import logging
 import uuid as uuids
 from collections.abc import Coroutine
 
@@ -10,6 +11,8 @@ from calltree.practice.events import CUSTOM, Event, Subscription
 from calltree.practice.faults import Faults
 from calltree.practice.switch import Options, Switch
 from calltree.telephony.wire import Command, CommandReader, WireError, encode_frame
+
+log = logging.getLogger(__name__)
 
 GOODBYE = b"Disconnected, goodbye.\nSee you at ClueCon! http://www.cluecon.com/\n"
 UNREAD_LIMIT_BYTES = 256 * 1024 * 1024
@@ -74,7 +77,13 @@ class Link(asyncio.Protocol):
             pause = self._server.faults.frozen_for
             if pause:
                 await asyncio.sleep(pause)
-            await self._obey(command)
+            try:
+                await self._obey(command)
+            except Exception:
+                # The client waits for a reply that will not come: better no link than a mute one.
+                log.exception("the practice switch could not obey a command")
+                self._close()
+                return
 
     async def _obey(self, command: Command) -> None:
         verb = command.verb
@@ -112,7 +121,7 @@ class Link(asyncio.Protocol):
 
     def _control(self, verb: str, command: Command) -> None:
         argument = command.argument
-        if verb == "event":
+        if verb in ("event", "events"):  # FreeSWITCH compares the first five letters
             self._subscribe(argument)
         elif verb == "nixevent":
             self._unsubscribe(argument)

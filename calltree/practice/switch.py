@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import logging
 import random
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
@@ -13,6 +14,8 @@ from calltree.practice.clock import Clock
 from calltree.practice.events import Bus, local_hostname
 from calltree.practice.originate import App
 from calltree.practice.recording import Recordings
+
+log = logging.getLogger(__name__)
 
 VERSION = "1.10.12-release"
 MAX_SESSIONS = 2000
@@ -75,8 +78,13 @@ class Switch:
         """Start work that nobody awaits; kept, so it is neither lost nor left behind."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
         return task
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a task of the practice switch failed", exc_info=error)
 
     def add(self, channel: Channel) -> None:
         """Take a new leg in."""

@@ -167,6 +167,12 @@ class Live:
         self.link = Link(url)
         self.link.send(f"event plain {NAMES}")
 
+    def connect_again(self) -> None:
+        """After a link was lost."""
+        self.link.close()
+        self.link = Link(self.url)
+        self.link.send(f"event plain {NAMES}")
+
     def number(self, what: str) -> str:
         variable = "FREESWITCH_NUMBER_" + what.upper().replace(" ", "_")
         return os.environ.get(variable, NUMBERS[what]) if self.real else NUMBERS[what]
@@ -212,6 +218,10 @@ class Live:
                 return story
             self.link.wait("BACKGROUND_JOB", header="Job-UUID", value=self._sync())
         raise AssertionError("the originate never answered")
+
+    def finish_leg(self, leg: str) -> None:
+        self.link.api(f"uuid_kill {leg}")
+        self.link.wait("CHANNEL_DESTROY", value=leg)
 
     def _sync(self) -> str:
         """A job of no consequence; whatever was on its way comes before it or soon after."""
