@@ -8,6 +8,7 @@ from flask import Flask
 from flask_babel import gettext as _
 
 from calltree.extensions import settings
+from calltree.services.sentences import N_
 from calltree.text import phones
 
 
@@ -59,7 +60,7 @@ def iso(value: datetime | None) -> str:
     return value.isoformat() if value else ""
 
 
-WEEKDAY_IDS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+WEEKDAY_IDS = (N_("Mon"), N_("Tue"), N_("Wed"), N_("Thu"), N_("Fri"), N_("Sat"), N_("Sun"))
 
 
 def init_app(app: Flask) -> None:

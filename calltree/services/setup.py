@@ -28,7 +28,7 @@ STARTER: list[dict[str, object]] = [
     {"name": "決裁者不在", "key": "8"},
     {"name": "アポ", "key": "9", "conversion": True, "colour": "green"},
     {"name": "資料送付", "key": "0"},
-    {"name": "お断り", "bans_number": True, "colour": "red"},
+    {"name": "お断り", "key": "A", "bans_number": True, "colour": "red"},
 ]
 
 
