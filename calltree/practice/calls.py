@@ -151,9 +151,9 @@ def release(switch: Switch, channel: Channel) -> None:
     channel.timers.clear()
     if channel.partner is not None:
         part(switch, channel)
-    elif channel.doing is Doing.PARKED:
-        switch.tell("CHANNEL_UNPARK", channel)
     stop_playback(switch, channel)
+    if channel.doing is Doing.PARKED:
+        switch.tell("CHANNEL_UNPARK", channel)
 
 
 def _cancel(task: asyncio.Task[None] | None) -> None:

