@@ -36,6 +36,18 @@ class Recording(Base):
             sqlite_where=text("destroy_after IS NOT NULL"),
             postgresql_where=text("destroy_after IS NOT NULL"),
         ),
+        Index(
+            "ix_recordings_problem",
+            "id",
+            sqlite_where=text("problem <> ''"),
+            postgresql_where=text("problem <> ''"),
+        ),
+        Index(
+            "ix_recordings_original_left",
+            "stopped_at",
+            sqlite_where=text("state = 'stored' AND raw_name <> ''"),
+            postgresql_where=text("state = 'stored' AND raw_name <> ''"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -43,7 +55,8 @@ class Recording(Base):
     record_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("call_records.id"), unique=True)
     node: Mapped[str] = mapped_column(String(64), default="")
     raw_name: Mapped[str] = mapped_column(String(128))
-    """WAV relative to the recordings root; built from ids only."""
+    """WAV relative to the recordings root; built from ids only. Empty once the copy was verified
+    and the original deleted."""
     stored_name: Mapped[str] = mapped_column(String(128), default="")
     """Encoded copy relative to the recordings root; empty until made."""
     state: Mapped[RecordingState] = mapped_column(default=RecordingState.RECORDING)
@@ -54,8 +67,11 @@ class Recording(Base):
     waveform: Mapped[bytes] = mapped_column(LargeBinary, default=b"")
     """Peaks 0–255, left and right in turn, a few hundred of each."""
     problem: Mapped[str] = mapped_column(String(32), default="")
-    """missing | short | silent, against talk time (R-RC-5)."""
+    """A `services.recordings.Problem`, against talk time (R-RC-5); empty: none."""
+    problem_checked_at: Mapped[datetime | None]
+    """Somebody who manages has seen the problem and ticked it off."""
     destroy_after: Mapped[datetime | None]
+    """Cleared once both files are gone."""
     destroyed_at: Mapped[datetime | None]
     destroyed_reason: Mapped[str] = mapped_column(String(32), default="")
     protected: Mapped[bool] = mapped_column(default=False)

@@ -11,22 +11,16 @@ from sqlalchemy.orm import Session
 from calltree.db import announce
 from calltree.models.calls import LIVE_STATES, Attempt, CallState, Line, Origin
 from calltree.models.recordings import Recording, RecordingState
-from calltree.services import operators, outcomes, records
+from calltree.services import operators, outcomes, recordings, records
 from calltree.services.outcomes import Outcome
 from calltree.telephony.calls import Heard, next_state
 from calltree.telephony.events import HungUp
-from calltree.text.days import site_day
 
 log = structlog.get_logger(__name__)
 
 _AUTOMATIC = (Origin.PREDICTIVE, Origin.PROGRESSIVE, Origin.INBOUND)
 _WITHOUT_RESULT = (Origin.MANUAL, Origin.TEST)
 _ENDED_BY = {"recv_bye": "customer", "recv_refuse": "carrier", "recv_cancel": "customer"}
-
-
-def recording_name(attempt: Attempt) -> str:
-    """Give the relative name of the raw recording, made from ids and the day only."""
-    return f"{site_day(attempt.created_at):%Y/%m/%d}/{attempt.uuid}.wav"
 
 
 def hung_up(session: Session, attempt: Attempt, event: HungUp, *, now: datetime) -> bool:
@@ -117,7 +111,7 @@ def end(
         return False
     attempt.ended_by = attempt.ended_by or by
     _release_line(session, attempt, now)
-    _stop_recording(session, attempt, now)
+    recordings.call_ended(session, attempt=attempt, now=now)
     if attempt.dialled_at is not None:
         records.call_ended(session, attempt=attempt, outcome=outcome, now=now)
     if attempt.user_id is not None:
@@ -155,31 +149,16 @@ def _release_line(session: Session, attempt: Attempt, now: datetime) -> None:
     announce(session, "lines")
 
 
-def _stop_recording(session: Session, attempt: Attempt, now: datetime) -> None:
-    """A recording ends with its leg, also when RECORD_STOP was lost."""
-    recording = session.scalar(
-        select(Recording).where(
-            Recording.attempt_id == attempt.id, Recording.state == RecordingState.RECORDING
-        )
-    )
-    if recording is not None:
-        recording_stopped(session, recording, length_ms=0, now=now)
-
-
 def recording_stopped(
     session: Session, recording: Recording, *, length_ms: int, now: datetime
 ) -> None:
-    """Note that the file is complete and have it checked and encoded."""
+    """Note that the file is complete; once its call is over it is checked and encoded."""
     if recording.state is RecordingState.RECORDING:
         recording.state = RecordingState.STOPPED
         recording.stopped_at = now
         session.flush()
-        announce(
-            session,
-            "job",
-            lane="soon",
-            func="calltree.jobs.recordings.finish",
-            args=[recording.id],
-        )
+        # RECORD_STOP comes a moment before the end, whose talk time the check needs.
+        if session.get_one(Attempt, recording.attempt_id).ended_at is not None:
+            recordings.ring_finish(session, recording.id)
     recording.length_ms = length_ms or recording.length_ms
     announce(session, "recording", recording_id=recording.id, attempt_id=recording.attempt_id)

@@ -31,7 +31,7 @@ from calltree.models.calls import (
 )
 from calltree.models.projects import Project
 from calltree.models.recordings import Recording
-from calltree.services import operators
+from calltree.services import operators, recordings
 from calltree.services.outcomes import NO_CHANNEL_CAUSES
 from calltree.telephony import endings, events
 from calltree.telephony.acts import (
@@ -96,7 +96,7 @@ def customer_joins(session: Session, attempt: Attempt) -> list[Act]:
         log.warning("customer waits for the operator's leg", attempt=attempt.id)
         return []
     running = session.scalar(select(Recording.id).where(Recording.attempt_id == attempt.id))
-    name = "" if running else endings.recording_name(attempt)
+    name = "" if running else recordings.raw_name(attempt)
     return [Join(attempt.node, attempt.id, attempt.uuid, operator.leg_uuid, name)]
 
 
@@ -278,7 +278,7 @@ def _recording(session: Session, attempt: Attempt, at: datetime) -> Recording:
                 select(CallRecord.id).where(CallRecord.attempt_id == attempt.id)
             ),
             node=attempt.node,
-            raw_name=endings.recording_name(attempt),
+            raw_name=recordings.raw_name(attempt),
             started_at=at,
         )
         session.add(found)
