@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from calltree.db import Announcement, Store
+from calltree.db import Announcement, Store, utcnow
 from calltree.models import (
     Attempt,
     Audience,
@@ -34,7 +34,7 @@ from calltree.telephony.calls_worker import Warm
 from calltree.telephony.esl import EslUrl
 from calltree.telephony.nodes import Node
 from calltree.telephony.serving import Desk
-from calltree.telephony.switch import SwitchRole, utc_now
+from calltree.telephony.switch import SwitchRole
 from calltree.telephony.timings import Timings
 from tests import factories as make
 from tests.practice import PracticeSwitch
@@ -88,9 +88,9 @@ class Floor:
             user = make.make_user(session)
             folder = session.get_one(make.CustomerList, self.list_id)
             make.grant(session, folder, user)
-            operators.sign_in(session, user_id=user.id, now=utc_now())
+            operators.sign_in(session, user_id=user.id, now=utcnow())
             if leg:
-                legs.connect(session, user_id=user.id, node=NODE, now=utc_now())
+                legs.connect(session, user_id=user.id, node=NODE, now=utcnow())
         if leg:
             self.wait_leg(user.id)
         return user.id
@@ -121,7 +121,7 @@ class Floor:
             **given,
         )
         with self.store.write() as session:
-            return gate.ask(session, request=request, now=utc_now())
+            return gate.ask(session, request=request, now=utcnow())
 
     def call(self, user_id: int, number: str) -> Attempt:
         """A press that the gate allows."""
@@ -138,7 +138,7 @@ class Floor:
                 attempt_id=attempt.id,
                 user_id=attempt.user_id,
                 args=args,
-                now=utc_now(),
+                now=utcnow(),
             )
         return command.id
 
@@ -230,7 +230,7 @@ def role(store: Store, switch: PracticeSwitch, timings: Timings = QUICK) -> Swit
 @contextmanager
 def serving(floor: Floor, timings: Timings = QUICK) -> Iterator[None]:
     """Serve commands as soon as they are committed, as a living Redis would have it."""
-    desk = Desk(floor.store, "test/calls", timings, utc_now)
+    desk = Desk(floor.store, "test/calls", timings, utcnow)
     warm = Warm(Node(NODE, EslUrl.parse(floor.switch.url)), desk, timings)
     bells: list[int] = []
     rung = threading.Condition()

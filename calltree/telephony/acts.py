@@ -66,3 +66,5 @@ class Look(Act):
     """Ask in a moment whether this call still lives: an event that should have come may be lost."""
 
     attempt_id: int
+    after_s: float = 0.0
+    """0: after the usual moment of doubt."""

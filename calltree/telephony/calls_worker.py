@@ -16,11 +16,10 @@ import structlog
 from rq import Queue, SimpleWorker
 
 from calltree import doorbells, runtime
-from calltree.db import Store
+from calltree.db import Store, utcnow
 from calltree.telephony.esl import Link, LinkDown
 from calltree.telephony.nodes import Node, nodes
 from calltree.telephony.serving import Desk
-from calltree.telephony.switch import utc_now
 from calltree.telephony.timings import Timings
 
 log = structlog.get_logger(__name__)
@@ -81,7 +80,7 @@ def run(node_name: str | None = None) -> None:
     settings, store = runtime.settings(), runtime.store()
     node = _node(node_name)
     timings = Timings().hurried(settings.clock_rate)
-    _warm = Warm(node, Desk(store, runtime.holder(), timings, utc_now), timings)
+    _warm = Warm(node, Desk(store, runtime.holder(), timings, utcnow), timings)
     stopping = _remember_stop()
     while not stopping.is_set():
         try:

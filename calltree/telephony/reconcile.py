@@ -30,7 +30,7 @@ from calltree.models.projects import Site
 from calltree.models.recordings import Recording, RecordingState
 from calltree.services import operators
 from calltree.telephony import commands, endings, ledger
-from calltree.telephony.acts import Act
+from calltree.telephony.acts import Act, Look
 from calltree.telephony.calls import Heard
 from calltree.telephony.esl import CommandRefused, Link
 from calltree.telephony.lease import Reign
@@ -126,7 +126,8 @@ class Reconciler:
             settle = timedelta(seconds=self.timings.reconcile_settle_s)
             if settled or attempt.dialled_at is None or now - attempt.dialled_at > settle:
                 endings.lost(session, attempt, now=now)
-            return []
+                return []
+            return [Look(self.node, attempt.id, self.timings.reconcile_settle_s)]
         if (attempt.state, attempt.seen_sequence) != (seen.state, seen.sequence):
             return []  # it moved meanwhile, so its events are coming and know better
         return _mend_living(session, attempt, dump, now)

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -21,9 +21,9 @@ from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from calltree.config import Settings
-from calltree.db import Store
+from calltree.db import Announcement, Store, utcnow
 from calltree.models.calls import Attempt, CallState
-from calltree.services import legs, switch_commands
+from calltree.services import legs, operators, switch_commands
 from calltree.services.leases import LeaseLost
 from calltree.telephony import endings, ledger
 from calltree.telephony.acting import Actor, Recordings
@@ -42,11 +42,8 @@ INBOX_LIMIT = 10_000
 BATCH = 50
 TICK_S = 0.1
 STOP_S = 5.0
-
-
-def utc_now() -> datetime:
-    """Give this machine's clock, aware."""
-    return datetime.now(UTC)
+CHORES = [{"lane": "soon", "func": "calltree.jobs.recordings.sweep", "ttl": 15}]
+"""Jobs rung for by the leader; one that waited a whole round is not needed any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +56,7 @@ class SwitchRole:
     """The recordings directory as the switch sees it."""
     holder: str
     timings: Timings
-    clock: Callable[[], datetime] = utc_now
+    clock: Callable[[], datetime] = utcnow
 
     def run(self, stop: threading.Event) -> None:
         """Lead whenever nobody else does. Returns after `stop`."""
@@ -157,7 +154,7 @@ class Leader:
         }
 
     def _act(self, act: Act) -> None:
-        delay_s = self._timings.doubt_s if isinstance(act, Look) else 0.0
+        delay_s = act.after_s or self._timings.doubt_s if isinstance(act, Look) else 0.0
         self._actors[act.node].put(act, delay_s)
 
     # --- the ledger's writer
@@ -237,6 +234,8 @@ class Leader:
             _Every(self._timings.sweep_s, self._remake_legs),
             _Every(self._timings.sweep_s, self._release_unjoined),
             _Every(self._timings.reconcile_s, self._reconcile),
+            _Every(self._timings.housekeeping_s, self._keep_house),
+            _Every(self._timings.chores_s, self._ring_chores),
         ]
         while not self._reign.over.wait(TICK_S):
             for clock in clocks:
@@ -310,9 +309,19 @@ class Leader:
             if now - self._unjoined[row.id] > self._timings.rejoin_s and row.node in self._actors:
                 self._act(HangUp(row.node, row.uuid, answered=True))
 
+    def _ring_chores(self) -> None:
+        """The one clock of the site rings for what the jobs role does every so often."""
+        if self._role.store.publisher is not None:
+            self._role.store.publisher([Announcement("job", job) for job in CHORES])
+
     def _reconcile(self) -> None:
         for hearing in self._hearings.values():
             hearing.reconcile()
+
+    def _keep_house(self) -> None:
+        """Do what is due by time alone: at midnight every operator's state begins a new day."""
+        with self._reign.write() as session:
+            operators.split_intervals(session, now=self._clock())
 
 
 class _Every:

@@ -28,6 +28,8 @@ class Timings:
     reconcile_s: float = 30.0
     reconcile_settle_s: float = 5.0
     """A dial younger than this may not have a channel yet."""
+    chores_s: float = 15.0
+    """Between two rounds of the jobs that have no press of their own (recordings left behind)."""
     unknown_age_s: float = 10.0
     restored_quiet_s: float = 30.0
     connect_s: float = 2.0
@@ -35,6 +37,7 @@ class Timings:
     backoff_first_s: float = 0.5
     backoff_limit_s: float = 30.0
     hold_s: float = 600.0
+    housekeeping_s: float = 60.0
 
     def hurried(self, rate: float) -> Self:
         """Give the same clocks `rate` times as fast."""

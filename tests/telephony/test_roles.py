@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, update
 
-from calltree.db import announce
+from calltree.db import announce, utcnow
 from calltree.models import (
     Attempt,
     AttemptEvent,
@@ -22,7 +22,6 @@ from calltree.models import (
 )
 from calltree.models.recordings import RecordingState
 from calltree.services import legs, operators
-from calltree.telephony.switch import utc_now
 from tests.floor import QUICK, Floor, found_floor, in_thread, open_floor, role, serving, wait_for
 from tests.practice import PracticeSwitch
 
@@ -252,7 +251,7 @@ def test_a_dropped_leg_stays_down(floor):
     operator = floor.operator()
     leg = floor.operator_row(operator).leg_uuid
     with floor.store.write() as session:
-        legs.drop(session, user_id=operator, now=utc_now())
+        legs.drop(session, user_id=operator, now=utcnow())
     wait_for(lambda: leg not in floor.channels(), "leg gone")
     assert floor.operator_row(operator).leg_state is LegState.NONE
 
@@ -264,7 +263,7 @@ def test_after_the_result_is_saved_the_next_call_goes_through_the_same_leg(floor
         attempt = floor.call(operator, number)
         floor.wait_state(attempt, CallState.ENDED)
         with floor.store.write() as session:
-            operators.result_saved(session, user_id=operator, now=utc_now())
+            operators.result_saved(session, user_id=operator, now=utcnow())
     assert floor.records() == 3
 
 
@@ -379,7 +378,7 @@ def test_a_dial_older_than_three_seconds_is_refused(store, switch):
             session.execute(
                 update(SwitchCommand)
                 .where(SwitchCommand.attempt_id == attempt.id)
-                .values(created_at=utc_now() - timedelta(seconds=3.1))
+                .values(created_at=utcnow() - timedelta(seconds=3.1))
             )
             [command] = session.scalars(
                 select(SwitchCommand.id).where(SwitchCommand.attempt_id == attempt.id)
@@ -448,7 +447,7 @@ def test_a_channel_of_ours_that_no_row_knows_is_hung_up(floor):
     floor.wait_state(attempt, CallState.TALKING)
     with floor.store.write() as session:
         row = session.get(Attempt, attempt.id)
-        row.state, row.ended_at = CallState.ENDED, utc_now()
+        row.state, row.ended_at = CallState.ENDED, utcnow()
     wait_for(lambda: attempt.uuid not in floor.channels(), "stranger hung up")
     row = wait_for(
         lambda: (op := floor.operator_row(operator)).attempt_id is None and op, "unlocked"
@@ -461,13 +460,13 @@ def test_nothing_is_hung_up_soon_after_a_restore(floor):
     from calltree.models import Site
 
     with floor.store.write() as session:
-        session.get(Site, 1).restored_at = utc_now()
+        session.get(Site, 1).restored_at = utcnow()
     operator = floor.operator()
     attempt = floor.call(operator, STAYS)
     floor.wait_state(attempt, CallState.TALKING)
     with floor.store.write() as session:
         row = session.get(Attempt, attempt.id)
-        row.state, row.ended_at = CallState.ENDED, utc_now()
+        row.state, row.ended_at = CallState.ENDED, utcnow()
     _passes(floor, 4)
     assert attempt.uuid in floor.channels()
 

@@ -1,0 +1,149 @@
+"""A site in processes of its own: each can be killed as a power cut would, and started again."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import redis
+from sqlalchemy import create_engine, select
+
+from calltree import doorbells
+from calltree.config import Settings
+from calltree.db import Store
+from calltree.launch import own_redis
+from calltree.models import TERMINAL_STATES, Attempt, CallRecord
+from tests.floor import Floor, found_floor, wait_for
+from tests.practice import PracticeSwitch
+
+ROOT = Path(__file__).resolve().parents[2]
+RATE = 2.0
+
+
+class Site:
+    """Redis, the practice switch and the roles, by name."""
+
+    def __init__(self, data_dir: Path, database_url: str) -> None:
+        self.data_dir = data_dir
+        self.switch = PracticeSwitch(data_dir, rate=RATE)
+        self.log = (data_dir / "site.log").open("ab")
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.env = os.environ | {
+            "DATABASE_URL": database_url,
+            "DATA_DIR": str(data_dir),
+            "REDIS_URL": own_redis.url(data_dir),
+            "PRACTICE_ESL_URL": self.switch.url,
+            "SECRET_KEY": "of the tests",
+            "CLOCK_RATE": str(RATE),
+        }
+        self.settings = Settings.from_env(self.env)
+        self.store = Store(create_engine(self.settings.database_url))
+        self.store.publisher = doorbells.for_store(self.settings, self.store)
+
+    def start(self, *names: str) -> None:
+        for name in names:
+            command = [sys.executable, "worker.py", name]
+            if name == "redis":
+                command = own_redis.command(self.data_dir)
+            self.processes[name] = subprocess.Popen(
+                command, cwd=ROOT, env=self.env, stdout=self.log, stderr=self.log
+            )
+            if name == "redis":
+                wait_for(lambda: own_redis.answers(self.data_dir), "redis")
+
+    def kill(self, name: str) -> None:
+        """kill -9."""
+        if name == "practice":
+            self.switch.kill()
+            return
+        process = self.processes.pop(name)
+        process.kill()
+        process.wait()
+
+    def restart(self, name: str) -> None:
+        if name == "practice":
+            self.switch = PracticeSwitch(self.data_dir, rate=RATE, port=self.switch.port)
+        else:
+            self.start(name)
+
+    def stop(self) -> None:
+        """SIGTERM for all; each must end cleanly and soon."""
+        codes = {}
+        for name in ("calls", "switch", "jobs", "redis"):
+            if process := self.processes.pop(name, None):
+                process.send_signal(signal.SIGTERM)
+                try:
+                    codes[name] = process.wait(20)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    codes[name] = "did not stop"
+        self.switch.kill()
+        self.store.engine.dispose()
+        self.log.close()
+        # -15: the signal came before its handler, while the process was still importing
+        assert set(codes.values()) <= {0, -signal.SIGTERM}, (codes, self.shown())
+
+    def shown(self) -> str:
+        return (self.data_dir / "site.log").read_text()[-4000:]
+
+    def served(self) -> bool:
+        """The calls worker waits for its bell."""
+        with redis.from_url(self.env["REDIS_URL"]) as link:
+            return bool(link.scard("rq:workers"))
+
+
+class ProcessFloor(Floor):
+    """A floor whose switch may be another process after a restart."""
+
+    site: Site
+
+    def settled(self) -> bool:
+        """Every attempt is terminal."""
+        with self.store.read() as session:
+            states = session.scalars(select(Attempt.state)).all()
+        return all(state in TERMINAL_STATES for state in states)
+
+    def check_truth(self) -> None:
+        """No record lost, none doubled, no line or operator held, no channel but legs."""
+        with self.store.read() as session:
+            dialled = session.scalars(select(Attempt.id).where(Attempt.dialled_at.is_not(None)))
+            recorded = session.scalars(select(CallRecord.attempt_id))
+            assert sorted(dialled) == sorted(recorded)
+            uuids = set(session.scalars(select(Attempt.uuid)))
+        assert self.lines_open() == 0
+        wait_for(lambda: not self.channels() & uuids, "no customer's channel left")
+
+
+@contextmanager
+def running_site(tmp_path: Path, database_url: str) -> Iterator[ProcessFloor]:
+    """Everything up, one operator's worth of site founded."""
+    data_dir = tmp_path / "var"
+    data_dir.mkdir()
+    site = Site(data_dir, database_url)
+    try:
+        site.start("redis")
+        plain = found_floor(site.store, site.switch)
+        floor = ProcessFloor(site.store, site.switch, plain.list_id)
+        floor.site = site
+        site.start("switch", "calls")
+        wait_for(floor.link_up, "link up", patience_s=60)
+        wait_for(site.served, "calls worker", patience_s=60)
+        yield floor
+    except BaseException:
+        sys.stderr.write(site.shown())
+        raise
+    finally:
+        site.stop()
+
+
+def restart_after(floor: ProcessFloor, name: str, away_s: float = 0.0) -> None:
+    """Kill, stay away, come back, and be whole again."""
+    floor.site.kill(name)
+    time.sleep(away_s)  # the length of the outage is the fault itself
+    floor.site.restart(name)
+    floor.switch = floor.site.switch
+    wait_for(floor.link_up, "link up again", patience_s=60)

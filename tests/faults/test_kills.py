@@ -1,0 +1,113 @@
+"""kill -9 of each part in mid-call: no record lost, no double dial, and the ledger finds the truth.
+
+Clocks run twice as fast, so 30 s here are the 60 s that a site is allowed.
+"""
+
+import random
+import time
+
+import pytest
+
+from calltree.models import CallState, CommandKind, OperatorState
+from tests.faults.site import ProcessFloor, restart_after, running_site
+from tests.floor import wait_for
+
+STAYS = "0312345670"
+ALLOWED_S = 30.0
+
+
+@pytest.fixture
+def floor(tmp_path, database_url):
+    with running_site(tmp_path, database_url) as floor:
+        yield floor
+
+
+def _talking(floor: ProcessFloor):
+    operator = floor.operator()
+    attempt = floor.call(operator, STAYS)
+    floor.wait_state(attempt, CallState.TALKING)
+    return operator, attempt
+
+
+def test_kill_of_the_switch_role_keeps_the_call(floor):
+    operator, attempt = _talking(floor)
+    floor.site.kill("switch")
+    assert attempt.uuid in floor.channels()  # the customer and the operator talk on
+    wait_for(lambda: not floor.link_up(), "the dead leader's lease runs out")
+    refused = floor.press(floor.operator(leg=False), "0312345660")
+    assert refused.verdict in {"switch_down", "no_leg"}
+    floor.site.restart("switch")
+    wait_for(floor.link_up, "the next leader")
+    assert floor.attempt(attempt).state is CallState.TALKING
+    floor.ask(CommandKind.HANG_UP, attempt)
+    floor.wait_state(attempt, CallState.ENDED)
+    assert floor.operator_row(operator).state is OperatorState.WRAP_UP
+    floor.check_truth()
+
+
+def test_a_hang_up_that_the_dead_switch_role_did_not_hear_is_found(floor):
+    operator, attempt = _talking(floor)
+    floor.site.kill("switch")
+    floor.switch.order(f"leave {attempt.uuid}")
+    floor.site.restart("switch")
+    ended = wait_for(
+        lambda: (row := floor.attempt(attempt)).state is CallState.ENDED and row,
+        "the end is found out",
+        patience_s=ALLOWED_S,
+    )
+    assert ended.answered_at
+    assert floor.operator_row(operator).state is OperatorState.WRAP_UP
+    floor.check_truth()
+
+
+def test_kill_of_the_calls_worker_leaves_hanging_up_to_the_leader(floor):
+    _operator, attempt = _talking(floor)
+    floor.site.kill("calls")
+    floor.ask(CommandKind.HANG_UP, attempt)
+    floor.wait_state(attempt, CallState.ENDED)
+    floor.site.restart("calls")
+    second = floor.operator()
+    floor.wait_state(floor.call(second, STAYS), CallState.TALKING)
+    assert floor.records() == 2
+
+
+def test_kill_of_redis_leaves_calling_to_the_leaders_sweep(floor):
+    operator, attempt = _talking(floor)
+    floor.site.kill("redis")
+    floor.ask(CommandKind.HANG_UP, attempt)  # the press itself must not fail
+    floor.wait_state(attempt, CallState.ENDED)
+    floor.site.restart("redis")
+    wait_for(floor.site.served, "the calls worker is back", patience_s=ALLOWED_S)
+    assert floor.operator_row(operator).state is OperatorState.WRAP_UP
+    floor.check_truth()
+
+
+def test_kill_of_the_practice_switch_closes_its_calls_once(floor):
+    operator, attempt = _talking(floor)
+    restart_after(floor, "practice")
+    ended = wait_for(
+        lambda: (row := floor.attempt(attempt)).state is CallState.ENDED and row,
+        "closed with what is known",
+        patience_s=ALLOWED_S,
+    )
+    assert ended.ended_by == "system"
+    floor.wait_leg(operator)
+    floor.check_truth()
+
+
+@pytest.mark.parametrize("name", ["switch", "calls", "practice", "redis"])
+def test_kills_at_any_moment_of_a_call_lose_and_double_nothing(floor, name):
+    draw = random.Random(name)
+    operators = [floor.operator() for _ in range(3)]
+    calls = [
+        floor.call(user, f"031234567{digit}") for user, digit in zip(operators, "043", strict=True)
+    ]
+    time.sleep(draw.uniform(0.0, 0.6))  # anywhere between the press and the talk
+    restart_after(floor, name)
+    for attempt in calls:
+        if floor.attempt(attempt).ended_at is None:
+            floor.ask(CommandKind.HANG_UP, attempt)
+    wait_for(floor.settled, "every attempt is terminal", patience_s=ALLOWED_S)
+    floor.check_truth()
+    for user in operators:
+        assert floor.operator_row(user).attempt_id is None
