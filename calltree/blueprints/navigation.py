@@ -31,6 +31,10 @@ class Item:
 ADMIN: list[tuple[str, list[tuple[str, str]]]] = [
     ("", [("admin.home", N_("Home"))]),
     (
+        N_("Lists"),
+        [("lists.index", N_("Lists")), ("customers.search", N_("Customer search"))],
+    ),
+    (
         N_("Settings"),
         [
             ("projects.index", N_("Projects")),
@@ -44,7 +48,7 @@ ADMIN: list[tuple[str, list[tuple[str, str]]]] = [
     ),
 ]
 OPERATOR: list[tuple[str, list[tuple[str, str]]]] = [
-    ("", [("operator.home", N_("Call"))]),
+    ("", [("operator.home", N_("Call")), ("customers.search", N_("Customer search"))]),
 ]
 """(section, [(endpoint, label)]); entries whose endpoint the viewer may not use are left out."""
 

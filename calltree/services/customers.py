@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,12 +13,16 @@ from sqlalchemy.orm import Session
 from calltree.db import announce
 from calltree.errors import NotAllowed, NotFound, Refused
 from calltree.models import (
+    SYSTEM_RESULT_NAMES,
     Customer,
     CustomerList,
     ExtraNumber,
     ItemTarget,
     Project,
+    ResultStatus,
     Site,
+    SystemResult,
+    User,
 )
 from calltree.services import attributes, audit, figures, patterns, scope
 from calltree.services.lists import MAX_CUSTOMERS
@@ -269,3 +273,37 @@ def _note(
     )
     announce(session, "customer", customer_id=customer.id)
     announce(session, "lists", list_id=customer.list_id)
+
+
+def form_of(typed: Iterable[tuple[str, str]]) -> CustomerForm:
+    """Read the boxes cell.<column>, item.<id>, prospect_level and short_note."""
+    boxes = dict(typed)
+    cells = {k.removeprefix("cell."): v for k, v in boxes.items() if k.startswith("cell.")}
+    items = {k.removeprefix("item."): v for k, v in boxes.items() if k.startswith("item.")}
+    return CustomerForm(
+        cells=cells,
+        attributes=items or None,
+        prospect_level=boxes.get("prospect_level"),
+        short_note=boxes.get("short_note"),
+    )
+
+
+def last_results(session: Session, *, customers: Iterable[Customer], cycle: int) -> dict[int, str]:
+    """Name each customer's last result in this 周回; those without one are left out."""
+    statuses = {status.id: status.name for status in session.scalars(select(ResultStatus))}
+    found = {}
+    for customer in customers:
+        if customer.cycle != cycle:
+            continue
+        if customer.last_status_id is not None:
+            found[customer.id] = statuses.get(customer.last_status_id, "")
+        elif customer.last_system:
+            found[customer.id] = SYSTEM_RESULT_NAMES.get(SystemResult(customer.last_system), "")
+    return found
+
+
+def user_names(session: Session, *, customers: Iterable[Customer]) -> dict[int, str]:
+    """Name the last callers and the 担当 of these customers, deleted users too."""
+    ids = {user_id for c in customers for user_id in (c.last_user_id, c.assigned_user_id)}
+    rows = session.scalars(select(User).where(User.id.in_(ids - {None})))
+    return {user.id: user.name for user in rows}

@@ -24,6 +24,7 @@ from calltree.models import (
     ListGroupGrant,
     Project,
     ProjectState,
+    Role,
     User,
 )
 from calltree.services import audit, names, projects, scope
@@ -208,6 +209,14 @@ def grants(session: Session, *, list_id: int) -> Grants:
     return Grants(frozenset(users), frozenset(groups))
 
 
+def receivers(session: Session) -> list[User]:
+    """Return the users to whom granting a list means something; MGR and SV see all anyway."""
+    query = select(User).where(
+        User.deleted_at.is_(None), User.role.in_((Role.OPERATOR, Role.BACKYARD))
+    )
+    return list(session.scalars(query.order_by(User.role.desc(), User.login_key)))
+
+
 def set_grants(
     session: Session, *, viewer: Viewer, list_id: int, wanted: Grants, now: datetime
 ) -> None:
@@ -281,6 +290,11 @@ def shown(folder: CustomerList) -> list[tuple[str, int, bool, bool]]:
         for item in kept
     ]
     return found + [(c, place, False, False) for c, place in places.items() if c not in known]
+
+
+def free_name(session: Session, *, project_id: int, name: str) -> str:
+    """Return the name trimmed, if a new list may have it. Raises Refused 'list_name_…'."""
+    return _name(session, project_id, name)
 
 
 def _name(session: Session, project_id: int, name: str, *, besides: int | None = None) -> str:

@@ -150,6 +150,7 @@ SENTENCES: dict[str, str] = {
     "number_wrong_length": N_("The number has too few or too many digits."),
     "number_exponent": N_("Excel has lost digits of this number. Enter the whole number."),
     "number_extension": N_("Leave out the extension."),
+    "time_unreadable": N_("The date and time cannot be read. Choose them again."),
     "not_found": N_("There is no such page, or you have no permission to see it."),
     "not_allowed": N_("You have no permission for this. Ask a manager."),
     "telephony_down": N_("The telephone system cannot be reached. Wait a moment and try again."),
