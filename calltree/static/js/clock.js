@@ -54,6 +54,20 @@
     window.setTimeout(tick, 1005 - (now() % 1000));
   }
 
-  document.addEventListener("htmx:after:swap", draw);
+  /* [data-fires-at="ISO"] is pressed at that moment, if it is still there and enabled (保存して次へ). */
+  function arm() {
+    for (const element of document.querySelectorAll("[data-fires-at]:not([data-armed])")) {
+      element.dataset.armed = "";
+      window.setTimeout(() => {
+        if (element.isConnected && !element.disabled) element.click();
+      }, Math.max(0, Date.parse(element.dataset.firesAt) - now()));
+    }
+  }
+
+  document.addEventListener("htmx:after:swap", () => {
+    draw();
+    arm();
+  });
+  arm();
   tick();
 })();

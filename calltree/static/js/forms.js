@@ -148,7 +148,8 @@
   }
 
   document.addEventListener("click", (event) => {
-    const at = event.target.closest?.("[data-opens], [data-closes], [data-dismiss], [data-inserts]");
+    const at = event.target.closest?.(
+      "[data-opens], [data-closes], [data-dismiss], [data-empties], [data-inserts]");
     for (const menu of document.querySelectorAll("details[data-menu][open]")) {
       if (!menu.contains(event.target) || at) menu.open = false;
     }
@@ -156,6 +157,7 @@
     if (at.dataset.opens) open(document.getElementById(at.dataset.opens));
     if (at.dataset.closes) document.getElementById(at.dataset.closes).close();
     if (at.dataset.dismiss) at.closest(at.dataset.dismiss).remove();
+    if (at.dataset.empties) document.querySelector(at.dataset.empties).replaceChildren();
     if (at.dataset.inserts !== undefined) {
       const field = document.getElementById(at.dataset.into);
       field.value = at.dataset.inserts;
