@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, or_, select
+from sqlalchemy import ColumnElement, FromClause, and_, exists, or_, select
 from sqlalchemy.orm import Session
 
 from calltree.db import announce
@@ -52,11 +52,22 @@ def banned(number: Any, project_id: Any, now: datetime) -> ColumnElement[bool]:
 
     A call of no project (`project_id` None) heeds entries of all projects only.
     """
-    here = exists().where(
-        DoNotCallProject.entry_id == DoNotCall.id, DoNotCallProject.project_id == project_id
+    # A join and not an EXISTS in the EXISTS: SQLAlchemy correlates one level up only, and a column
+    # given as `project_id` would be read from all lists.
+    return (
+        exists()
+        .select_from(_with_projects())
+        .where(
+            DoNotCall.number == number,
+            in_force(now),
+            or_(DoNotCall.all_projects, DoNotCallProject.project_id == project_id),
+        )
     )
-    return exists().where(
-        DoNotCall.number == number, in_force(now), or_(DoNotCall.all_projects, here)
+
+
+def _with_projects() -> FromClause:
+    return DoNotCall.__table__.outerjoin(
+        DoNotCallProject.__table__, DoNotCallProject.entry_id == DoNotCall.id
     )
 
 
@@ -69,12 +80,14 @@ def entry_for(
     session: Session, *, number: str, project_id: int | None, now: datetime
 ) -> DoNotCall | None:
     """Return the oldest entry in force on this number, to say since when and by whom."""
-    here = exists().where(
-        DoNotCallProject.entry_id == DoNotCall.id, DoNotCallProject.project_id == project_id
-    )
     return session.scalar(
         select(DoNotCall)
-        .where(DoNotCall.number == number, in_force(now), or_(DoNotCall.all_projects, here))
+        .select_from(_with_projects())
+        .where(
+            DoNotCall.number == number,
+            in_force(now),
+            or_(DoNotCall.all_projects, DoNotCallProject.project_id == project_id),
+        )
         .order_by(DoNotCall.id)
         .limit(1)
     )

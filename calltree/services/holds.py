@@ -1,8 +1,8 @@
 """Who has which customer's page open (R-CL-2): never two operators at once.
 
-The primary key keeps a customer's hold to one row, and it is taken by one statement, so two who
-open a customer in the same moment are told apart by the database. What follows from losing a hold
-(空白, the draft) is `services.desk`.
+The primary key keeps a customer's hold to one row, and each statement that takes it says whom it
+may be taken from, so two who open a customer in the same moment are told apart by the database.
+What follows from losing a hold (空白, the draft) is `services.desk`.
 """
 
 from __future__ import annotations
@@ -37,11 +37,12 @@ class Renewal:
 
 def in_live_call() -> ColumnElement[bool]:
     """Condition on CustomerHold: its holder is in a call with this customer."""
-    return exists().where(
+    live = exists().where(
         Attempt.customer_id == CustomerHold.customer_id,
         Attempt.user_id == CustomerHold.user_id,
         Attempt.ended_at.is_(None),
     )
+    return live.correlate(CustomerHold)
 
 
 def is_over(now: datetime) -> ColumnElement[bool]:
@@ -74,31 +75,58 @@ def take(
     `page_id` None keeps the page that holds it. Raises Refused 'customer_held' with the `name` of
     the one who has it.
     """
-    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
-    values = {
-        "customer_id": customer_id,
-        "user_id": user_id,
-        "page_id": page_id or "",
-        "taken_at": now,
-        "renewed_at": now,
-        "touched_at": now,
-    }
-    mine = CustomerHold.user_id == user_id
-    changed = values | {"taken_at": case((mine, CustomerHold.taken_at), else_=now)}
-    if page_id is None:
-        changed["page_id"] = case((mine, CustomerHold.page_id), else_="")
-    taken = session.scalar(
-        insert(CustomerHold)
-        .values(**values)
-        .on_conflict_do_update(
-            index_elements=[CustomerHold.customer_id], set_=changed, where=or_(mine, is_over(now))
-        )
-        .returning(CustomerHold.customer_id),
-        execution_options={"populate_existing": True},
-    )
-    if taken is None:
+    # Not one ON CONFLICT DO UPDATE: on Postgres it keeps the row of a customer it could not have
+    # locked, and operators walking the same queue dead-locked on such rows.
+    for _ in range(3):  # the holder may give it back between the two statements
+        if _insert(session, customer_id, user_id, page_id or "", now):
+            return
+        if _take_from(session, customer_id, user_id, page_id, now):
+            return
         who = holder(session, customer_id=customer_id, now=now)
-        raise Refused("customer_held", name=who.name if who else "")
+        if who is not None:
+            raise Refused("customer_held", name=who.name)
+    raise Refused("customer_held", name="")
+
+
+def _take_from(
+    session: Session, customer_id: int, user_id: int, page_id: str | None, now: datetime
+) -> bool:
+    """Take the hold that is there, if it is the user's own or over."""
+    mine = CustomerHold.user_id == user_id
+    kept_page = case((mine, CustomerHold.page_id), else_="")
+    taken = session.scalar(
+        update(CustomerHold)
+        .where(CustomerHold.customer_id == customer_id, or_(mine, is_over(now)))
+        .values(
+            user_id=user_id,
+            page_id=kept_page if page_id is None else page_id,
+            taken_at=case((mine, CustomerHold.taken_at), else_=now),
+            renewed_at=now,
+            touched_at=now,
+        )
+        .returning(CustomerHold.customer_id)
+        .execution_options(synchronize_session=False)
+    )
+    session.get(CustomerHold, customer_id, populate_existing=True)  # what was loaded is old now
+    return taken is not None
+
+
+def _insert(session: Session, customer_id: int, user_id: int, page_id: str, now: datetime) -> bool:
+    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+    inserted = session.scalar(
+        insert(CustomerHold)
+        .values(
+            customer_id=customer_id,
+            user_id=user_id,
+            page_id=page_id,
+            taken_at=now,
+            renewed_at=now,
+            touched_at=now,
+        )
+        .on_conflict_do_nothing(index_elements=[CustomerHold.customer_id])
+        .returning(CustomerHold.customer_id)
+    )
+    return inserted is not None
 
 
 def renew(

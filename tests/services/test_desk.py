@@ -100,6 +100,16 @@ def test_R_CL_2_never_released_during_a_live_call(desk: Desk) -> None:
     assert sweep(desk, later(7201)) == [desk.user_id]
 
 
+def test_R_CL_2_anothers_call_keeps_nobody_elses_customer(desk: Desk) -> None:
+    other = Viewer.of(colleague(desk))
+    with desk.store.write() as session:
+        stale = make.make_customer(session, session.get_one(CustomerList, desk.list_id))
+        make.make_hold(session, stale, make.make_user(session))
+    desk.leaves(desk.press())
+    open_as(desk, other, later(61), customer_id=stale.id)
+    assert sorted(held_by(desk)) == [desk.user_id, other.user_id]
+
+
 def test_R_CL_6_closing_the_tab_leaves_a_blank_with_the_draft(desk: Desk) -> None:
     desk.calls()
     with desk.store.write() as session:

@@ -10,6 +10,7 @@ from calltree.models import (
     Customer,
     CustomerList,
     DoNotCall,
+    DoNotCallProject,
     ListGrant,
     Role,
     Task,
@@ -116,6 +117,22 @@ def test_R_DN_5_a_banned_customer_leaves_the_tasks_and_returns_on_release(desk: 
     assert shown(desk, me, Tab.FREE) == []
     desk.change(DoNotCall, 1, released_at=NOW)
     assert shown(desk, me, Tab.FREE) == [task_id]
+
+
+def test_R_DN_1_a_ban_of_another_project_hides_no_task(desk: Desk) -> None:
+    me = desk.viewer()
+    task_id = add(desk, me.user_id)
+    number = desk.get(Customer, desk.get(Task, task_id).customer_id).number
+    with desk.store.write() as session:
+        elsewhere = make.make_list(session).project_id
+        entry = DoNotCall(number=number, all_projects=False, source="form", created_at=NOW)
+        session.add(entry)
+        session.flush()
+        session.add(DoNotCallProject(entry_id=entry.id, project_id=elsewhere))
+    assert shown(desk, me, Tab.FREE) == [task_id]
+    with desk.store.write() as session:
+        session.add(DoNotCallProject(entry_id=entry.id, project_id=desk.project_id))
+    assert shown(desk, me, Tab.FREE) == []
 
 
 def test_R_CL_12_done_rows_are_told_and_not_listed(desk: Desk) -> None:
