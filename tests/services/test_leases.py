@@ -3,20 +3,13 @@
 import threading
 
 import pytest
-from sqlalchemy import create_engine
 
-from calltree.db import Base, Store
 from calltree.services import leases
 
 
 @pytest.fixture
-def ledger(tmp_path):
-    engine = create_engine(f"sqlite:///{tmp_path / 'ledger.db'}")
-    store = Store(engine)
-    with engine.begin() as connection:
-        Base.metadata.create_all(connection)
-    yield store
-    engine.dispose()
+def ledger(store):
+    return store
 
 
 def _take(ledger, holder, ttl_s=60.0):

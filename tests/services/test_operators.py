@@ -4,51 +4,36 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import create_engine, select
+from sqlalchemy import select
 
-from calltree.db import Base, Store
 from calltree.errors import Refused
 from calltree.models import (
+    Attempt,
+    CallState,
     LegState,
     Operator,
     OperatorInterval,
     OperatorState,
-    Role,
-    User,
+    Origin,
 )
 from calltree.services import operators
 from calltree.services.operators import Move
+from tests.factories import make_user
 
 NOW = datetime(2026, 11, 22, 5, 0, tzinfo=UTC)
 
 
 @pytest.fixture
-def ledger(tmp_path):
-    """A store with one operator (id 1); foreign keys off: attempts are not the point here."""
-    engine = create_engine(f"sqlite:///{tmp_path / 'ledger.db'}")
-    store = Store(engine)
-    with engine.begin() as connection:
-        Base.metadata.create_all(connection)
+def ledger(store):
+    """A store with one operator (id 1)."""
     with store.write() as session:
-        session.add(
-            User(
-                id=1,
-                login_id="op1",
-                login_key="op1",
-                name="山田太郎",
-                role=Role.OPERATOR,
-                password_hash="",
-                created_at=NOW,
-            )
-        )
-    yield store
-    engine.dispose()
+        make_user(session, id=1)
+    return store
 
 
 @pytest.fixture
 def attempt(ledger):
     """Give ids of attempts that exist."""
-    from calltree.models import Attempt, CallState, Origin
 
     def make(count=1):
         with ledger.write() as session:
