@@ -1,0 +1,310 @@
+"""CSVでリスト登録: from an uploaded file to customers in a list, and back (R-LS-3…7).
+
+The short steps of an import: what a press does, one transaction each. The long ones, which the
+worker does, are `check` here, `services.import_run` and `services.import_undo`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import func, or_, select, update
+from sqlalchemy.orm import Session
+
+from calltree.db import Store, announce
+from calltree.errors import NotAllowed, NotFound, Refused
+from calltree.models import (
+    Attempt,
+    CallRecord,
+    Customer,
+    CustomerList,
+    Import,
+    ImportState,
+    Project,
+    ProjectState,
+    Site,
+)
+from calltree.services import audit, figures, lists, projects, scope
+from calltree.services.import_analysis import analyse
+from calltree.services.import_check import Choices, Verdict
+from calltree.services.rights import Right, Viewer
+
+PAGE = 50
+OPEN = (ImportState.UPLOADED, ImportState.CHECKING, ImportState.CHECKED)
+BUSY = (
+    ImportState.RUNNING,
+    ImportState.PUBLISHED,
+    ImportState.UPDATING,
+    ImportState.UNDOING,
+)
+
+
+def targets(session: Session, *, viewer: Viewer) -> tuple[list[Project], list[CustomerList]]:
+    """Return the projects and lists that a file may go into."""
+    here = session.scalars(
+        select(Project).where(Project.state == ProjectState.RUNNING).order_by(Project.name)
+    )
+    folders = session.scalars(
+        select(CustomerList).where(scope.lists_seen(viewer)).order_by(CustomerList.id.desc())
+    )
+    return list(here), list(folders)
+
+
+def receive(
+    session: Session,
+    *,
+    viewer: Viewer,
+    project_id: int | None,
+    list_id: int | None,
+    new_list_name: str,
+    filename: str,
+    stored_name: str,
+    size_bytes: int,
+    now: datetime,
+) -> Import:
+    """Take a stored file in and have it checked; `list_id` None makes a new list of it.
+
+    Raises NotAllowed, NotFound; Refused 'import_no_pattern', 'import_no_caller_number' (R-PJ-3),
+    'list_name_missing', 'list_name_taken'.
+    """
+    if not viewer.may(Right.IMPORT):
+        raise NotAllowed(Right.IMPORT)
+    if list_id is not None:
+        folder = scope.get_list(session, viewer=viewer, list_id=list_id)
+        project_id, new_list_name = folder.project_id, ""
+    project = session.get(Project, project_id) if project_id else None
+    if project is None:
+        raise NotFound
+    missing = projects.missing_for_import(project)
+    if missing:
+        raise Refused(f"import_no_{missing[0]}", field="project_id", project=project.name)
+    if list_id is None:
+        new_list_name = lists.free_name(session, project_id=project.id, name=new_list_name)
+    given = Import(
+        state=ImportState.CHECKING,
+        project_id=project.id,
+        list_id=list_id,
+        new_list_name=new_list_name,
+        user_id=viewer.user_id,
+        filename=filename[-256:],
+        stored_name=stored_name,
+        size_bytes=size_bytes,
+        choices=Choices().stored(),
+        created_at=now,
+    )
+    session.add(given)
+    session.flush()
+    audit.note(
+        session, viewer=viewer, action="import.uploaded", kind="import", object_id=given.id, now=now
+    )
+    _ring(session, given.id, "check", lane="soon")
+    return given
+
+
+def _ring(session: Session, import_id: int, what: str, *, lane: str = "bulk") -> None:
+    announce(session, "job", lane=lane, func=f"calltree.jobs.imports.{what}", args=[import_id])
+    announce(session, "imports", import_id=import_id)
+
+
+def get(session: Session, *, viewer: Viewer, import_id: int, lock: bool = False) -> Import:
+    """Return an import. Raises NotAllowed, NotFound."""
+    if not viewer.may(Right.IMPORT):
+        raise NotAllowed(Right.IMPORT)
+    query = select(Import).where(Import.id == import_id)
+    found = session.scalar(query.with_for_update() if lock else query)
+    if found is None:
+        raise NotFound
+    return found
+
+
+def page(session: Session, *, before_id: int | None = None) -> list[Import]:
+    """Return up to 50 imports, newest first."""
+    query = select(Import).order_by(Import.id.desc()).limit(PAGE)
+    if before_id is not None:
+        query = query.where(Import.id < before_id)
+    return list(session.scalars(query))
+
+
+def choose(session: Session, *, viewer: Viewer, import_id: int, choices: Choices) -> Import:
+    """Keep what the manager decided and have the file checked again.
+
+    Raises Refused 'import_started' once it runs.
+    """
+    found = get(session, viewer=viewer, import_id=import_id, lock=True)
+    if found.state not in OPEN:
+        raise Refused("import_started")
+    if found.choices == choices.stored() and found.state is ImportState.CHECKED:
+        return found
+    found.choices = choices.stored()
+    found.state = ImportState.CHECKING
+    _ring(session, found.id, "check", lane="soon")
+    return found
+
+
+def check(store: Store, *, uploads_dir: Path, import_id: int, now: datetime) -> None:
+    """Look at the whole file and keep the findings; a choice made meanwhile wins over them."""
+    with store.read() as session:
+        given = session.get(Import, import_id)
+    if given is None or given.state is not ImportState.CHECKING:
+        return
+    try:
+        findings = analyse(
+            store, path=uploads_dir / given.stored_name, given=given, now=now
+        ).findings()
+    except FileNotFoundError:
+        findings = {"verdict": Verdict.REFUSED.value, "problems": [], "gone": True}
+    with store.write() as session:
+        found = session.scalars(
+            select(Import).where(Import.id == import_id).with_for_update()
+        ).one()
+        if found.state is ImportState.CHECKING and found.choices == given.choices:
+            found.state = ImportState.CHECKED
+            found.findings = findings
+            found.rows_total = findings.get("row_count", 0)
+        announce(session, "imports", import_id=import_id)
+
+
+def start(session: Session, *, viewer: Viewer, import_id: int, now: datetime) -> Import:
+    """Let the worker take the rows in. A second press changes nothing.
+
+    Raises Refused 'import_not_ready', 'import_nothing', 'import_list_busy', 'list_unavailable'.
+    """
+    found = get(session, viewer=viewer, import_id=import_id, lock=True)
+    if found.state in BUSY or found.state is ImportState.DONE:
+        return found
+    findings = found.findings
+    if found.state is not ImportState.CHECKED or findings.get("verdict") not in (
+        Verdict.ROWS_WRONG,
+        Verdict.FINE,
+    ):
+        raise Refused("import_not_ready")
+    counts = findings["counts"]
+    if not counts["new"] + counts["updated"]:
+        raise Refused("import_nothing")
+    if found.new_list_name and found.list_id is None:
+        _make_hidden_list(session, viewer, found, now)
+    _check_list_free(session, found)
+    found.state = ImportState.RUNNING
+    found.started_at = now
+    found.heartbeat_at = None
+    found.rows_done = 0
+    found.cancel_requested = False
+    audit.note(
+        session, viewer=viewer, action="import.started", kind="import", object_id=found.id, now=now
+    )
+    _ring(session, found.id, "run")
+    return found
+
+
+def _make_hidden_list(session: Session, viewer: Viewer, given: Import, now: datetime) -> None:
+    """Make the list that the rows go into; nobody sees it before they are all there."""
+    folder = lists.create(
+        session,
+        viewer=viewer,
+        project_id=given.project_id,
+        name=given.new_list_name,
+        columns=given.findings["layout"]["columns"],
+        now=now,
+    )
+    folder.deleted_at = now
+    given.list_id = folder.id
+
+
+def _check_list_free(session: Session, given: Import) -> None:
+    # One at a time into a list: two would add columns in each other's places.
+    folder = session.scalars(
+        select(CustomerList).where(CustomerList.id == given.list_id).with_for_update()
+    ).one()
+    if folder.deleted_at is not None and not given.new_list_name:
+        raise Refused("list_unavailable")
+    busy = session.scalar(
+        select(Import.id).where(
+            Import.list_id == folder.id, Import.id != given.id, Import.state.in_(BUSY)
+        )
+    )
+    if busy is not None:
+        raise Refused("import_list_busy", list=folder.name)
+
+
+def cancel(session: Session, *, viewer: Viewer, import_id: int, now: datetime) -> Import:
+    """Ask a run to stop, or drop a file that was never run. Published rows stay: see `undo`."""
+    found = get(session, viewer=viewer, import_id=import_id, lock=True)
+    if found.state in OPEN:
+        found.state = ImportState.CANCELLED
+        found.ended_at = now
+    elif found.state is ImportState.RUNNING:
+        found.cancel_requested = True
+        if found.heartbeat_at is None:  # no worker has it yet
+            found.state = ImportState.CANCELLED
+            found.ended_at = now
+            _ring(session, found.id, "sweep_one")
+    announce(session, "imports", import_id=found.id)
+    return found
+
+
+def may_undo(session: Session, *, given: Import) -> bool:
+    """Whether none of its customers was dialled or written about yet."""
+    if given.state is not ImportState.DONE:
+        return False
+    mine = select(Customer.id).where(Customer.import_id == given.id)
+    touched = or_(
+        select(CallRecord.id).where(CallRecord.customer_id.in_(mine)).exists(),
+        select(Attempt.id)
+        .where(Attempt.customer_id.in_(mine), Attempt.verdict == "allowed")
+        .exists(),
+    )
+    return not session.scalar(select(touched))
+
+
+def undo(session: Session, *, viewer: Viewer, import_id: int, now: datetime) -> Import:
+    """Take a whole import back (R-LS-7): its customers are gone at once, the rest follows.
+
+    Raises NotAllowed; Refused 'import_dialled', 'import_list_busy'.
+    """
+    if not viewer.may(Right.BULK_WORK):
+        raise NotAllowed(Right.BULK_WORK)
+    # The gate takes the same lock: a dial is either seen here or meets no customer any more.
+    session.execute(select(Site.id).where(Site.id == 1).with_for_update())
+    found = get(session, viewer=viewer, import_id=import_id, lock=True)
+    if found.state in (ImportState.UNDOING, ImportState.UNDONE):
+        return found
+    if not may_undo(session, given=found):
+        raise Refused("import_dialled")
+    _check_list_free(session, found)
+    _stop_counting(session, found, now)
+    found.state = ImportState.UNDOING
+    found.heartbeat_at = None
+    audit.note(
+        session, viewer=viewer, action="import.undone", kind="import", object_id=found.id, now=now
+    )
+    _ring(session, found.id, "undo")
+    return found
+
+
+def _stop_counting(session: Session, given: Import, now: datetime) -> None:
+    rows = session.execute(
+        select(Customer.list_id, func.count())
+        .where(Customer.import_id == given.id, Customer.deleted_at.is_(None))
+        .group_by(Customer.list_id)
+    ).all()
+    for list_id, count in rows:
+        figures.add_customers(session, list_id=list_id, count=-count)
+    if given.new_list_name and given.list_id is not None:
+        session.execute(
+            update(CustomerList)
+            .where(CustomerList.id == given.list_id, CustomerList.customers == 0)
+            .values(deleted_at=now, enabled=False)
+        )
+    announce(session, "lists", list_id=given.list_id)
+
+
+def unfinished(session: Session) -> list[Import]:
+    """Return what a worker that died left behind: to be checked, run or undone again."""
+    return list(
+        session.scalars(
+            select(Import)
+            .where(Import.state.in_((*BUSY, ImportState.CHECKING)))
+            .order_by(Import.id)
+        )
+    )
