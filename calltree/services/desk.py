@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from calltree.db import announce
 from calltree.errors import NotAllowed, Refused
-from calltree.models import Attempt, Customer, CustomerHold, LegKind, Operator
+from calltree.models import Attempt, Customer, CustomerHold, LegKind, Operator, OperatorState
 from calltree.services import audit, holds, legs, operators, records, scope, work_queue
 from calltree.services.rights import Right, Viewer
 from calltree.services.work_queue import Taken
@@ -44,8 +44,11 @@ def open_customer(
         return session.get_one(Customer, customer_id)
     customer = scope.get_customer(session, viewer=viewer, customer_id=customer_id)
     _hold(session, viewer, customer_id, page_id, now)
-    if operator.customer_id != customer_id:
+    elsewhere = operator.customer_id != customer_id
+    if elsewhere:
         _leave_other(session, viewer, customer_id, now)
+    # Signed in again with the same customer still open; a 離席 with a reason outlives a reload.
+    if elsewhere or (operator.state is OperatorState.AWAY and not operator.reason):
         operators.open_customer(
             session, user_id=viewer.user_id, customer_id=customer_id, queue_id=queue_id, now=now
         )

@@ -168,6 +168,17 @@ def test_R_CL_10_a_reload_in_a_call_comes_back_to_the_same_customer(desk: Desk) 
     assert desk.operator().state is OperatorState.DIALLING
 
 
+@pytest.mark.parametrize(
+    ("reason", "state"), [("", OperatorState.BROWSING), ("休憩", OperatorState.AWAY)]
+)
+def test_R_CL_14_coming_back_to_the_same_customer(
+    desk: Desk, reason: str, state: OperatorState
+) -> None:
+    desk.change(Operator, desk.user_id, state=OperatorState.AWAY, reason=reason)
+    open_as(desk, desk.viewer())
+    assert desk.operator().state is state
+
+
 def test_R_CL_5_opening_another_leaves_the_one_before(desk: Desk) -> None:
     with desk.store.write() as session:
         second = make.make_customer(session, session.get_one(CustomerList, desk.list_id))
