@@ -54,7 +54,7 @@ class EmptyListForm(FlaskForm):  # type: ignore[misc] # flask_wtf is published w
 class GrantsForm(FlaskForm):  # type: ignore[misc]
     """To whom a list is granted."""
 
-    users = CheckListField(lazy(N_("Users")), coerce=int)
+    users = CheckListField(lazy(N_("Users of the list")), coerce=int)
     groups = CheckListField(lazy(N_("Groups")), coerce=int)
 
 
