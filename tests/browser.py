@@ -176,6 +176,8 @@ class Browser:
 
     def _take(self, response: TestResponse, status: int | tuple[int, ...]) -> Answer:
         answer = Answer(response)
+        response.get_data()
+        response.close()  # as a server does: a file that is sent is closed
         expected = status if isinstance(status, tuple) else (status,)
         assert answer.status in expected, f"{answer.status}, not {status}: {answer.html[:2000]}"
         if response.mimetype == "text/html" and answer.html.strip() and not answer.location:

@@ -21,6 +21,7 @@ from calltree.blueprints import (
     patterns,
     people,
     projects,
+    recordings,
     site,
 )
 
@@ -35,6 +36,7 @@ ALL = (
     bans.bp,
     people.bp,
     site.bp,
+    recordings.bp,
     health.bp,
 )
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from flask import Flask, current_app, request, session, url_for
 from flask_babel import gettext as _
 from flask_login import current_user
+from sqlalchemy.orm import Session
 
 from calltree.blueprints.access import right_of, viewer
 from calltree.blueprints.assets import version
@@ -14,6 +16,7 @@ from calltree.db import utcnow
 from calltree.extensions import reading, settings
 from calltree.locale import choose_locale
 from calltree.models import Role, Site
+from calltree.services import recordings
 from calltree.services.rights import Right
 from calltree.services.sentences import N_
 
@@ -34,6 +37,7 @@ ADMIN: list[tuple[str, list[tuple[str, str]]]] = [
         N_("Lists"),
         [("lists.index", N_("Lists")), ("customers.search", N_("Customer search"))],
     ),
+    (N_("Records"), [("recordings.problems", N_("Recording problems"))]),
     (
         N_("Settings"),
         [
@@ -51,6 +55,11 @@ OPERATOR: list[tuple[str, list[tuple[str, str]]]] = [
     ("", [("operator.home", N_("Call")), ("customers.search", N_("Customer search"))]),
 ]
 """(section, [(endpoint, label)]); entries whose endpoint the viewer may not use are left out."""
+
+BADGES: dict[str, Callable[[Session], int]] = {
+    "recordings.problems": recordings.count_problems,
+}
+"""What waits behind an entry, counted on every page: only what an index answers."""
 
 
 def screen() -> str:
@@ -90,7 +99,8 @@ def _item(endpoint: str, label: str) -> Item:
     active = request.endpoint == endpoint or (
         request.blueprint == room and endpoint.endswith(".index")
     )
-    return Item(_(label), url_for(endpoint), active)
+    count = BADGES.get(endpoint)
+    return Item(_(label), url_for(endpoint), active, badge=count(reading()) if count else 0)
 
 
 def site() -> dict[str, object]:

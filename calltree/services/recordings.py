@@ -348,32 +348,41 @@ def find(session: Session, *, viewer: Viewer, recording_id: int) -> Sound:
     return _sounds(session, [recording])[0]
 
 
-def note_play(
-    session: Session,
-    *,
-    viewer: Viewer,
-    recording_id: int,
-    opened_at: datetime,
-    address: str = "",
-    now: datetime,
-) -> None:
-    """Audit that a recording is played: one line for a player opened at `opened_at` (R-RC-4).
-
-    A browser asks for one file in many pieces, several at once.
-    """
-    _locked(session, recording_id)  # two pieces asked for at once meet here
-    noted = session.scalar(
-        select(AuditEntry.id)
-        .where(
+def play_noted(
+    session: Session, *, viewer: Viewer, recording_id: int, player: str, opened_at: datetime
+) -> bool:
+    """Whether the audit log has a line for this player, which was opened at `opened_at`."""
+    lines = session.scalars(
+        select(AuditEntry.detail).where(
             AuditEntry.at >= opened_at,
             AuditEntry.user_id == viewer.user_id,
             AuditEntry.action == "recording.played",
             AuditEntry.object_id == str(recording_id),
         )
-        .limit(1)
     )
-    if noted is None:
-        _audit(session, viewer, "recording.played", recording_id, address, now)
+    return any(detail.get("player") == player for detail in lines)
+
+
+def note_play(
+    session: Session,
+    *,
+    viewer: Viewer,
+    recording_id: int,
+    player: str,
+    opened_at: datetime,
+    address: str = "",
+    now: datetime,
+) -> None:
+    """Audit that a recording is played, once for each player (R-RC-4).
+
+    A browser asks for one file in many pieces, several at once: they meet at the row's lock.
+    """
+    _locked(session, recording_id)
+    noted = play_noted(
+        session, viewer=viewer, recording_id=recording_id, player=player, opened_at=opened_at
+    )
+    if not noted:
+        _audit(session, viewer, "recording.played", recording_id, address, now, player=player)
 
 
 def note_download(
@@ -384,7 +393,13 @@ def note_download(
 
 
 def _audit(
-    session: Session, viewer: Viewer, action: str, recording_id: int, address: str, now: datetime
+    session: Session,
+    viewer: Viewer,
+    action: str,
+    recording_id: int,
+    address: str,
+    now: datetime,
+    **detail: str,
 ) -> None:
     audit.note(
         session,
@@ -394,6 +409,7 @@ def _audit(
         object_id=recording_id,
         address=address,
         now=now,
+        **detail,
     )
 
 
