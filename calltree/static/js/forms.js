@@ -12,10 +12,10 @@
 
   /* ---- drafts: [data-draft-url] is sent as it is typed ---- */
 
-  const drafts = new WeakMap(); // field -> { timer, sent }
+  const drafts = new WeakMap(); // field -> { timer, sent, stop }
 
   function draftOf(field) {
-    if (!drafts.has(field)) drafts.set(field, { timer: 0, sent: field.defaultValue });
+    if (!drafts.has(field)) drafts.set(field, { timer: 0, sent: field.defaultValue, stop: null });
     return drafts.get(field);
   }
 
@@ -24,20 +24,24 @@
     window.clearTimeout(draft.timer);
     draft.timer = 0;
     const text = field.value;
-    if (text === draft.sent || !field.dataset.draftUrl) return;
+    if (text === draft.sent || !field.isConnected) return;
     const before = draft.sent;
     draft.sent = text;
+    draft.stop = new AbortController();
+    const { signal } = draft.stop;
     try {
       const answer = await fetch(field.dataset.draftUrl, {
         method: "POST",
         headers: csrf(),
         body: new URLSearchParams({ [field.name]: text }),
         keepalive,
+        signal,
       });
       if (!answer.ok) throw new Error(String(answer.status));
       sayDraft(field, "saved");
     } catch {
       if (draft.sent === text) draft.sent = before;
+      if (signal.aborted) return;
       sayDraft(field, "failed");
       if (!draft.timer) draft.timer = window.setTimeout(() => sendDraft(field), DRAFT_MS);
     }
@@ -61,8 +65,20 @@
   });
 
   document.addEventListener("focusout", (event) => {
-    if (event.target.dataset?.draftUrl) sendDraft(event.target);
+    const field = event.target;
+    if (field.dataset?.draftUrl && (!field.form || event.relatedTarget?.form !== field.form)) sendDraft(field);
   });
+
+  /* The save carries the text itself: a draft that arrived after it would bring the old text back. */
+  function dropDrafts(form) {
+    for (const field of form.elements) {
+      if (!field.dataset.draftUrl) continue;
+      const draft = draftOf(field);
+      window.clearTimeout(draft.timer);
+      draft.timer = 0;
+      draft.stop?.abort();
+    }
+  }
 
   window.addEventListener("pagehide", () => {
     for (const field of document.querySelectorAll("[data-draft-url]")) sendDraft(field, true);
@@ -109,30 +125,38 @@
     if (form) form.dataset.changed = "";
   });
 
+  const byHtmx = (form) => form.matches("[hx-post], [hx-get], [hx-put], [hx-delete]") || form._htmx?.boosted;
+
+  /* Seen before htmx sees it, which listens on the form itself and would queue the second press. */
   document.addEventListener("submit", (event) => {
     const form = event.target;
     if (form.dataset.sent !== undefined) {
       event.preventDefault();
       event.stopImmediatePropagation();
-      return;
+    } else if (byHtmx(form)) {
+      form.dataset.sent = "";
+      delete form.dataset.changed;
+      dropDrafts(form);
     }
-    if (form.method === "dialog" || event.defaultPrevented) return;
+  }, true);
+
+  /* A form that htmx sends is let go of when its answer is in; a download leaves the page standing. */
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (event.defaultPrevented || form.method === "dialog" || byHtmx(form)) return;
+    if (form.target === "_blank" || form.dataset.download !== undefined) return;
     delete form.dataset.changed;
-    /* A form that htmx sends is let go of when its answer is in; a download leaves the page standing. */
-    const byHtmx = form.matches("[hx-post], [hx-get], [hx-put], [hx-delete]") || form._htmx?.boosted;
-    if (byHtmx || form.target === "_blank" || form.dataset.download !== undefined) return;
+    dropDrafts(form);
     sending = true;
     form.dataset.sent = "";
   });
 
-  document.addEventListener("htmx:before:request", (event) => {
-    const form = event.target.closest?.("form");
-    if (form && event.detail.ctx.request.method !== "GET") form.dataset.sent = "";
-  });
-
   document.addEventListener("htmx:finally:request", (event) => {
     const form = event.target.closest?.("form");
-    if (form) delete form.dataset.sent;
+    if (!form) return;
+    delete form.dataset.sent;
+    /* A refused save leaves the words in the field: they are a draft again. */
+    for (const field of form.elements) if (field.dataset.draftUrl) sendDraft(field);
   });
 
   window.addEventListener("pageshow", () => {

@@ -1,0 +1,204 @@
+"""The pages' small scripts, in a real Chromium: keys, drafts, double presses, clocks."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+
+pytestmark = pytest.mark.browser
+
+STATIC = Path(__file__).resolve().parents[2] / "calltree" / "static"
+ORIGIN = "http://pages.test"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+PAGE = """<!doctype html><html lang="ja"><head><title>t</title>
+<meta name="site" data-version="1" data-zone="Asia/Tokyo" data-now="">
+<script defer src="/htmx.js"></script><script defer src="/keys.js"></script>
+<script defer src="/clock.js"></script><script defer src="/forms.js"></script>
+<script defer src="/live.js"></script></head>
+<body hx-headers:inherited='{"X-CSRFToken": "token"}'>BODY</body></html>"""
+POLICY = "default-src 'self'; script-src 'self'; style-src 'self'"
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("no chromium on PATH")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM)
+        yield browser
+        browser.close()
+
+
+class Site:
+    """A page of one's own markup with our scripts; keeps what was sent to it."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.sent: list[tuple[str, str | None, dict[str, str]]] = []
+        self.body = ""
+        self.complaints: list[str] = []
+        page.route("**/*", self._answer)
+        page.on("console", lambda line: self.complaints.append(line.text))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def show(self, body: str) -> Page:
+        self.body = body
+        self.page.goto(ORIGIN + "/")
+        return self.page
+
+    def _answer(self, route: Route) -> None:
+        request = route.request
+        name = request.url.removeprefix(ORIGIN)
+        if request.method == "POST":
+            self.sent.append((name, request.post_data, request.headers))
+            route.fulfill(status=200, content_type="text/html", body="<p>done</p>")
+        elif name.endswith(".js"):
+            path = (
+                STATIC / "vendor/htmx.org@4.0.1/htmx.min.js"
+                if name == "/htmx.js"
+                else STATIC / "js" / name[1:]
+            )
+            route.fulfill(content_type="text/javascript", body=path.read_text())
+        elif name == "/":
+            route.fulfill(
+                content_type="text/html; charset=utf-8",
+                headers={"Content-Security-Policy": POLICY},
+                body=PAGE.replace("BODY", self.body),
+            )
+        else:
+            route.fulfill(status=200, content_type="text/html", body="<p id='fresh'>fresh</p>")
+
+
+@pytest.fixture
+def site(chromium: Browser) -> Iterator[Site]:
+    page = chromium.new_page()
+    site = Site(page)
+    yield site
+    page.close()
+    assert site.complaints == []
+
+
+def presses(page: Page) -> list[Any]:
+    return list(page.evaluate("window.pressed || []"))
+
+
+def listen(page: Page) -> None:
+    page.evaluate(
+        "() => { window.pressed = []; document.addEventListener('click', (event) => {"
+        " event.preventDefault(); window.pressed.push(event.target.closest('[id]').id); }); }"
+    )
+
+
+KEYS = """<button id="dial" data-key="F2">call</button>
+<button id="off" data-key="F9" disabled>hang up</button>
+<button id="hidden" data-key="F8" hidden>hold</button>
+<button id="five" data-key="5">five</button>
+<button id="save" data-key="Ctrl+S">save</button>
+<button id="next" data-key="Ctrl+Enter">next</button>
+<textarea id="memo" data-key="n"></textarea>"""
+
+
+def test_R_CL_5_keys_press_what_is_visible_and_enabled(site: Site) -> None:
+    page = site.show(KEYS)
+    listen(page)
+    for key in ("F2", "F9", "F8", "5", "Control+s", "Control+Enter"):
+        page.keyboard.press(key)
+    assert presses(page) == ["dial", "five", "save", "next"]
+
+
+def test_R_CL_5_plain_keys_are_text_while_a_field_has_the_focus(site: Site) -> None:
+    page = site.show(KEYS)
+    listen(page)
+    page.keyboard.press("n")
+    expect(page.locator("#memo")).to_be_focused()
+    page.keyboard.press("5")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#memo")).to_have_value("5")
+    assert presses(page) == ["next"]
+
+
+@pytest.mark.parametrize("composing", ["isComposing: true", "keyCode: 229"])
+def test_R_CL_5_the_enter_that_confirms_a_kanji_saves_nothing(site: Site, composing: str) -> None:
+    page = site.show(KEYS)
+    listen(page)
+    press = (
+        "(init) => document.querySelector('#memo').dispatchEvent(new KeyboardEvent('keydown',"
+        "{key: 'Enter', ctrlKey: true, bubbles: true, cancelable: true, ...init}))"
+    )
+    page.evaluate(f"() => ({press})({{{composing}}})")
+    assert presses(page) == []
+    page.evaluate(f"() => ({press})({{}})")
+    assert presses(page) == ["next"]
+
+
+def test_R_CL_6_double_click_sends_a_form_once(site: Site) -> None:
+    page = site.show(
+        '<form method="post" action="/dial" hx-post="/dial" hx-target="#out">'
+        '<button id="dial">call</button></form><div id="out"></div>'
+    )
+    page.evaluate(
+        "() => { const b = document.querySelector('#dial'); b.click(); b.click(); b.click(); }"
+    )
+    expect(page.locator("#out p")).to_have_text("done")
+    assert [name for name, _, _ in site.sent] == ["/dial"]
+    assert site.sent[0][2]["x-csrftoken"] == "token"
+
+
+def test_R_CL_7_what_is_typed_is_kept_on_the_server(site: Site) -> None:
+    page = site.show(
+        '<span id="saved" data-saved="保存済み"></span><textarea id="memo" name="memo"'
+        ' data-draft-url="/draft" data-draft-status="saved"></textarea>'
+    )
+    page.locator("#memo").press_sequentially("17時")
+    page.locator("#memo").blur()
+    expect(page.locator("#saved")).to_contain_text("保存済み")
+    assert [(name, body) for name, body, _ in site.sent] == [("/draft", "memo=17%E6%99%82")]
+
+
+def test_R_CL_7_a_save_is_not_followed_by_the_draft_of_the_same_words(site: Site) -> None:
+    page = site.show(
+        '<form method="post" action="/save" hx-post="/save" hx-target="#main"><div id="main">'
+        '<textarea id="memo" name="memo" data-draft-url="/draft"></textarea></div>'
+        '<button id="save">save</button></form>'
+    )
+    page.locator("#memo").press_sequentially("later")
+    page.locator("#save").click()
+    expect(page.locator("#main p")).to_have_text("done")
+    page.evaluate("() => window.dispatchEvent(new Event('pagehide'))")
+    assert [name for name, _, _ in site.sent] == ["/save"]
+
+
+def test_R_CL_5_the_next_dial_presses_itself_at_its_time(site: Site) -> None:
+    page = site.show(
+        '<form method="post" action="/dial" hx-post="/dial" hx-target="#out">'
+        '<button data-fires-at="2000-01-01T00:00:00Z">call</button></form><div id="out"></div>'
+    )
+    expect(page.locator("#out p")).to_have_text("done")
+    assert len(site.sent) == 1
+
+
+def test_R_AR_6_another_version_on_the_live_line_offers_to_reload(site: Site) -> None:
+    page = site.show('<p id="upgrade-bar" hidden>new</p>')
+    say = (
+        "(version) => document.dispatchEvent(new CustomEvent("
+        "'htmx:ws:before:message:incoming', {detail: {message: {data:"
+        " JSON.stringify({version})}}}))"
+    )
+    page.evaluate(say, "1")
+    expect(page.locator("#upgrade-bar")).to_be_hidden()
+    page.evaluate(say, "2")
+    expect(page.locator("#upgrade-bar")).to_be_visible()
+
+
+def test_pages_poll_while_the_live_line_is_down(site: Site) -> None:
+    page = site.show('<p id="lost-bar" hidden>lost</p><div data-poll="/part">old</div>')
+    page.evaluate("() => document.dispatchEvent(new CustomEvent('htmx:ws:close', {detail: {}}))")
+    expect(page.locator("#lost-bar")).to_be_visible()
+    expect(page.locator("#fresh")).to_have_text("fresh")
+    page.evaluate("() => document.dispatchEvent(new CustomEvent('htmx:ws:after:connection'))")
+    expect(page.locator("#lost-bar")).to_be_hidden()
