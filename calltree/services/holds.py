@@ -176,6 +176,11 @@ def release(session: Session, *, customer_id: int, user_id: int) -> bool:
     return True
 
 
+def any_over(session: Session, *, now: datetime) -> bool:
+    """Whether there is something for `desk.sweep` to do; locks nothing."""
+    return session.scalar(select(CustomerHold.customer_id).where(is_over(now)).limit(1)) is not None
+
+
 def over(session: Session, *, now: datetime) -> Sequence[CustomerHold]:
     """Return the holds to be swept: unrenewed or untouched for too long, and in no live call."""
     return session.scalars(select(CustomerHold).where(is_over(now)).with_for_update()).all()

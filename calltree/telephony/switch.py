@@ -23,7 +23,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from calltree.config import Settings
 from calltree.db import Announcement, Store, utcnow
 from calltree.models.calls import Attempt, CallState
-from calltree.services import legs, operators, switch_commands
+from calltree.services import desk, holds, legs, operators, switch_commands
 from calltree.services.leases import LeaseLost
 from calltree.telephony import endings, ledger
 from calltree.telephony.acting import Actor, Recordings
@@ -233,6 +233,7 @@ class Leader:
             _Every(self._timings.sweep_s, self._expire),
             _Every(self._timings.sweep_s, self._remake_legs),
             _Every(self._timings.sweep_s, self._release_unjoined),
+            _Every(self._timings.sweep_s, self._give_back_customers),
             _Every(self._timings.reconcile_s, self._reconcile),
             _Every(self._timings.housekeeping_s, self._keep_house),
             _Every(self._timings.chores_s, self._ring_chores),
@@ -308,6 +309,15 @@ class Leader:
         for row in rows:
             if now - self._unjoined[row.id] > self._timings.rejoin_s and row.node in self._actors:
                 self._act(HangUp(row.node, row.uuid, answered=True))
+
+    def _give_back_customers(self) -> None:
+        """Close what a closed tab or an untouched page left open (R-CL-2)."""
+        now = self._clock()
+        with self._role.store.read() as session:
+            wanted = holds.any_over(session, now=now)
+        if wanted:
+            with self._reign.write() as session:
+                desk.sweep(session, now=now)
 
     def _ring_chores(self) -> None:
         """The one clock of the site rings for what the jobs role does every so often."""
