@@ -37,7 +37,14 @@ ADMIN: list[tuple[str, list[tuple[str, str]]]] = [
         N_("Lists"),
         [("lists.index", N_("Lists")), ("customers.search", N_("Customer search"))],
     ),
-    (N_("Records"), [("recordings.problems", N_("Recording problems"))]),
+    (
+        N_("Records"),
+        [
+            ("history.index", N_("Call history")),
+            ("reports.index", N_("Report history")),
+            ("recordings.problems", N_("Recording problems")),
+        ],
+    ),
     (
         N_("Settings"),
         [
@@ -53,6 +60,7 @@ ADMIN: list[tuple[str, list[tuple[str, str]]]] = [
 ]
 OPERATOR: list[tuple[str, list[tuple[str, str]]]] = [
     ("", [("operator.home", N_("Call")), ("customers.search", N_("Customer search"))]),
+    ("", [("history.index", N_("Call history")), ("reports.index", N_("Report history"))]),
 ]
 """(section, [(endpoint, label)]); entries whose endpoint the viewer may not use are left out."""
 

@@ -24,24 +24,25 @@ def note(
     address: str = "",
     now: datetime,
     **detail: Any,
-) -> None:
+) -> AuditEntry:
     """Write one line: who did what to which thing.
 
     `action` is a verb such as 'user.created'; `detail` holds small values, never a memo or a
-    whole phone number. `viewer` is None for the command line.
+    whole phone number. `viewer` is None for the command line. Returns the line, whose id is known
+    after the next flush.
     """
-    session.add(
-        AuditEntry(
-            at=now,
-            user_id=viewer.user_id if viewer else None,
-            user_name=viewer.name if viewer else "",
-            address=address,
-            action=action,
-            object_kind=kind,
-            object_id=str(object_id),
-            detail=detail,
-        )
+    entry = AuditEntry(
+        at=now,
+        user_id=viewer.user_id if viewer else None,
+        user_name=viewer.name if viewer else "",
+        address=address,
+        action=action,
+        object_kind=kind,
+        object_id=str(object_id),
+        detail=detail,
     )
+    session.add(entry)
+    return entry
 
 
 def page(session: Session, *, before_id: int | None = None, action: str = "") -> list[AuditEntry]:

@@ -2,6 +2,10 @@
 
 Each takes one parameter, the page's ids: a JSON text on SQLite, an array on Postgres. So the text
 of a statement is the same for every page, and its plan begins at the ids.
+
+Rows come as the driver gives them, no row objects, no conversions: those would cost more than all
+the rest of an export. For that every column is plain on both databases: moments are text in UTC
+(2026-11-22 05:30:05), JSON is text, enums are their values.
 """
 
 from __future__ import annotations
@@ -18,11 +22,15 @@ from sqlalchemy import (
     ColumnElement,
     Integer,
     Select,
+    String,
+    Text,
     and_,
     bindparam,
+    cast,
     column,
     func,
     select,
+    type_coerce,
 )
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -53,6 +61,12 @@ def packed(session: Session, ids: array[int]) -> dict[str, object]:
     return {"ids": json.dumps(given) if _is_sqlite(session) else given}
 
 
+def rows(session: Session, statement: Select[Any] | Query, given: dict[str, object]) -> list[Any]:
+    """Run a statement and give its rows as plain tuples."""
+    result = session.connection().execute(statement, given)
+    return list(result.cursor.fetchall())
+
+
 def of(session: Session) -> Statements:
     """Return the statements for the session's database."""
     return _statements(_is_sqlite(session))
@@ -68,6 +82,16 @@ def _among(wanted: InstrumentedAttribute[Any], sqlite: bool) -> ColumnElement[bo
         return wanted.in_(select(each.c.value))
     given = bindparam("ids", type_=ARRAY(BigInteger))
     return wanted == func.any(given)
+
+
+def _utc(moment: InstrumentedAttribute[Any], sqlite: bool) -> ColumnElement[Any]:
+    if sqlite:
+        return type_coerce(moment, String)
+    return func.to_char(func.timezone("UTC", moment), "YYYY-MM-DD HH24:MI:SS")
+
+
+def _json(kept: InstrumentedAttribute[Any], sqlite: bool) -> ColumnElement[Any]:
+    return type_coerce(kept, String) if sqlite else cast(kept, Text)
 
 
 @cache
@@ -110,17 +134,17 @@ def _customers(sqlite: bool) -> Query:
         select(
             Customer.id,
             Customer.number,
-            Customer.cells,
-            Customer.attributes,
+            _json(Customer.cells, sqlite),
+            _json(Customer.attributes, sqlite),
             Customer.prospect_level,
             Customer.last_status_id,
             Customer.last_system,
             Customer.cycle,
             Customer.dials,
             Customer.connects,
-            Customer.last_dialled_at,
+            _utc(Customer.last_dialled_at, sqlite),
             CallRecord.user_id,
-            Task.due_at,
+            _utc(Task.due_at, sqlite),
             Customer.short_note,
         )
         .outerjoin(CallRecord, last_dial)
@@ -134,7 +158,7 @@ def _records(sqlite: bool) -> Query:
         select(
             CallRecord.id,
             CallRecord.kind,
-            CallRecord.started_at,
+            _utc(CallRecord.started_at, sqlite),
             CallRecord.talk_ms,
             CallRecord.project_id,
             CallRecord.list_id,
@@ -145,11 +169,11 @@ def _records(sqlite: bool) -> Query:
             CallRecord.user_id,
             CallRecord.status_id,
             CallRecord.system,
-            CallRecord.attributes,
+            _json(CallRecord.attributes, sqlite),
             CallRecord.memo,
             Recording.state,
             Recording.destroyed_reason,
-            Recording.destroyed_at,
+            _utc(Recording.destroyed_at, sqlite),
         )
         .outerjoin(Customer, Customer.id == CallRecord.customer_id)
         .outerjoin(Recording, Recording.record_id == CallRecord.id)

@@ -20,6 +20,7 @@ from calltree.models import (
     CallRecord,
     CustomerList,
     Project,
+    ProjectRecipient,
     Recording,
     RecordingState,
     RecordKind,
@@ -126,18 +127,22 @@ def reported(session: Session, *, viewer: Viewer) -> ColumnElement[bool]:
         return false()
     if not viewer.manages:
         return scope.reported_to(session, viewer=viewer)
-    projects = session.scalars(select(Project).where(Project.reporting)).all()
-    return or_(
-        false(),
-        *(
-            and_(
-                CallRecord.project_id == project.id,
-                CallRecord.status_id.in_(project.reported_status_ids),
-            )
-            for project in projects
-            if project.reported_status_ids
-        ),
-    )
+    wanted = [
+        and_(CallRecord.project_id == project.id, CallRecord.status_id.in_(status_ids))
+        for project in reporting_projects(session, viewer=viewer)
+        if (status_ids := project.reported_status_ids)
+    ]
+    return or_(false(), *wanted)
+
+
+def reporting_projects(session: Session, *, viewer: Viewer) -> list[Project]:
+    """Return the projects that report: to a BIZ user those that name them, to MGR and SV all."""
+    query = select(Project).where(Project.reporting).order_by(Project.name)
+    if not viewer.manages:
+        query = query.join(ProjectRecipient, ProjectRecipient.project_id == Project.id).where(
+            ProjectRecipient.user_id == viewer.user_id
+        )
+    return list(session.scalars(query)) if viewer.may(Right.SEE_REPORTS) else []
 
 
 def get(session: Session, *, viewer: Viewer, record_id: int) -> CallRecord:
@@ -296,12 +301,7 @@ def _page(
 
 def key_of(record: CallRecord) -> str:
     """Give the place of a record in the order, for the address of the next page."""
-    return key_at(record.started_at, record.id)
-
-
-def key_at(started_at: datetime, record_id: int) -> str:
-    """Give the key of a record whose row is not at hand."""
-    return f"{(started_at - _EPOCH) // timedelta(microseconds=1)}-{record_id}"
+    return f"{(record.started_at - _EPOCH) // timedelta(microseconds=1)}-{record.id}"
 
 
 def behind(key: str) -> list[ColumnElement[bool]]:

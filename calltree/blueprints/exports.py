@@ -1,0 +1,215 @@
+"""CSV exports of the admin screen: per list and per record (R-HS-4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+from urllib.parse import quote
+
+from flask import Blueprint, Response, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+
+from calltree.blueprints.access import requires, viewer
+from calltree.blueprints.history import address
+from calltree.blueprints.navigation import screen
+from calltree.db import Store, utcnow
+from calltree.errors import NotAllowed
+from calltree.extensions import reading, settings, store, writing
+from calltree.services import audit, exports
+from calltree.services.criteria import Criteria
+from calltree.services.history_criteria import HistoryCriteria
+from calltree.services.rights import Right, Viewer
+from calltree.services.sentences import N_
+from calltree.text.sheets_out import CsvTable, Encoding
+
+bp = Blueprint("exports", __name__, url_prefix="/admin/exports")
+
+STATE_NAMES = {
+    "export.started": N_("Being sent"),
+    "export.finished": N_("Finished"),
+    "export.broken_off": N_("Broken off"),
+}
+SHOWN = timedelta(hours=24)
+
+
+def _admin_only() -> None:
+    """Any CSV leaves by the admin screen only (spec §2)."""
+    if screen() != "admin":
+        raise NotAllowed
+
+
+@bp.get("/customers")
+@requires(Right.EXPORT)
+def customers() -> ResponseReturnValue:
+    """Offer the columns of the export per list: `list_id` or `project_id`, and a search."""
+    _admin_only()
+    session = reading()
+    folders = exports.customer_lists(session, viewer=viewer(), **_of_which())
+    return _offer(
+        kind="customers",
+        columns=exports.customer_columns(session, folders=folders),
+        action=_same_search("exports.send_customers"),
+        about=[folder.name for folder in folders],
+        narrowed=not _criteria().is_empty,
+    )
+
+
+@bp.post("/customers")
+@requires(Right.EXPORT)
+def send_customers() -> ResponseReturnValue:
+    """Send the export per list."""
+    _admin_only()
+    sheet = exports.customers(
+        store().read,
+        viewer=viewer(),
+        **_of_which(),
+        criteria=_criteria(),
+        chosen=request.form.getlist("column"),
+        zone=settings().timezone,
+        now=utcnow(),
+    )
+    of = {name: value for name, value in _of_which().items() if value is not None}
+    return _send(sheet, "customers", _("per list"), **of)
+
+
+@bp.get("/records")
+@requires(Right.EXPORT)
+def records() -> ResponseReturnValue:
+    """Offer the columns of the export per record: a search of コール履歴."""
+    _admin_only()
+    criteria = HistoryCriteria.parse(request.args.items(multi=True))
+    return _offer(
+        kind="records",
+        columns=exports.record_columns(reading(), criteria=criteria),
+        action=address("exports.send_records", criteria),
+        about=[],
+        narrowed=True,
+    )
+
+
+@bp.post("/records")
+@requires(Right.EXPORT)
+def send_records() -> ResponseReturnValue:
+    """Send the export per record."""
+    _admin_only()
+    sheet = exports.records(
+        store().read,
+        viewer=viewer(),
+        criteria=HistoryCriteria.parse(request.args.items(multi=True)),
+        chosen=request.form.getlist("column"),
+        zone=settings().timezone,
+        now=utcnow(),
+    )
+    return _send(sheet, "records", _("per record"))
+
+
+@bp.get("/recent")
+@requires(Right.EXPORT)
+def recent() -> ResponseReturnValue:
+    """Show the viewer's exports of the last day: how far, how many rows, how many 〓."""
+    _admin_only()
+    return render_template("exports/_recent.html", **_recent())
+
+
+def _offer(**values: Any) -> str:
+    return render_template("exports/choose.html", **values, **_recent())
+
+
+def _of_which() -> dict[str, int | None]:
+    return {
+        "list_id": request.args.get("list_id", type=int),
+        "project_id": request.args.get("project_id", type=int),
+    }
+
+
+def _criteria() -> Criteria:
+    return Criteria.parse(request.args.items(multi=True))
+
+
+def _same_search(endpoint: str) -> str:
+    query: dict[str, list[str]] = {}
+    for key, value in request.args.items(multi=True):
+        query.setdefault(key, []).append(value)
+    return url_for(endpoint, **query)  # type: ignore[arg-type]
+
+
+def _recent() -> dict[str, object]:
+    runs = exports.recent(reading(), viewer=viewer(), since=utcnow() - SHOWN)
+    return {"runs": runs, "state_names": STATE_NAMES}
+
+
+def _send(sheet: exports.Sheet, kind: str, suffix: str, **of: int) -> Response:
+    encoding = Encoding.CP932 if request.form.get("encoding") == "cp932" else Encoding.UTF_8_BOM
+    with writing() as session:
+        started = audit.note(
+            session,
+            viewer=viewer(),
+            action="export.started",
+            kind=kind,
+            address=request.remote_addr or "",
+            now=utcnow(),
+            title=sheet.title,
+            rows=sheet.expected,
+            columns=len(sheet.header),
+            encoding=encoding.value,
+            search=request.query_string.decode()[:500] if kind == "records" else "",
+            **of,
+        )
+        session.flush()
+        run_id = started.id
+    note = _noter(store(), viewer(), kind, run_id, request.remote_addr or "", sheet.title)
+    response = Response(
+        _watched(sheet, CsvTable(encoding), note),
+        mimetype="text/csv",
+        content_type="text/csv; charset=" + ("cp932" if encoding is Encoding.CP932 else "utf-8"),
+    )
+    name = f"{sheet.title or _('All projects')}_{suffix}_"
+    name += f"{utcnow().astimezone(settings().timezone):%Y%m%d-%H%M}.csv"
+    spelled = quote(name.replace("/", "_"), safe="")
+    response.headers["Content-Disposition"] = (
+        f"attachment; filename={kind}.csv; filename*=UTF-8''{spelled}"
+    )
+    return response
+
+
+Note = Callable[[str, int, int], None]
+
+
+def _noter(to: Store, who: Viewer, kind: str, run_id: int, remote: str, title: str) -> Note:
+    """Make what writes an export's end into the audit log; the request is over by then."""
+
+    def note(action: str, rows: int, replaced: int) -> None:
+        with to.write() as session:
+            audit.note(
+                session,
+                viewer=who,
+                action=action,
+                kind=kind,
+                object_id=run_id,
+                address=remote,
+                now=utcnow(),
+                title=title,
+                rows=rows,
+                replaced=replaced,
+            )
+
+    return note
+
+
+def _watched(sheet: exports.Sheet, table: CsvTable, note: Note) -> Iterator[bytes]:
+    """Send the table and note how it ended, also when the browser hung up."""
+    sent, ending = 0, "export.broken_off"
+
+    def counted() -> Iterator[exports.Row]:
+        nonlocal sent
+        for row in sheet.rows:
+            sent += 1
+            yield row
+
+    try:
+        yield from table.chunks(sheet.header, counted())
+        ending = "export.finished"
+    finally:
+        note(ending, sent, table.replaced)

@@ -1,0 +1,268 @@
+"""コール履歴: search, look, correct, delete (R-HS-1…3). The same pages on both screens."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from flask import Blueprint, current_app, flash, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+
+from calltree.blueprints.access import requires, viewer
+from calltree.blueprints.navigation import screen
+from calltree.db import utcnow
+from calltree.errors import Refused
+from calltree.extensions import reading, settings, writing
+from calltree.htmx import go
+from calltree.locale import sentence
+from calltree.models import (
+    SYSTEM_RESULT_NAMES,
+    AttributeItem,
+    CallRecord,
+    Customer,
+    CustomerList,
+    ItemTarget,
+    Project,
+    RecordCorrection,
+    SystemResult,
+    User,
+)
+from calltree.services import history, patterns, projects, results, scope
+from calltree.services.history_criteria import AUTOMATIC, HistoryCriteria
+from calltree.services.rights import Right
+
+bp = Blueprint("history", __name__, url_prefix="/history")
+
+
+def address(endpoint: str, criteria: HistoryCriteria, **values: Any) -> str:
+    """Write the address of a search."""
+    query: dict[str, list[str]] = {}
+    for key, value in criteria.pairs():
+        query.setdefault(key, []).append(value)
+    return url_for(endpoint, **values, **query)  # type: ignore[arg-type]
+
+
+@bp.get("/")
+@requires(Right.SEE_RECORDS)
+def index() -> ResponseReturnValue:
+    """Show what a search finds, newest first."""
+    criteria = HistoryCriteria.parse(request.args.items(multi=True))
+    after = request.args.get("after", "")
+    found = history.page(reading(), viewer=viewer(), criteria=criteria, now=utcnow(), after=after)
+    return render_template(
+        "history/index.html",
+        page=found,
+        criteria=criteria,
+        next_url=address("history.index", criteria, after=found.next_key)
+        if found.next_key
+        else None,
+        first_url=address("history.index", criteria) if after else None,
+        export_url=address("exports.records", criteria) if _may_export() else None,
+        player=player(),
+        **_choices(criteria),
+    )
+
+
+def _may_export() -> bool:
+    return viewer().may(Right.EXPORT) and screen() == "admin"
+
+
+def player() -> str:
+    """Name the endpoint that plays a recording; empty as long as there is none."""
+    return "recordings.play" if "recordings.play" in current_app.view_functions else ""
+
+
+def _choices(criteria: HistoryCriteria) -> dict[str, Any]:
+    session, who = reading(), viewer()
+    known = projects.all_projects(session)
+    folders = session.query(CustomerList).filter(scope.lists_seen(who)).order_by(CustomerList.id)
+    chosen = [p for p in known if criteria.project_id in (None, p.id)]
+    statuses = history.offered_statuses(session, project_ids=[p.id for p in chosen])
+    levels = dict.fromkeys(level for p in chosen for level in p.prospect_levels)
+    return {
+        "projects": [(str(p.id), p.name) for p in known],
+        "lists": [
+            (str(folder.id), folder.name)
+            for folder in folders
+            if criteria.project_id in (None, folder.project_id)
+        ],
+        "statuses": [
+            *((str(status.id), status.name) for status in statuses),
+            *((code.value, name) for code, name in SYSTEM_RESULT_NAMES.items()),
+        ],
+        "users": [
+            *((str(user.id), user.name) for user in history.offered_users(session)),
+            (AUTOMATIC, history.AUTOMATIC_NAME),
+        ],
+        "kinds": [(kind.value, name) for kind, name in history.KIND_NAMES.items()],
+        "levels": [(level, level) for level in levels],
+        "items": _items([p.id for p in chosen]),
+    }
+
+
+def _items(project_ids: list[int]) -> list[AttributeItem]:
+    found = {
+        item.id: item
+        for project_id in project_ids
+        for item in patterns.items_of(reading(), project_id, ItemTarget.RESULT)
+    }
+    return list(found.values())
+
+
+@bp.get("/<int:record_id>")
+@requires(Right.SEE_RECORDS)
+def show(record_id: int) -> ResponseReturnValue:
+    """Show one record, its trace, and the boxes to correct it with."""
+    record = history.get(reading(), viewer=viewer(), record_id=record_id)
+    return _page(record)
+
+
+@bp.post("/<int:record_id>")
+@requires(Right.ADD_RECORDS)
+def correct(record_id: int) -> ResponseReturnValue:
+    """Correct a record: its author, or a manager (R-HS-3)."""
+    record = history.get(reading(), viewer=viewer(), record_id=record_id)
+    answer = request.form.get("withdraw_ban", "")
+    try:
+        form = _form(record)
+        with writing() as session:
+            saved = results.correct(
+                session,
+                viewer=viewer(),
+                record_id=record_id,
+                form=form,
+                withdraw_ban={"yes": True, "no": False}.get(answer),
+                now=utcnow(),
+            )
+    except Refused as refusal:
+        asks = refusal.code == "ask_withdraw_ban"
+        record = history.get(reading(), viewer=viewer(), record_id=record_id)
+        message = "" if asks else sentence(refusal.code, **refusal.values)
+        return _page(
+            record, error=message, box=refusal.field or "", bans=refusal.values.get("count", 0)
+        )
+    if saved.changed:
+        flash(_("The record has been corrected."), "ok")
+    else:
+        flash(_("There was nothing to change."), "info")
+    return go(url_for("history.show", record_id=record_id))
+
+
+@bp.post("/<int:record_id>/delete")
+@requires(Right.DELETE_RECORDS)
+def delete(record_id: int) -> ResponseReturnValue:
+    """Delete one record for good."""
+    history.get(reading(), viewer=viewer(), record_id=record_id)
+    with writing() as session:
+        results.delete_record(session, viewer=viewer(), record_id=record_id, now=utcnow())
+    flash(_("The record has been deleted."), "ok")
+    return go(url_for("history.index"))
+
+
+def _form(record: CallRecord) -> results.ResultForm:
+    typed = request.form
+    return results.ResultForm(
+        status_id=typed.get("status", type=int),
+        memo=typed.get("memo", ""),
+        # an empty check box sends nothing, and that is its answer
+        attributes={str(item.id): typed.get(f"item-{item.id}", "") for item in _boxes(record)},
+        prospect_level=typed.get("prospect_level"),
+        callback_at=_moment(typed.get("callback_at", "")),
+    )
+
+
+def _moment(text: str) -> datetime | None:
+    if not text:
+        return None
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=settings().timezone)
+    except ValueError:
+        raise Refused("time_unreadable", field="callback_at") from None
+
+
+def _boxes(record: CallRecord) -> list[AttributeItem]:
+    return patterns.items_of(reading(), record.project_id) if record.project_id else []
+
+
+def _page(record: CallRecord, *, error: str = "", box: str = "", bans: int = 0) -> tuple[str, int]:
+    session, who = reading(), viewer()
+    project = session.get(Project, record.project_id) if record.project_id else None
+    statuses = patterns.offered(session, project.pattern_id if project else None)
+    lines = results.corrections_of(session, record_id=record.id)
+    correctable = record.system is not SystemResult.LINE_ERROR and scope.may_correct(who, record)
+    page = render_template(
+        "history/record.html",
+        record=record,
+        row=history.row_of(session, viewer=who, record=record),
+        correctable=correctable,
+        statuses=_with_present(record, [(s.id, s.name) for s in statuses]),
+        levels=project.prospect_levels if project else [],
+        boxes=_boxes(record),
+        values=_values(record),
+        lines=[(line, _name(line.user_id), changes(line)) for line in lines],
+        callback=_local(record.callback_at),
+        player=player(),
+        typed=request.form,
+        error=error,
+        box=box,
+        bans=bans,
+    )
+    return page, 422 if error or bans else 200
+
+
+def _with_present(record: CallRecord, offered: list[tuple[int, str]]) -> list[tuple[int, str]]:
+    """Offer what the record has already, though it may be retired or of a former pattern."""
+    if record.status_id is None or record.status_id in {status_id for status_id, _name in offered}:
+        return offered
+    return [(record.status_id, results.result_name(reading(), record)), *offered]
+
+
+def _values(record: CallRecord) -> dict[str, Any]:
+    customer = reading().get(Customer, record.customer_id) if record.customer_id else None
+    return {**(customer.attributes if customer else {}), **record.attributes}
+
+
+def _local(moment: datetime | None) -> str:
+    return f"{moment.astimezone(settings().timezone):%Y-%m-%dT%H:%M}" if moment else ""
+
+
+def _name(user_id: int) -> str:
+    return reading().get_one(User, user_id).name
+
+
+def changes(line: RecordCorrection) -> list[tuple[str, str, str]]:
+    """(what, before, after) of one correction, only what changed."""
+    found = []
+    for key, label in (
+        ("status", _("Result")),
+        ("prospect_level", _("Prospect level")),
+        ("callback_at", _("Callback time")),
+        ("memo", _("Memo")),
+    ):
+        before, after = line.before.get(key) or "", line.after.get(key) or ""
+        if before != after:
+            found.append((label, _said(key, before), _said(key, after)))
+    return found + _changed_items(line)
+
+
+def _said(key: str, value: str) -> str:
+    if key == "callback_at" and value:
+        return f"{datetime.fromisoformat(value).astimezone(settings().timezone):%Y/%m/%d %H:%M}"
+    return value
+
+
+def _changed_items(line: RecordCorrection) -> list[tuple[str, str, str]]:
+    before, after = line.before.get("attributes") or {}, line.after.get("attributes") or {}
+    found = []
+    for key in dict.fromkeys([*before, *after]):
+        item = reading().get(AttributeItem, int(key))
+        if item is not None and before.get(key) != after.get(key):
+            found.append((item.name, _shown(before.get(key)), _shown(after.get(key))))
+    return found
+
+
+def _shown(value: Any) -> str:
+    if value in (None, False):
+        return ""
+    return _("Yes") if value is True else str(value)

@@ -1,0 +1,241 @@
+"""The export per list (リスト毎): one row a customer (R-HS-4)."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import groupby
+from json import loads
+from operator import itemgetter
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from calltree.errors import NotAllowed, NotFound
+from calltree.models import (
+    AttributeItem,
+    CustomerList,
+    ItemTarget,
+    Project,
+    ResultStatus,
+    User,
+)
+from calltree.services import export_queries as queries
+from calltree.services import history, names, scope, search
+from calltree.services.criteria import Criteria
+from calltree.services.export_sheets import (
+    LONG,
+    PAGE,
+    SCAN,
+    Local,
+    Reader,
+    Sheet,
+    item_values,
+    items_by_name,
+    layout_of,
+    local_clock,
+    memo_cells,
+    memo_header,
+    names_of,
+    result_name,
+    slices,
+)
+from calltree.services.rights import Right, Viewer
+from calltree.text.phones import format_national
+from calltree.text.sheets_out import split_cell
+
+EXTRA_NUMBERS = names.EXTRA_NUMBER_PREFIX
+
+
+def customer_lists(
+    session: Session, *, viewer: Viewer, list_id: int | None = None, project_id: int | None = None
+) -> list[CustomerList]:
+    """Return the lists an export is about: one, or all of a project, in the order of numbers.
+
+    Raises NotAllowed, and NotFound for lists and projects that are not there.
+    """
+    if not viewer.may(Right.EXPORT):
+        raise NotAllowed
+    if list_id is not None:
+        return [scope.get_list(session, viewer=viewer, list_id=list_id)]
+    if project_id is None or session.get(Project, project_id) is None:
+        raise NotFound
+    return list(
+        session.scalars(
+            select(CustomerList)
+            .where(CustomerList.project_id == project_id, scope.lists_seen(viewer))
+            .order_by(CustomerList.id)
+        )
+    )
+
+
+def customer_columns(session: Session, *, folders: Sequence[CustomerList]) -> list[str]:
+    """Return the names among which one chooses, in order; 追加番号 and メモ stand for several."""
+    items = items_by_name(session, ItemTarget.CUSTOMER, {folder.project_id for folder in folders})
+    return [
+        *names.CUSTOMER_HEAD, names.PHONE_COLUMN, *_list_columns(folders), EXTRA_NUMBERS,
+        *items, *names.CUSTOMER_TAIL, names.MEMO_COLUMN,
+    ]  # fmt: skip
+
+
+@dataclass(slots=True)
+class _Customers:
+    """What the rows of the export per list are made of."""
+
+    folders: list[CustomerList]
+    local: Local
+    columns: list[str]
+    items: dict[str, list[AttributeItem]]
+    statuses: dict[int, str]
+    users: dict[int, str]
+    ids: dict[int, array[int]] = field(default_factory=dict)
+    extras: int = 0
+    memo_cells: int = 1
+
+    def parts(self) -> list[tuple[str, Sequence[str]]]:
+        extras = [f"{EXTRA_NUMBERS}{n}" for n in range(1, self.extras + 1)]
+        return [
+            *((name, [name]) for name in (*names.CUSTOMER_HEAD, names.PHONE_COLUMN)),
+            *((name, [name]) for name in self.columns),
+            (EXTRA_NUMBERS, extras),
+            *((name, [name]) for name in (*self.items, *names.CUSTOMER_TAIL)),
+            (names.MEMO_COLUMN, memo_header(self.memo_cells)),
+        ]
+
+
+def customers(
+    read: Reader,
+    *,
+    viewer: Viewer,
+    list_id: int | None = None,
+    project_id: int | None = None,
+    criteria: Criteria,
+    chosen: Collection[str] = (),
+    zone: ZoneInfo,
+    now: datetime,
+) -> Sheet:
+    """Begin the export per list: one row a customer that meets the criteria, in the file's order.
+
+    `chosen` are names of `customer_columns`; none of them means all. 最終結果 is that of the newest
+    record of the present 周回, コール数 and コネクト数 count in it. Raises NotAllowed, NotFound.
+    """
+    with read() as session:
+        folders = customer_lists(session, viewer=viewer, list_id=list_id, project_id=project_id)
+        projects = {folder.project_id for folder in folders}
+        plan = _Customers(
+            folders,
+            local_clock(zone),
+            _list_columns(folders),
+            items_by_name(session, ItemTarget.CUSTOMER, projects),
+            names_of(session, ResultStatus),
+            names_of(session, User),
+        )
+        title = folders[0].name if list_id is not None else _project_name(session, project_id)
+    for folder in folders:
+        with read() as session:
+            plan.ids[folder.id] = search.find_ids(
+                session, list_id=folder.id, criteria=criteria, viewer=viewer, now=now
+            )
+        _measure(read, plan, plan.ids[folder.id])
+    layout = layout_of(plan.parts(), chosen)
+    rows = (
+        row
+        for folder in folders
+        for page in slices(plan.ids[folder.id], PAGE)
+        for row in layout.pick(_customer_page(read, plan, folder, page))
+    )
+    return Sheet(title, layout.names, rows, sum(map(len, plan.ids.values())))
+
+
+def _measure(read: Reader, plan: _Customers, ids: array[int]) -> None:
+    """Find how many 追加番号 and メモ columns there must be."""
+    for page in slices(ids, SCAN):
+        with read() as session:
+            given, statements = queries.packed(session, page), queries.of(session)
+            extras = queries.rows(session, statements.most_extras, given)[0][0] or 0
+            long = array(
+                "q", [row[0] for row in queries.rows(session, statements.long_memos, given)]
+            )
+        plan.extras = max(plan.extras, extras)
+        for some in slices(long, LONG):
+            with read() as session:
+                memos = _memos(session, some)
+            plan.memo_cells = max(plan.memo_cells, *(len(split_cell(t)) for t in memos.values()))
+
+
+def _memos(session: Session, ids: array[int]) -> dict[int, str]:
+    """Customers' memos: oldest first, one line break between."""
+    rows = queries.rows(session, queries.of(session).memos, queries.packed(session, ids))
+    return {
+        customer_id: "\n".join(text for _, text in entries)
+        for customer_id, entries in groupby(rows, itemgetter(0))
+    }
+
+
+def _customer_page(
+    read: Reader, plan: _Customers, folder: CustomerList, ids: array[int]
+) -> Iterator[list[str]]:
+    with read() as session:
+        given, statements = queries.packed(session, ids), queries.of(session)
+        found = {row[0]: row for row in queries.rows(session, statements.customers, given)}
+        memos = _memos(session, ids)
+        extras: dict[int, list[str]] = {}
+        if plan.extras:
+            for customer_id, number in queries.rows(session, statements.extras, given):
+                extras.setdefault(customer_id, []).append(format_national(number))
+    head = (str(folder.id), folder.name)
+    cells_of = _cells_of(folder.columns, plan.columns)
+    items = list(plan.items.values())
+    no_items, no_extras = [""] * len(items), [""] * plan.extras
+    local, users, automatic = plan.local, plan.users, history.AUTOMATIC_NAME
+    for customer_id in ids:
+        if customer_id not in found:  # deleted since the ids were collected
+            continue
+        (
+            _, number, cells, kept, level, status_id, system, cycle, dials, connects,
+            dialled_at, user_id, due_at, note,
+        ) = found[customer_id]  # fmt: skip
+        counted = cycle == folder.cycle
+        more = extras.get(customer_id)
+        yield [
+            str(customer_id),
+            *head,
+            format_national(number),
+            *cells_of(loads(cells)),
+            *(more + no_extras[len(more) :] if more else no_extras),
+            *(no_items if kept == "{}" else item_values(items, kept)),
+            level,
+            result_name(plan.statuses, status_id, system) if counted else "",
+            local(dialled_at) if dialled_at else "",
+            users.get(user_id, automatic) if dialled_at else "",
+            str(dials) if counted else "0",
+            str(connects) if counted else "0",
+            local(due_at) if due_at else "",
+            note,
+            *memo_cells(memos.get(customer_id, ""), plan.memo_cells),
+        ]
+
+
+def _list_columns(folders: Sequence[CustomerList]) -> list[str]:
+    """Every column of the lists once, in the order in which they first stand."""
+    return list(dict.fromkeys(column for folder in folders for column in folder.columns))
+
+
+def _cells_of(own: list[str], all_columns: list[str]) -> Callable[[list[str]], list[str]]:
+    """How a customer's cells come under the header; a row that an older import left is shorter."""
+    width = len(all_columns)
+    if own == all_columns:
+        return lambda cells: cells if len(cells) == width else [*cells, *[""] * width][:width]
+    places = [own.index(name) if name in own else -1 for name in all_columns]
+
+    def under(cells: list[str]) -> list[str]:
+        return [cells[i] if 0 <= i < len(cells) else "" for i in places]
+
+    return under
+
+
+def _project_name(session: Session, project_id: int | None) -> str:
+    return session.scalar(select(Project.name).where(Project.id == project_id)) or ""
