@@ -36,6 +36,10 @@
   document.addEventListener("click", (event) => {
     const room = player(event.target);
     if (!room) return;
+    if (event.target.closest("[data-shut]")) {
+      room.remove(); // an audio element that leaves the page stops
+      return;
+    }
     const audio = audioOf(room);
     if (!audio) return;
     const wave = event.target.closest("[data-wave]");
