@@ -18,7 +18,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from calltree.services.leases import LeaseLost
-from calltree.telephony import commands, events
+from calltree.telephony import commands, events, ledger
 from calltree.telephony.acts import Act
 from calltree.telephony.esl import Backoff, EventLink, Link, LinkDown, keep_connected
 from calltree.telephony.lease import Reign
@@ -168,7 +168,7 @@ class Hearing:
                 self._token = ""
                 self._set_up(up=True, why="")
             return
-        if isinstance(event, events.Heartbeat):
+        if not ledger.is_news(event):
             return
         try:
             self._inbox.put_nowait(Told(self.node.name, event))

@@ -70,20 +70,30 @@ def hear(
     """
     if isinstance(event, events.JobDone):
         return _job_done(session, event, node, now)
-    if not isinstance(event, events.ChannelEvent):
+    handler = _CUSTOMER.get(type(event))
+    if handler is None or not isinstance(event, events.ChannelEvent):
         return []
     attempt = _attempt(session, event)
     if attempt is None:
         return _operator_leg(session, event, now)
-    handler = _CUSTOMER.get(type(event))
-    if handler is None or not _first_time(session, event, attempt):
+    if isinstance(event, events.Destroyed) and attempt.state not in LIVE_STATES:
+        return []  # nearly always: its HANGUP_COMPLETE told everything
+    if not _first_time(session, event, attempt):
         return []
     attempt.epoch = epoch
     acts = handler(_Case(session, attempt, event, now))
-    if attempt.state in LIVE_STATES and attempt.ended_by == "operator":
+    wanted_over = attempt.state in LIVE_STATES and attempt.ended_by == "operator"
+    if wanted_over and isinstance(event, _COMING_UP):
         # 切断 was pressed, and what should have ended the leg came too early for it.
         return [HangUp(attempt.node, attempt.uuid, answered=attempt.answered_at is not None)]
     return acts
+
+
+def is_news(event: events.SwitchEvent) -> bool:
+    """Answer whether `hear` has any use for it; what has none need not wait for the database."""
+    if isinstance(event, events.JobDone):
+        return not event.ok  # +OK of an originate does not even mean ringing
+    return type(event) in _CUSTOMER
 
 
 def customer_joins(session: Session, attempt: Attempt) -> list[Act]:
@@ -319,6 +329,15 @@ _CUSTOMER: dict[type, Callable[[_Case], list[Act]]] = {
 }
 
 
+_COMING_UP = (
+    events.Progress,
+    events.EarlyMedia,
+    events.Parked,
+    events.Answered,
+    events.Bridged,
+)
+
+
 # --- the operator's leg and the jobs
 
 
@@ -337,7 +356,7 @@ def _operator_leg(session: Session, event: events.ChannelEvent, now: datetime) -
 def _job_done(session: Session, event: events.JobDone, node: str, now: datetime) -> list[Act]:
     """The result of an originate. We name each job after the leg it makes."""
     if event.ok:
-        return []  # it does not mean answered, and not even ringing
+        return []
     attempt = session.scalar(select(Attempt).where(Attempt.uuid == event.job_uuid))
     if attempt is None:
         operator = session.scalar(select(Operator).where(Operator.leg_uuid == event.job_uuid))

@@ -57,6 +57,7 @@ class SwitchRole:
     holder: str
     timings: Timings
     clock: Callable[[], datetime] = utcnow
+    inbox_limit: int = INBOX_LIMIT
 
     def run(self, stop: threading.Event) -> None:
         """Lead whenever nobody else does. Returns after `stop`."""
@@ -87,7 +88,7 @@ class Leader:
         self._reign = reign
         self._timings = role.timings
         self._clock = role.clock
-        self._inbox: queue.Queue[Told] = queue.Queue(INBOX_LIMIT)
+        self._inbox: queue.Queue[Told] = queue.Queue(role.inbox_limit)
         self._desk = Desk(role.store, f"{role.holder}/sweep", role.timings, role.clock)
         self._actors: dict[str, Actor] = {}
         self._hearings: dict[str, Hearing] = {}

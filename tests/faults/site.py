@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import redis
+from rq import Worker
 from sqlalchemy import create_engine, select
 
 from calltree import doorbells
@@ -46,7 +47,7 @@ class Site:
 
     def start(self, *names: str) -> None:
         for name in names:
-            command = [sys.executable, "worker.py", name]
+            command = [sys.executable, "worker.py", *name.split()]
             if name == "redis":
                 command = own_redis.command(self.data_dir)
             self.processes[name] = subprocess.Popen(
@@ -73,7 +74,7 @@ class Site:
     def stop(self) -> None:
         """SIGTERM for all; each must end cleanly and soon."""
         codes = {}
-        for name in ("calls", "switch", "jobs", "redis"):
+        for name in ("calls", "switch", "", "redis"):
             if process := self.processes.pop(name, None):
                 process.send_signal(signal.SIGTERM)
                 try:
@@ -90,10 +91,27 @@ class Site:
     def shown(self) -> str:
         return (self.data_dir / "site.log").read_text()[-4000:]
 
+    def family(self) -> list[int]:
+        """Every worker process that was started with this DATA_DIR and lives."""
+        mark = f"DATA_DIR={self.data_dir}\0".encode()
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                ours = mark in (folder / "environ").read_bytes()
+                command = (folder / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if ours and b"worker.py" in command:
+                found.append(int(folder.name))
+        return found
+
     def served(self) -> bool:
         """The calls worker waits for its bell."""
         with redis.from_url(self.env["REDIS_URL"]) as link:
-            return bool(link.scard("rq:workers"))
+            workers = Worker.all(connection=link)
+            return any(
+                name.endswith(":calls:practice") for w in workers for name in w.queue_names()
+            )
 
 
 class ProcessFloor(Floor):
@@ -119,7 +137,9 @@ class ProcessFloor(Floor):
 
 
 @contextmanager
-def running_site(tmp_path: Path, database_url: str) -> Iterator[ProcessFloor]:
+def running_site(
+    tmp_path: Path, database_url: str, roles: tuple[str, ...] = ("switch", "calls")
+) -> Iterator[ProcessFloor]:
     """Everything up, one operator's worth of site founded."""
     data_dir = tmp_path / "var"
     data_dir.mkdir()
@@ -129,7 +149,7 @@ def running_site(tmp_path: Path, database_url: str) -> Iterator[ProcessFloor]:
         plain = found_floor(site.store, site.switch)
         floor = ProcessFloor(site.store, site.switch, plain.list_id)
         floor.site = site
-        site.start("switch", "calls")
+        site.start(*roles)
         wait_for(floor.link_up, "link up", patience_s=60)
         wait_for(site.served, "calls worker", patience_s=60)
         yield floor

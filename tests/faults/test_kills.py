@@ -111,3 +111,13 @@ def test_kills_at_any_moment_of_a_call_lose_and_double_nothing(floor, name):
     floor.check_truth()
     for user in operators:
         assert floor.operator_row(user).attempt_id is None
+
+
+def test_one_command_runs_every_role_and_leaves_none_behind(tmp_path, database_url):
+    with running_site(tmp_path, database_url, roles=("",)) as floor:
+        _operator, attempt = _talking(floor)
+        floor.ask(CommandKind.HANG_UP, attempt)
+        floor.wait_state(attempt, CallState.ENDED)
+        everyone = floor.site.family()
+        assert len(everyone) >= 5  # itself, two lanes, calls, switch
+    wait_for(lambda: not floor.site.family(), "no orphan")

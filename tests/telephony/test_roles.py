@@ -517,6 +517,26 @@ def test_a_stopped_switch_ends_its_calls_and_legs_in_the_ledger(store, switch, t
     assert floor.operator_row(operator).state is OperatorState.WRAP_UP
 
 
+def test_more_events_than_may_wait_close_the_link_and_reconcile_makes_good(store, switch):
+    timings = replace(QUICK, lease_s=60.0)
+    floor = found_floor(store, switch)
+    leader = replace(role(store, switch, timings), inbox_limit=3)
+    with in_thread(leader.run), serving(floor, timings):
+        wait_for(floor.link_up)
+        operator = floor.operator()
+        attempt = floor.call(operator, STAYS)
+        floor.wait_state(attempt, CallState.TALKING)
+        with store.write():  # the database takes nothing, while the switch has much to tell
+            for _ in range(8):
+                switch.api(f"uuid_transfer {attempt.uuid} endless_playback:silence inline")
+                switch.api(f"uuid_bridge {attempt.uuid} {floor.operator_row(operator).leg_uuid}")
+            switch.api(f"uuid_kill {attempt.uuid}")
+        floor.wait_state(attempt, CallState.ENDED)
+        wait_for(floor.link_up, "link up again")
+        floor.wait_leg(operator)
+    assert floor.records() == 1
+
+
 def test_an_operators_row_is_locked_by_the_call_alone(floor):
     operator = floor.operator()
     attempt = floor.call(operator, STAYS)
