@@ -17,8 +17,8 @@ STEPS = {
     "caller_number": (N_("Register the number that customers see"), "projects.numbers"),
     "pattern": (N_("Choose the results that operators press"), "patterns.index"),
     "project": (N_("Make a project with both"), "projects.index"),
-    "list": (N_("Load a list of customers"), "projects.index"),
-    "grants": (N_("Enable the list and grant it to operators"), "projects.index"),
+    "list": (N_("Load a list of customers"), "imports.index"),
+    "grants": (N_("Enable the list and grant it to operators"), "lists.index"),
     "test_call": (N_("Make a test call on the operator screen"), "operator.home"),
 }
 

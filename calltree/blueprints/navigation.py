@@ -35,7 +35,11 @@ ADMIN: list[tuple[str, list[tuple[str, str]]]] = [
     ("", [("admin.home", N_("Home"))]),
     (
         N_("Lists"),
-        [("lists.index", N_("Lists")), ("customers.search", N_("Customer search"))],
+        [
+            ("lists.index", N_("Lists")),
+            ("imports.index", N_("Import from CSV")),
+            ("customers.search", N_("Customer search")),
+        ],
     ),
     (
         N_("Records"),

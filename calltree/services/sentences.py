@@ -151,6 +151,21 @@ SENTENCES: dict[str, str] = {
     "number_exponent": N_("Excel has lost digits of this number. Enter the whole number."),
     "number_extension": N_("Leave out the extension."),
     "time_unreadable": N_("The date and time cannot be read. Choose them again."),
+    "import_no_pattern": N_(
+        "The project %(project)s has no result pattern. Choose one in the project first."
+    ),
+    "import_no_caller_number": N_(
+        "The project %(project)s has no caller number. Choose one in the project first."
+    ),
+    "import_started": N_("This import has been started already. Reload the page."),
+    "import_not_ready": N_("The file has not been checked to the end. Reload the page."),
+    "import_nothing": N_("No row of this file can be taken in."),
+    "import_list_busy": N_(
+        "Another import is at work on the list %(list)s. Start this one when it is done."
+    ),
+    "import_dialled": N_(
+        "Customers of this import have been called already, so it cannot be undone."
+    ),
     "not_found": N_("There is no such page, or you have no permission to see it."),
     "not_allowed": N_("You have no permission for this. Ask a manager."),
     "telephony_down": N_("The telephone system cannot be reached. Wait a moment and try again."),
