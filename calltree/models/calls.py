@@ -236,6 +236,7 @@ class CallRecord(Base):
         Index("ix_call_records_started", "started_at", "id"),
         Index("ix_call_records_saved", "saved_at", "id"),
         Index("ix_call_records_user_day", "user_id", "site_day"),
+        Index("ix_call_records_user", "user_id", "started_at", "id"),
         Index("ix_call_records_list", "list_id", "started_at", "id"),
         Index("ix_call_records_project", "project_id", "started_at", "id"),
         Index("ix_call_records_customer", "customer_id", "started_at", "id"),
@@ -410,6 +411,10 @@ class Operator(Base):
     queue_id: Mapped[int | None]
     record_id: Mapped[int | None] = mapped_column(BigId)
     """The record being worked on, open for rewriting until the next dial (R-CL-6)."""
+    dial_at: Mapped[datetime | None]
+    """When 保存して次へ dials by itself, unless 中止 is pressed first (R-CL-5)."""
+    chosen_number: Mapped[str] = mapped_column(String(16), default="")
+    """The number that 保存して別番号へ went on to; empty: the customer's main one."""
     page_id: Mapped[str] = mapped_column(String(36), default="")
     """The one page in use (R-CL-17)."""
     page_seen_at: Mapped[datetime | None]
