@@ -1,6 +1,7 @@
 """R-RC-5 and R-ST-2: from the end of a call to the end of its sound; files and rows are real."""
 
 import fcntl
+import os
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from calltree.config import Settings
 from calltree.db import Announcement, Store
 from calltree.jobs import recordings as job
 from calltree.models import (
@@ -101,12 +103,11 @@ class Archive:
 
 
 @pytest.fixture
-def archive(desk: Desk, tmp_path: Path) -> Archive:
+def archive(desk: Desk, settings: Settings) -> Archive:
     told: list[Announcement] = []
     desk.store.publisher = told.extend
-    root = tmp_path / "recordings"
-    root.mkdir()
-    return Archive(desk, root, told)
+    settings.recordings_dir.mkdir()
+    return Archive(desk, settings.recordings_dir, told)
 
 
 # --- encoded and checked
@@ -352,6 +353,26 @@ def test_a_job_killed_in_the_middle_loses_nothing(
     assert ".wav" in archive.files()
     row = archive.finish(recording)
     assert (row.state, row.raw_name, row.problem) == (RecordingState.STORED, "", "")
+    assert archive.files() == [".mp3"]
+
+
+def test_the_jobs_run_as_the_queue_runs_them(archive: Archive, settings: Settings) -> None:
+    stored, doomed = archive.call(), archive.call(now=NOW + timedelta(hours=2))
+    archive.talk(stored)
+    archive.desk.change(
+        Recording, doomed, state=RecordingState.HIDDEN, destroy_after=NOW - timedelta(days=999)
+    )
+    archive.talk(doomed)
+    environment = os.environ | {
+        "DATABASE_URL": settings.database_url,
+        "DATA_DIR": str(settings.data_dir),
+        "REDIS_URL": str(settings.redis_url),
+    }
+    for call in (f"finish({stored})", "sweep()"):
+        script = f"from calltree.jobs import recordings; recordings.{call}"
+        subprocess.run([sys.executable, "-c", script], env=environment, check=True, timeout=60)
+    assert archive.row(stored).state is RecordingState.STORED
+    assert archive.row(doomed).state is RecordingState.DESTROYED
     assert archive.files() == [".mp3"]
 
 
