@@ -190,4 +190,9 @@ def _take(session: Session, walk: _Walk, customer_id: int, page_id: str | None) 
         )
     except Refused:
         return HELD
-    return None
+    # Asked once more now that nobody else can have them: between the batch's look and the hold
+    # another may have taken, called and left this customer.
+    reason = _reasons(session, walk, array("q", [customer_id])).get(customer_id, GONE)
+    if reason is not None:
+        holds.release(session, customer_id=customer_id, user_id=walk.viewer.user_id)
+    return reason
