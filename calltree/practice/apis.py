@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from calltree.practice import calls, outgoing, reports, scheduler
 from calltree.practice.channels import Channel
 from calltree.practice.dialplan import set_variable
-from calltree.practice.originate import DialError, words
+from calltree.practice.originate import DialError, cleaned, words
 from calltree.practice.switch import Switch
 
 NO_CHANNEL = "-ERR No such channel!\n"
@@ -68,12 +68,14 @@ def _setvar(switch: Switch, text: str) -> str:
     channel = switch.find(names[0])
     if channel is None:
         return NO_CHANNEL
-    set_variable(channel, names[1], names[2] if len(names) > 2 else "")
+    set_variable(channel, names[1], cleaned(names[2]) if len(names) > 2 else "")
     return "+OK\n"
 
 
 def _setvar_multi(switch: Switch, text: str) -> str:
     uuid, _, pairs = text.partition(" ")
+    if not pairs:
+        return ""
     channel = switch.find(uuid)
     if channel is None:
         return NO_CHANNEL
@@ -139,9 +141,10 @@ def _transfer(switch: Switch, text: str) -> str:
 
 
 def _record(switch: Switch, text: str) -> str:
+    usage = "-USAGE: <uuid> [start|stop|mask|unmask] <path> [<limit>] [<recording_vars>]\n"
     parts = text.split()
     if len(parts) < 3:
-        return "-USAGE: <uuid> [start|stop|mask|unmask] <path> [<limit>]\n"
+        return usage
     channel = switch.find(parts[0])
     if channel is None:
         return NO_SESSION
@@ -153,8 +156,8 @@ def _record(switch: Switch, text: str) -> str:
     elif action in ("mask", "unmask"):
         done = switch.recordings.mask(channel, path, action == "mask")
     else:
-        return "-USAGE: <uuid> [start|stop|mask|unmask] <path> [<limit>]\n"
-    verb = "record" if action == "start" else f"{action} record"
+        return usage
+    verb = {"start": "record", "stop": "stop record"}.get(action, f"{action} recording")
     return "+OK Success\n" if done else f"-ERR Cannot {verb} session!\n"
 
 
@@ -187,7 +190,9 @@ def _start_broadcast(switch: Switch, channel: Channel, path: str) -> None:
 
 
 def _break(switch: Switch, text: str) -> str:
-    channel = switch.find(text.split()[0]) if text else None
+    if not text:
+        return "-USAGE: <uuid> [all]\n"
+    channel = switch.find(text.split()[0])
     if channel is None:
         return NO_CHANNEL
     asyncio.get_running_loop().call_soon(calls.stop_playback, switch, channel, "break")
@@ -195,9 +200,10 @@ def _break(switch: Switch, text: str) -> str:
 
 
 def _audio(switch: Switch, text: str) -> str:
+    usage = "-USAGE: <uuid> [start [read|write] [mute|level <level>]|stop]\n"
     parts = text.split()
-    if len(parts) < 2:
-        return "-USAGE: <uuid> [start [read|write] [[mute|level|gain] <level>]|stop]\n"
+    if len(parts) < 2 or parts[1] not in ("start", "stop"):
+        return usage
     channel = switch.find(parts[0])
     if channel is None:
         return NO_CHANNEL
@@ -206,7 +212,7 @@ def _audio(switch: Switch, text: str) -> str:
         channel.muted = False
     elif parts[1:4] == ["start", "read", "mute"]:
         channel.muted = True
-    return "+OK Success\n"
+    return "+OK\n"
 
 
 def _send_dtmf(switch: Switch, text: str) -> str:
@@ -236,22 +242,23 @@ def _recv_dtmf(switch: Switch, text: str) -> str:
 def _hold(switch: Switch, text: str) -> str:
     parts = text.split()
     if not parts:
-        return "-USAGE: [off|toggle] <uuid> [<display>]\n"
+        return "-USAGE: [off|toggle] <uuid> [<display>]\n-ERR Operation failed\n"
     verb = parts[0] if parts[0] in ("off", "toggle") else "on"
     channel = switch.find(parts[1] if verb != "on" and len(parts) > 1 else parts[0])
     if channel is not None:  # an unknown uuid gets +OK as well
         hold = not channel.held if verb == "toggle" else verb == "on"
-        if hold != channel.held:
-            switch.recordings.sound_changes(channel)
-            channel.held = hold
-            channel.callstate = "HELD" if hold else "UNHELD"
-            switch.tell("CHANNEL_HOLD" if hold else "CHANNEL_UNHOLD", channel)
-            channel.callstate = "HELD" if hold else "ACTIVE"
+        if hold == channel.held:
+            return "-ERR Operation failed\n"
+        switch.recordings.sound_changes(channel)
+        channel.held = hold
+        channel.callstate = "HELD" if hold else "UNHELD"
+        switch.tell("CHANNEL_HOLD" if hold else "CHANNEL_UNHOLD", channel)
+        channel.callstate = "HELD" if hold else "ACTIVE"
     return "+OK Success\n"
 
 
 def _hupall(switch: Switch, text: str) -> str:
-    cause, *match = text.split() or ["NORMAL_CLEARING"]
+    cause, *match = text.split() or ["MANAGER_REQUEST"]
     for channel in list(switch.channels.values()):
         if len(match) < 2 or channel.variables.get(match[0]) == match[1]:
             calls.hangup(switch, channel, cause)
@@ -299,6 +306,7 @@ COMMANDS: dict[str, Command] = {
     "strepoch": lambda switch, text: str(int(time.time())),
     "global_getvar": _global_getvar,
     "hostname": lambda switch, text: switch.bus.hostname,
+    "switchname": lambda switch, text: switch.bus.hostname,  # fs_cli's prompt
     "reloadxml": lambda switch, text: "+OK [Success]\n",
     "echo": lambda switch, text: text,
     "eval": lambda switch, text: text or "-ERR no reply\n",

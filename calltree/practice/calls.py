@@ -13,6 +13,9 @@ from calltree.practice.switch import Switch
 JOIN_SECONDS = 0.04
 """uuid_bridge to CHANNEL_BRIDGE: 40 ms measured."""
 
+LATE_REPORT = 0.8
+"""How often the second leg of a bridge reports its end only while its partner ends: 7 of 8."""
+
 
 def mark_ringing(switch: Switch, channel: Channel) -> None:
     """180: it rings, nothing is heard."""
@@ -331,16 +334,27 @@ def _finish(switch: Switch, channel: Channel, was: Doing) -> None:
         _complete(switch, channel)
     elif other is not None:
         unlink(switch, channel)
-        _complete(switch, channel)
+        late = switch.random.random() < LATE_REPORT
+        if not late:
+            _complete(switch, channel)
         switch.tell("CHANNEL_UNBRIDGE", other, _sides(other, channel))
         if not channel.answered and other.bridge_over is None:
             # Operator first, customer second, refused in early media: both were destroyed.
             hangup(switch, other, channel.cause)
         else:
             settle(switch, other, channel.cause)
+        if late:
+            switch.clock.later(switch.random.uniform(0.0, 0.04), lambda: _report(switch, channel))
+            return
     else:
         _complete(switch, channel)
     switch.clock.later(switch.random.uniform(0.0, 0.02), lambda: _destroy(switch, channel))
+
+
+def _report(switch: Switch, channel: Channel) -> None:
+    """The end of a leg whose partner was quicker to end than it was to report."""
+    _complete(switch, channel)
+    _destroy(switch, channel)
 
 
 def _complete(switch: Switch, channel: Channel) -> None:

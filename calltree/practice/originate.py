@@ -77,6 +77,26 @@ def words(text: str) -> list[str]:
     return [_unquote(part) for part in split_outside(text.strip(), " ", brackets=False) if part]
 
 
+_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "s": " ", "'": "'", '"': '"', "\\": "\\"}
+
+
+def cleaned(text: str) -> str:
+    """An argument as the switch's splitter leaves it: pairs of `'` and backslashes are eaten."""
+    kept, quoted, position = "", False, 0
+    while position < len(text):
+        character = text[position]
+        escaped = _ESCAPES.get(text[position + 1 : position + 2]) if character == "\\" else None
+        position += 1
+        if escaped is not None:
+            kept += escaped
+            position += 1
+        elif character == "'" and (quoted or "'" in text[position:]):
+            quoted = not quoted
+        else:
+            kept += character
+    return kept
+
+
 def _unquote(text: str) -> str:
     return text[1:-1] if len(text) > 1 and text[0] == text[-1] == "'" else text
 

@@ -38,7 +38,7 @@ def uptime(switch: Switch, text: str) -> str:
 
 
 def show(switch: Switch, text: str) -> str:
-    """`show channels|calls|bridged_calls|registrations [as json|count]`."""
+    """`show channels|calls|bridged_calls|registrations [like TEXT] [as json|count]`."""
     what, _, form = text.strip().partition(" ")
     rows: list[dict[str, str]]
     if what == "channels":
@@ -49,6 +49,10 @@ def show(switch: Switch, text: str) -> str:
         rows = []
     else:
         return "-USAGE: channels|calls|bridged_calls|registrations [as json|count]\n"
+    verb, _, rest = form.partition(" ")
+    if verb == "like":
+        wanted, _, form = rest.partition(" ")
+        rows = [row for row in rows if any(wanted in value for value in row.values())]
     if form == "count":
         return f"\n{len(rows)} total.\n"
     if form == "as json":

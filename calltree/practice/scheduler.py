@@ -37,10 +37,10 @@ def _at(switch: Switch, uuid: str, seconds: float, what: Callable[[Channel], Non
 
 def sched_hangup(switch: Switch, text: str) -> str:
     parts = text.split()
-    seconds = _wait(switch, parts[0]) if len(parts) > 1 else None
+    seconds = _wait(switch, parts[0]) if parts else None
     if seconds is None:
         return "-USAGE: [+]<time> <uuid> [<cause>]\n"
-    if switch.find(parts[1]) is None:
+    if len(parts) < 2 or switch.find(parts[1]) is None:
         return NO_CHANNEL
     cause = parts[2] if len(parts) > 2 else "ALLOTTED_TIMEOUT"
     return _at(switch, parts[1], seconds, lambda c: calls.hangup(switch, c, cause))
@@ -70,8 +70,6 @@ def sched_transfer(switch: Switch, text: str) -> str:
 
 def sched_del(switch: Switch, text: str) -> str:
     """Take back one task by its number, or every task of a leg by its uuid."""
-    if not text:
-        return "-USAGE: <task_id>|<group_id>\n"
     if text.isdecimal():
         doomed = [int(text)] if int(text) in switch.scheduled else []
     else:

@@ -29,6 +29,7 @@ class Link(asyncio.Protocol):
         self._subscription = Subscription()
         self._format = "plain"
         self._authenticated = False
+        self._listening = self._logging = False  # as the two flags of a real listener
         self._commands: asyncio.Queue[Command] = asyncio.Queue()
         self._work: asyncio.Task[None] | None = None
         self._transport: asyncio.Transport | None = None
@@ -128,21 +129,27 @@ class Link(asyncio.Protocol):
         elif verb == "noevents":
             self._subscription.names.clear()
             self._subscription.subclasses.clear()
-            self._reply("+OK no longer listening for events")
+            told = "+OK no longer listening for events"
+            self._reply(told if self._listening else "-ERR not listening for events")
+            self._listening = False
         elif verb == "filter":
             self._filter(argument)
         elif verb == "myevents":
             self._subscription.only_channel = argument.split()[0] if argument else None
             self._subscription.names.add("ALL")
+            self._listening = True
             self._reply("+OK Events Enabled")
         elif verb == "sendevent":
             self._reply(self._send_event(command))
         elif verb == "sendmsg":
             self._reply(self._send_message(command))
         elif verb == "log":
+            self._logging = True
             self._reply(f"+OK log level {argument or '7'} [{argument or '7'}]")
         elif verb == "nolog":
-            self._reply("+OK no longer logging")
+            # The misspelling is the real switch's.
+            self._reply("+OK no longer logging" if self._logging else "-ERR not loging")
+            self._logging = False
         elif verb in ("linger", "nolinger"):
             self._reply("-ERR not controlling a session")
         elif verb == "auth":
@@ -159,6 +166,7 @@ class Link(asyncio.Protocol):
             self._reply("-ERR no keywords supplied")
             return
         self._format = "json" if kind == "json" else "plain"
+        self._listening = True
         for position, name in enumerate(names):
             self._subscription.names.add(name.upper())
             if name.upper() == CUSTOM:

@@ -157,8 +157,9 @@ class Live:
     """A running switch, practice or real, and the numbers of its test carrier.
 
     A real one is given by FREESWITCH_ESL_URL; FREESWITCH_GATEWAY, FREESWITCH_NUMBER_<WHAT> (for
-    example FREESWITCH_NUMBER_EARLY_404), FREESWITCH_OPERATOR (a dial string that answers at once)
-    and FREESWITCH_RECORDINGS (a directory it may write) say what its laboratory looks like.
+    example FREESWITCH_NUMBER_EARLY_404), FREESWITCH_OPERATOR (a dial string that answers at once),
+    FREESWITCH_DOWN_GATEWAY (one whose OPTIONS ping fails) and FREESWITCH_RECORDINGS (a directory
+    it may write) say what its laboratory looks like.
     """
 
     def __init__(self, url: str, *, real: bool, rate: float, recordings: str) -> None:

@@ -185,7 +185,10 @@ def test_a_dead_gateway_gives_only_a_destroy_and_the_job(
     elif kind == "invalid":
         story = source.finish(source.dial("answers", gateway="nosuch"))
     elif source.real:
-        pytest.skip("a real gateway is not taken down for a test")
+        down = os.environ.get("FREESWITCH_DOWN_GATEWAY", "")
+        if not down:
+            pytest.skip("no gateway that is down: FREESWITCH_DOWN_GATEWAY is not set")
+        story = source.finish(source.dial("answers", gateway=down))
     else:
         source.link.api(f"practice gateway {source.gateway} down")
         story = source.finish(source.dial("answers"))
@@ -261,11 +264,14 @@ def test_the_operators_leg_dies_and_takes_the_customer_with_it(source: Live | No
         story = bridged(source)
         source.link.api(f"uuid_kill {story.operator}")
         source.finish(story)
+        source.link.wait("CHANNEL_DESTROY", value=story.operator)
     told = story.both()
     told = told[told.index("C:BRIDGE") :]
     own = [t for t in told if t.startswith("C:")]
     assert own == ["C:BRIDGE", "C:UNBRIDGE", "C:HANGUP", "C:HANGUP_COMPLETE", "C:DESTROY"]
-    assert told.index("A:HANGUP_COMPLETE") < told.index("C:UNBRIDGE") < told.index("C:HANGUP")
+    # Its report may come before, between or after the customer's end: seven of eight came late.
+    assert told.index("A:HANGUP") < told.index("C:UNBRIDGE") < told.index("C:HANGUP")
+    assert told.index("A:HANGUP") < told.index("A:HANGUP_COMPLETE")
 
 
 def test_with_park_after_bridge_the_customer_is_kept(live: Live) -> None:
@@ -288,15 +294,15 @@ def test_a_second_bridge_to_a_busy_operator_says_OK_and_kills_the_first_call(liv
     assert live.link.api(f"uuid_exists {second.uuid}") == "true"
 
 
-def test_bridging_a_ringing_leg_leaves_both_in_limbo(live: Live) -> None:
+def test_bridging_a_ringing_leg_says_OK_and_never_joins(live: Live) -> None:
     leg = live.operator()
     story = live.dial("rings")
     live.link.wait("CHANNEL_PROGRESS", value=story.uuid)
     assert live.link.api(f"uuid_bridge {story.uuid} {leg}") == f"+OK {leg}\n"
     while not any(story.uuid in (e.get("Job-Command-Arg") or "") for e in live.link.events):
         live.link.wait("BACKGROUND_JOB", header="Job-UUID", value=live.link.job("status"))
+    # The leg is left in limbo; one time in ten the real switch has ended it by now.
     assert story.job == "-ERR ORIGINATOR_CANCEL"
-    assert live.link.api(f"uuid_exists {story.uuid}") == "true"
     assert "BRIDGE" not in story.order()
 
 
@@ -310,11 +316,10 @@ def test_hold_is_a_transfer_to_music_and_ends_with_a_bridge(live: Live) -> None:
     live.link.api(f"uuid_bridge {story.uuid} {story.operator}")
     del live.link.events[:before]
     live.link.wait("CHANNEL_BRIDGE", value=story.uuid)
-    assert story.both() == [
-        *("A:PARK", "C:UNBRIDGE", "C:PLAYBACK_START", "C:PLAYBACK_STOP", "A:UNPARK", "C:BRIDGE"),
-    ] or story.both() == [
-        *("A:PARK", "C:UNBRIDGE", "C:PLAYBACK_START", "A:UNPARK", "C:PLAYBACK_STOP", "C:BRIDGE"),
-    ]
+    # Each leg has its own thread in the switch: only what one leg tells has an order.
+    assert story.order() == ["UNBRIDGE", "PLAYBACK_START", "PLAYBACK_STOP", "BRIDGE"]
+    assert story.order(of=story.operator) == ["PARK", "UNPARK"]
+    assert story.both()[-1] == "C:BRIDGE"
 
 
 def test_an_inline_chain_plays_and_hangs_up(live: Live) -> None:
@@ -370,12 +375,29 @@ def test_park_timeout_releases_a_leg_that_nobody_joins(live: Live) -> None:
 def test_a_free_variable_is_kept_and_shown(live: Live) -> None:
     story = live.dial("fax")
     live.link.wait("CHANNEL_PARK", value=story.uuid)
-    free = "a,b 'c' {d} | 山田"
+    free = "a,b 'c {d} | 山田"
     assert live.link.api(f"uuid_setvar {story.uuid} calltree_note {free}") == "+OK\n"
     assert live.link.api(f"uuid_getvar {story.uuid} calltree_note") == free
     assert '"variable_calltree_note":' in live.link.api(f"uuid_dump {story.uuid} json")
     live.finish(story, kill=True)
     assert story.event("CHANNEL_HANGUP_COMPLETE")["variable_calltree_note"] == free
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ("'a' 'b", "a 'b"),
+        ("a  b", "a  b"),
+        (r"it\'s", "it's"),
+        (r"a\nb", "a\nb"),
+        (r"a\\b", r"a\b"),
+        ('"x"', '"x"'),
+    ],
+)
+def test_quotes_and_backslashes_of_a_variable_are_eaten(live: Live, sent: str, kept: str) -> None:
+    leg = live.operator()
+    live.link.api(f"uuid_setvar {leg} calltree_note {sent}")
+    assert live.link.api(f"uuid_getvar {leg} calltree_note") == kept
 
 
 def test_ringback_to_a_parked_operator_ends_with_the_bridge(live: Live) -> None:
@@ -412,10 +434,11 @@ def test_digits_mute_and_hold_are_acknowledged(live: Live) -> None:
     story = bridged(live)
     leg = story.operator
     assert live.link.api(f"uuid_send_dtmf {story.uuid} 12#") == f"+OK {story.uuid} sent DTMF 12#.\n"
-    assert live.link.api(f"uuid_audio {leg} start read mute -1") == "+OK Success\n"
-    assert live.link.api(f"uuid_audio {leg} stop") == "+OK Success\n"
+    assert live.link.api(f"uuid_audio {leg} start read mute -1") == "+OK\n"
+    assert live.link.api(f"uuid_audio {leg} stop") == "+OK\n"
     assert live.link.api(f"uuid_hold {leg}") == "+OK Success\n"
     live.link.wait("CHANNEL_HOLD", value=leg)
+    assert live.link.api(f"uuid_hold {leg}") == "-ERR Operation failed\n"
     assert live.link.api(f"uuid_hold off {leg}") == "+OK Success\n"
     live.link.wait("CHANNEL_UNHOLD", value=leg)
 

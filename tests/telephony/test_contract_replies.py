@@ -28,9 +28,21 @@ REPLIES = {
     f"uuid_transfer {NOBODY} park: inline": "-ERR No such channel!\n",
     f"uuid_broadcast {NOBODY} /x.wav aleg": "-ERR invalid uuid\n",
     f"uuid_hold {NOBODY}": "+OK Success\n",
+    "uuid_hold": "-USAGE: [off|toggle] <uuid> [<display>]\n-ERR Operation failed\n",
+    f"uuid_audio {NOBODY} stop": "-ERR No such channel!\n",
+    "uuid_audio": "-USAGE: <uuid> [start [read|write] [mute|level <level>]|stop]\n",
     f"uuid_send_dtmf {NOBODY} 1": "-ERR Cannot locate session!\n",
     f"uuid_break {NOBODY} all": "-ERR No such channel!\n",
+    "uuid_break": "-USAGE: <uuid> [all]\n",
     f"uuid_record {NOBODY} start /x.wav": "-ERR Cannot locate session!\n",
+    "uuid_record": (
+        "-USAGE: <uuid> [start|stop|mask|unmask] <path> [<limit>] [<recording_vars>]\n"
+    ),
+    f"sched_hangup +5 {NOBODY}": "-ERR No such channel!\n",
+    f"sched_transfer +5 {NOBODY} x": "-ERR No such channel!\n",
+    f"sched_del {NOBODY}": "+OK Deleted: 0\n",
+    "show channels like nobody-has-this": "\n0 total.\n",
+    "global_getvar nosuch": "-ERR no reply\n",
     "sofia status gateway nosuch": "Invalid Gateway!\n",
     "sofia_contact 9999@127.0.0.1": "error/user_not_registered",
     "nosuchapi foo": "-ERR nosuchapi Command not found!\n",
@@ -46,9 +58,9 @@ PROTOCOL = {
     "event json HEARTBEAT": "+OK event listener enabled json",
     "event plain": "-ERR no keywords supplied",
     "nixevent CHANNEL_CREATE": "+OK events nixed",
-    "noevents": "+OK no longer listening for events",
+    "noevents": "-ERR not listening for events",
     "log 4": "+OK log level 4 [4]",
-    "nolog": "+OK no longer logging",
+    "nolog": "-ERR not loging",
     "linger": "-ERR not controlling a session",
 }
 
@@ -84,6 +96,13 @@ def test_the_reply_to_an_api_command(link: Link, command: str) -> None:
 @pytest.mark.parametrize("command", PROTOCOL)
 def test_the_reply_to_a_command_of_the_protocol(link: Link, command: str) -> None:
     assert link.send(command) == PROTOCOL[command]
+
+
+def test_what_was_begun_can_be_ended(link: Link) -> None:
+    link.send("event plain HEARTBEAT")
+    assert link.send("noevents") == "+OK no longer listening for events"
+    link.send("log 4")
+    assert link.send("nolog") == "+OK no longer logging"
 
 
 def recorded_replies() -> dict[str, str]:
