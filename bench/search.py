@@ -3,8 +3,8 @@
 Work: conditions → ids → one `work_queues` row, committed. Floor: the bare statement of the same
 conditions, `SELECT id` without an order, its ids fetched and dropped, on a connection of its own.
 `value` and `floor` are the sums of the eight medians in ms; `ratio` = value / floor, at most 2.
-`extra` has each search, the time of its queue's first page (bound: 10 ms), of its first page by key in
-リスト詳細, and how much longer the same searches take than on a list of 20,000 (growth).
+`extra` has each search, the time of its queue's first page (at most 10 ms), of its first page by
+key in リスト詳細, and how much longer the same searches take than on a list of 20,000 (growth).
 """
 
 import random

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flask import Blueprint, Response, current_app, flash, render_template, request, url_for
+from flask import Blueprint, Response, flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_wtf import FlaskForm
@@ -73,15 +73,9 @@ def index() -> ResponseReturnValue:
         text=text,
         projects=projects.all_projects(session),
         closed_names=CLOSED_NAMES,
-        links=_links(),
+        import_url=url_for("imports.upload"),
+        export_url=url_for("exports.customers", project_id=project_id) if project_id else None,
     )
-
-
-def _links() -> dict[str, str]:
-    """Addresses of pages that belong to others, as far as they are there."""
-    wanted = {"import": "imports.index", "export": "exports.index"}
-    known = current_app.view_functions
-    return {name: url_for(endpoint) for name, endpoint in wanted.items() if endpoint in known}
 
 
 @bp.get("/overview.csv")
@@ -184,7 +178,7 @@ def detail(list_id: int) -> ResponseReturnValue:
         closed_names=CLOSED_NAMES,
         last=customers.last_results(session, customers=found.rows, cycle=folder.cycle),
         names=customers.user_names(session, customers=found.rows),
-        links=_links(),
+        export_url=criteria_fields.address("exports.customers", criteria, list_id=list_id),
         **criteria_fields.choices(session, folder, criteria),
         Order=Order,
     )

@@ -43,10 +43,11 @@ POSTGRES_STATEMENTS = [
     # COST: the planner must never think of computing this for each row of a scan.
     "CREATE FUNCTION customer_search_grams(given text) RETURNS text[] "
     "LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE COST 10000 AS $$ "
-    "SELECT coalesce(array_agg(DISTINCT c[i] || c[i + 1]), '{}') "
-    "FROM (SELECT string_to_array(given, NULL) AS c) AS letters, "
-    "generate_subscripts(c, 1) AS i "
-    "WHERE i < cardinality(c) AND c[i] NOT IN (' ', chr(31)) AND c[i + 1] NOT IN (' ', chr(31)) "
+    # Two arrays side by side: an array of text asked for its i-th letter counts from its first,
+    # which made this a hundred times slower.
+    "SELECT coalesce(array_agg(a || b), '{}') "
+    "FROM unnest(string_to_array(given, NULL), (string_to_array(given, NULL))[2:]) AS pair(a, b) "
+    "WHERE a NOT IN (' ', chr(31)) AND b NOT IN (' ', chr(31)) "
     "$$",
     "CREATE INDEX customer_search_ix ON customers USING gin (customer_search_grams(folded))",
 ]
