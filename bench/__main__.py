@@ -6,6 +6,7 @@ every bench in turn.
 
 import argparse
 import importlib
+import keyword
 import sys
 from pathlib import Path
 
@@ -15,7 +16,12 @@ from bench import Options, Result
 def names() -> list[str]:
     """A module of this package is a bench unless its name begins with `_`."""
     files = Path(__file__).parent.glob("*.py")
-    return sorted(file.stem for file in files if not file.stem.startswith("_"))
+    return sorted(file.stem.rstrip("_") for file in files if not file.stem.startswith("_"))
+
+
+def module(name: str) -> str:
+    """A bench whose name is a word of Python's has a module with a _ behind it."""
+    return f"bench.{name}_" if keyword.iskeyword(name) else f"bench.{name}"
 
 
 def show(result: Result) -> None:
@@ -41,7 +47,7 @@ def main() -> int:
     for name in names() if given.name == "all" else [given.name]:
         if not given.json:
             print(f"{name} …", flush=True)
-        result: Result = importlib.import_module(f"bench.{name}").run(options)
+        result: Result = importlib.import_module(module(name)).run(options)
         if not given.json:
             show(result)
         print(result.line(name), flush=True)
