@@ -10,6 +10,7 @@ from calltree.blueprints import (
     assets,
     auth,
     bans,
+    calling,
     customers,
     exports,
     failures,
@@ -19,6 +20,7 @@ from calltree.blueprints import (
     history,
     imports,
     lists,
+    live,
     navigation,
     operator,
     patterns,
@@ -27,12 +29,15 @@ from calltree.blueprints import (
     recordings,
     reports,
     site,
+    tasks,
 )
 
 ALL = (
     auth.bp,
     admin.bp,
     operator.bp,
+    calling.bp,
+    tasks.bp,
     lists.bp,
     imports.bp,
     customers.bp,
@@ -46,6 +51,7 @@ ALL = (
     site.bp,
     recordings.bp,
     health.bp,
+    live.bp,
 )
 
 
@@ -58,5 +64,6 @@ def init_app(app: Flask) -> None:
     formats.init_app(app)
     assets.init_app(app)
     navigation.init_app(app)
+    live.init_app(app)
     for blueprint in ALL:
         app.register_blueprint(blueprint)

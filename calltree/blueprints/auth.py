@@ -23,7 +23,7 @@ from calltree.db import utcnow
 from calltree.errors import Refused
 from calltree.extensions import limiter, login, reading, writing
 from calltree.locale import sentence
-from calltree.services import accounts, people
+from calltree.services import accounts, desk, people
 from calltree.services.rights import Right, landing
 
 bp = Blueprint("auth", __name__)
@@ -72,7 +72,9 @@ def _safe_next() -> str | None:
 @bp.post("/sign-out")
 @requires(Right.OWN_ACCOUNT)
 def sign_out() -> ResponseReturnValue:
-    """End the session."""
+    """End the session: the customer, the telephone and the page are left; not during a call."""
+    with writing() as write:
+        desk.get_up(write, user_id=viewer().user_id, now=utcnow())
     logout_user()
     session.clear()
     return redirect(url_for("auth.sign_in"), 303)

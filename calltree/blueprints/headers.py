@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from flask import Flask, Response, request
 
+from calltree.blueprints.assets import version
+
 CONTENT_SECURITY_POLICY = "; ".join(
     [
         "default-src 'self'",
@@ -35,6 +37,8 @@ def init_app(app: Flask) -> None:
     def set_headers(response: Response) -> Response:
         for name, value in HEADERS.items():
             response.headers[name] = value
+        # a page without a live line notices at its next press that it was upgraded
+        response.headers["X-App-Version"] = version()
         if request.endpoint != "assets.serve":
             response.headers.setdefault("Cache-Control", "no-store")
         return response

@@ -16,7 +16,7 @@ from calltree.db import utcnow
 from calltree.extensions import reading, settings
 from calltree.locale import choose_locale
 from calltree.models import Role, Site
-from calltree.services import recordings
+from calltree.services import recordings, tasks
 from calltree.services.rights import Right
 from calltree.services.sentences import N_
 
@@ -28,7 +28,9 @@ class Item:
     label: str
     url: str
     active: bool
-    badge: int = 0
+    badge: int | None = None
+    """What waits behind it; None where nothing is counted."""
+    key: str = ""
 
 
 ADMIN: list[tuple[str, list[tuple[str, str]]]] = [
@@ -63,13 +65,21 @@ ADMIN: list[tuple[str, list[tuple[str, str]]]] = [
     ),
 ]
 OPERATOR: list[tuple[str, list[tuple[str, str]]]] = [
-    ("", [("operator.home", N_("Call")), ("customers.search", N_("Customer search"))]),
+    (
+        "",
+        [
+            ("operator.home", N_("Call")),
+            ("tasks.index", N_("Tasks")),
+            ("customers.search", N_("Customer search")),
+        ],
+    ),
     ("", [("history.index", N_("Call history")), ("reports.index", N_("Report history"))]),
 ]
 """(section, [(endpoint, label)]); entries whose endpoint the viewer may not use are left out."""
 
 BADGES: dict[str, Callable[[Session], int]] = {
     "recordings.problems": recordings.count_problems,
+    "tasks.index": lambda session: tasks.badge(session, viewer=viewer(), now=utcnow()),
 }
 """What waits behind an entry, counted on every page: only what an index answers."""
 
@@ -112,7 +122,27 @@ def _item(endpoint: str, label: str) -> Item:
         request.blueprint == room and endpoint.endswith(".index")
     )
     count = BADGES.get(endpoint)
-    return Item(_(label), url_for(endpoint), active, badge=count(reading()) if count else 0)
+    return Item(
+        _(label), url_for(endpoint), active, badge=count(reading()) if count else None,
+        key=_key(endpoint),
+    )  # fmt: skip
+
+
+def _key(endpoint: str) -> str:
+    return endpoint.replace(".", "-")
+
+
+def is_shown(endpoint: str) -> bool:
+    """Whether the navigation of the present screen has this entry."""
+    sections = ADMIN if screen() == "admin" else OPERATOR
+    return _may_open(endpoint) and any(
+        endpoint == listed for _title, entries in sections for listed, _label in entries
+    )
+
+
+def badge_of(session: Session, endpoint: str) -> Item:
+    """Return an entry as its badge needs it: for pushing the number alone."""
+    return Item("", "", active=False, badge=BADGES[endpoint](session), key=_key(endpoint))
 
 
 def site() -> dict[str, object]:

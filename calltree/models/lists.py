@@ -241,6 +241,10 @@ class WorkQueue(Base):
     size: Mapped[int] = mapped_column(default=0)
     cursor: Mapped[int] = mapped_column(default=0)
     """Index of the next id to offer."""
+    skipped: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """Reason → how many the last step passed over, as the page says it."""
+    at_end: Mapped[bool] = mapped_column(default=False)
+    """The last step found nobody any more: 「リストの最後です」."""
 
 
 class Draft(Base):

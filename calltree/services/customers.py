@@ -154,6 +154,15 @@ def add_extra(
     return extra
 
 
+def set_short_note(
+    session: Session, *, viewer: Viewer, customer_id: int, text: str, now: datetime
+) -> None:
+    """Keep the 簡易メモ, as it is typed on the call screen. Raises NotAllowed, NotFound."""
+    customer, _folder = _to_edit(session, viewer, customer_id)
+    customer.short_note = text.strip()[:256]
+    customer.updated_at = now
+
+
 def remove_extra(session: Session, *, viewer: Viewer, extra_id: int, now: datetime) -> Customer:
     """Take a further number away; records keep the number they dialled. Raises NotFound."""
     extra = session.get(ExtraNumber, extra_id)

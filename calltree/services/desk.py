@@ -63,6 +63,7 @@ def next_customer(session: Session, *, viewer: Viewer, page_id: str, now: dateti
     """
     if records.in_call(session, user_id=viewer.user_id):
         raise Refused("in_a_call")
+    forget_countdown(session, user_id=viewer.user_id)
     taken = work_queue.take_next(session, viewer=viewer, page_id=page_id, now=now)
     if taken.customer_id is not None:
         progress = work_queue.progress(session, user_id=viewer.user_id)
@@ -75,6 +76,49 @@ def next_customer(session: Session, *, viewer: Viewer, page_id: str, now: dateti
             now=now,
         )
     return taken
+
+
+def count_down(session: Session, *, user_id: int, seconds: int, now: datetime) -> None:
+    """Have the page dial by itself after a wait in which 中止 can be pressed (R-CL-5)."""
+    session.execute(
+        update(Operator)
+        .where(Operator.user_id == user_id)
+        .values(dial_at=now + timedelta(seconds=seconds))
+    )
+
+
+def forget_countdown(session: Session, *, user_id: int) -> None:
+    """Stop the wait: 中止, a dial, or another customer."""
+    session.execute(
+        update(Operator).where(Operator.user_id == user_id).values(dial_at=None, chosen_number="")
+    )
+
+
+def choose_number(session: Session, *, user_id: int, number: str) -> None:
+    """Go on to another number of the open customer (保存して別番号へ, R-LS-9)."""
+    session.execute(
+        update(Operator).where(Operator.user_id == user_id).values(chosen_number=number)
+    )
+
+
+def enter(session: Session, *, viewer: Viewer, node: str, now: datetime) -> None:
+    """Sit down: sign in to the operator's screen and have the telephone connected."""
+    operator = operators.ensure(session, user_id=viewer.user_id, now=now)
+    if operator.state is OperatorState.SIGNED_OUT:
+        operators.sign_in(session, user_id=viewer.user_id, now=now)
+    if operator.leg_kind is LegKind.DEVICE:
+        legs.connect(session, user_id=viewer.user_id, node=node, now=now)
+
+
+def get_up(session: Session, *, user_id: int, now: datetime) -> None:
+    """Leave for the day: the customer, the telephone, the page. Raises Refused 'in_a_call'."""
+    operator = session.get(Operator, user_id)
+    if operator is None or operator.state is OperatorState.SIGNED_OUT:
+        return
+    records.leave(session, user_id=user_id, now=now)
+    legs.drop(session, user_id=user_id, now=now)
+    operators.sign_out(session, user_id=user_id, now=now)
+    operator.page_id, operator.page_seen_at = "", None
 
 
 def sweep(session: Session, *, now: datetime) -> list[int]:

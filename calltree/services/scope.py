@@ -58,8 +58,11 @@ def lists_dialled(viewer: Viewer) -> ColumnElement[bool]:
     """Condition on CustomerList: those the viewer may dial now; its project must be 運営."""
     if not viewer.may(Right.DIAL):
         return false()
-    running = exists().where(
-        Project.id == CustomerList.project_id, Project.state == ProjectState.RUNNING
+    # Correlated by hand: a query may have the project in its own FROM.
+    running = (
+        exists()
+        .where(Project.id == CustomerList.project_id, Project.state == ProjectState.RUNNING)
+        .correlate(CustomerList)
     )
     return and_(lists_seen(viewer), running)
 

@@ -13,6 +13,10 @@ def N_(message: str) -> str:  # noqa: N802 - gettext's own name for "translate l
 
 
 SENTENCES: dict[str, str] = {
+    "nothing_open": N_("No customer is open. Choose one from a list."),
+    "no_other_number": N_("This customer has no further number."),
+    "callback_unreadable": N_("Enter the callback time as a date and a time."),
+    "page_in_use": N_("Your operator screen is in use in another window."),
     "number_not_allowed": N_(
         "This number cannot be dialled. Emergency, special and international numbers are refused."
     ),

@@ -57,6 +57,8 @@ class Progress:
     list_id: int
     position: int
     size: int
+    skipped: dict[str, int] = field(default_factory=dict)
+    at_end: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,14 @@ class _Walk:
 def progress(session: Session, *, user_id: int) -> Progress | None:
     """Return where this operator's queue stands; None when there is none."""
     row = session.execute(
-        select(WorkQueue.id, WorkQueue.list_id, WorkQueue.cursor, WorkQueue.size)
+        select(
+            WorkQueue.id,
+            WorkQueue.list_id,
+            WorkQueue.cursor,
+            WorkQueue.size,
+            WorkQueue.skipped,
+            WorkQueue.at_end,
+        )
         .where(WorkQueue.user_id == user_id)
         .order_by(WorkQueue.id.desc())
         .limit(1)
@@ -122,7 +131,11 @@ def take_next(
                 taken = customer_id
                 break
             skipped[reason] += 1
-    session.execute(update(WorkQueue).where(WorkQueue.id == walk.queue_id).values(cursor=cursor))
+    session.execute(
+        update(WorkQueue)
+        .where(WorkQueue.id == walk.queue_id)
+        .values(cursor=cursor, skipped=dict(skipped), at_end=taken is None)
+    )
     return Taken(taken, dict(skipped))
 
 

@@ -29,7 +29,7 @@ SQLITE = [
 POSTGRES = [
     "CREATE FUNCTION audit_entries_refuse() RETURNS trigger AS $$ BEGIN RAISE EXCEPTION 'the audit log is append-only'; END $$ LANGUAGE plpgsql",
     'CREATE TRIGGER audit_entries_no_change BEFORE UPDATE OR DELETE ON audit_entries FOR EACH ROW EXECUTE FUNCTION audit_entries_refuse()',
-    "CREATE FUNCTION customer_search_grams(given text) RETURNS text[] LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE COST 10000 AS $$ SELECT coalesce(array_agg(DISTINCT c[i] || c[i + 1]), '{}') FROM (SELECT string_to_array(given, NULL) AS c) AS letters, generate_subscripts(c, 1) AS i WHERE i < cardinality(c) AND c[i] NOT IN (' ', chr(31)) AND c[i + 1] NOT IN (' ', chr(31)) $$",
+    "CREATE FUNCTION customer_search_grams(given text) RETURNS text[] LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE COST 10000 AS $$ SELECT coalesce(array_agg(a || b), '{}') FROM unnest(string_to_array(given, NULL), (string_to_array(given, NULL))[2:]) AS pair(a, b) WHERE a NOT IN (' ', chr(31)) AND b NOT IN (' ', chr(31)) $$",
     'CREATE INDEX customer_search_ix ON customers USING gin (customer_search_grams(folded))',
 ]
 
@@ -362,6 +362,8 @@ def upgrade() -> None:
     sa.Column('customer_ids', sa.LargeBinary(), nullable=False),
     sa.Column('size', sa.Integer(), nullable=False),
     sa.Column('cursor', sa.Integer(), nullable=False),
+    sa.Column('skipped', calltree.db.Json, nullable=False),
+    sa.Column('at_end', sa.Boolean(), nullable=False),
     sa.ForeignKeyConstraint(['list_id'], ['lists.id'], name=op.f('fk_work_queues_list_id')),
     sa.ForeignKeyConstraint(['user_id'], ['users.id'], name=op.f('fk_work_queues_user_id')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_work_queues'))
@@ -554,6 +556,7 @@ def upgrade() -> None:
         batch_op.create_index('ix_call_records_project', ['project_id', 'started_at', 'id'], unique=False)
         batch_op.create_index('ix_call_records_saved', ['saved_at', 'id'], unique=False)
         batch_op.create_index('ix_call_records_started', ['started_at', 'id'], unique=False)
+        batch_op.create_index('ix_call_records_user', ['user_id', 'started_at', 'id'], unique=False)
         batch_op.create_index('ix_call_records_user_day', ['user_id', 'site_day'], unique=False)
 
     op.create_table('lines',
@@ -582,6 +585,8 @@ def upgrade() -> None:
     sa.Column('customer_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
     sa.Column('queue_id', sa.Integer(), nullable=True),
     sa.Column('record_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
+    sa.Column('dial_at', calltree.db.UtcDateTime(), nullable=True),
+    sa.Column('chosen_number', sa.String(length=16), nullable=False),
     sa.Column('page_id', sa.String(length=36), nullable=False),
     sa.Column('page_seen_at', calltree.db.UtcDateTime(), nullable=True),
     sa.Column('leg_kind', sa.Enum('browser', 'device', name='legkind', native_enum=False, length=32), nullable=False),
@@ -740,6 +745,7 @@ def downgrade() -> None:
     op.drop_table('lines')
     with op.batch_alter_table('call_records', schema=None) as batch_op:
         batch_op.drop_index('ix_call_records_user_day')
+        batch_op.drop_index('ix_call_records_user')
         batch_op.drop_index('ix_call_records_started')
         batch_op.drop_index('ix_call_records_saved')
         batch_op.drop_index('ix_call_records_project')
