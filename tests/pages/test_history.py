@@ -10,11 +10,16 @@ from sqlalchemy import select
 
 from calltree.db import Store, utcnow
 from calltree.models import (
+    Attempt,
     AuditEntry,
     BuiltIn,
     CallRecord,
+    CallState,
+    Origin,
     ProjectRecipient,
     RecordCorrection,
+    Recording,
+    RecordingState,
     RecordKind,
     Role,
     User,
@@ -223,10 +228,10 @@ def test_R_HS_3_only_a_manager_deletes_and_it_is_audited(floor: Floor, browser_o
         assert session.scalar(select(AuditEntry.action)) == "record.deleted"
 
 
-def report(floor: Floor, *, recordings: bool = False) -> None:
+def report(floor: Floor) -> None:
     with floor.store.write() as session:
         project = session.get_one(type(floor.project), floor.project.id)
-        project.reporting, project.reports_recordings = True, recordings
+        project.reporting = True
         project.reported_status_ids = [floor.prospect]
         session.add(ProjectRecipient(project_id=project.id, user_id=floor.client.id))
 
@@ -273,6 +278,58 @@ def test_R_HS_5_removal_takes_effect_on_the_next_request(floor: Floor, browser_o
         session.delete(session.get_one(ProjectRecipient, (floor.project.id, floor.client.id)))
     assert shown(browser.get("/reports/")) == []
     browser.get(f"/reports/{floor.call.id}", status=404)
+
+
+def sound(floor: Floor, record: CallRecord, state: RecordingState) -> Recording:
+    with floor.store.write() as session:
+        attempt = Attempt(
+            uuid=f"u{record.id}",
+            number=record.number,
+            origin=Origin.CALL,
+            state=CallState.ENDED,
+            verdict="allowed",
+            created_at=floor.at,
+            ended_at=floor.at,
+        )
+        session.add(attempt)
+        session.flush()
+        recording = Recording(
+            attempt_id=attempt.id,
+            record_id=record.id,
+            raw_name="r",
+            started_at=floor.at,
+            state=state,
+        )
+        session.add(recording)
+    return recording
+
+
+def plays(page) -> list[str]:
+    return [a["href"] for a in page.all("tr[data-record] a") if "/recordings/" in a["href"]]
+
+
+def test_R_RC_4_what_may_be_played_has_its_button(floor: Floor, browser_of) -> None:
+    sound(floor, floor.call, RecordingState.STORED)
+    sound(floor, floor.entry, RecordingState.HIDDEN)
+    assert len(plays(browser_of(floor.manager).get("/history/"))) == 1
+    assert len(plays(browser_of(floor.operator).get("/history/"))) == 1
+    with floor.store.write() as session:
+        colleague = make_user(session)
+        grant(session, floor.folder, colleague)
+    page = browser_of(colleague).get("/history/")
+    assert (len(shown(page)), plays(page)) == (2, [])  # an operator plays own ones only
+
+
+def test_R_HS_5_recordings_are_shown_to_clients_if_the_project_lets_them(
+    floor: Floor, browser_of
+) -> None:
+    sound(floor, floor.call, RecordingState.STORED)
+    report(floor)
+    browser = browser_of(floor.client)
+    assert plays(browser.get("/reports/")) == []
+    with floor.store.write() as session:
+        session.get_one(type(floor.project), floor.project.id).reports_recordings = True
+    assert len(plays(browser.get("/reports/"))) == 1
 
 
 def rows_of(answer) -> list[list[str]]:
