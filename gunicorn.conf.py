@@ -1,6 +1,7 @@
 """The web server: one thread per open socket and some for pages (docs/performance.md)."""
 
 import os
+import signal
 
 _host = os.environ.get("HOST") or "127.0.0.1"
 _port = os.environ.get("PORT") or "8000"
@@ -21,3 +22,16 @@ max_requests = 0
 preload_app = False
 control_socket_disable = True
 accesslog = None
+
+
+def post_worker_init(worker):
+    """On SIGTERM tell open pages at once to connect elsewhere, then stop as gunicorn does."""
+    hub = worker.wsgi.extensions["calltree.live"]
+    go_on = signal.getsignal(signal.SIGTERM)
+
+    def stop(number, frame):
+        hub.stop()
+        go_on(number, frame)
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.siginterrupt(signal.SIGTERM, False)

@@ -33,6 +33,8 @@ class Settings:
     timezone: ZoneInfo = field(default_factory=lambda: ZoneInfo("Asia/Tokyo"))
     practice_password: str | None = None
     trusted_proxies: int = 0
+    web_threads: int = 200
+    """Threads of a web process (gunicorn.conf.py); all but 32 may hold an open page's socket."""
     switch_recordings: str | None = None
     """The recordings directory as FreeSWITCH sees it; ours is `recordings_dir`."""
     clock_rate: float = 1.0
@@ -54,6 +56,7 @@ class Settings:
             timezone=_zone(env.get("SITE_TIMEZONE") or "Asia/Tokyo"),
             practice_password=env.get("PRACTICE_PASSWORD") or None,
             trusted_proxies=_number(env, "TRUSTED_PROXIES", 0),
+            web_threads=_number(env, "WEB_THREADS", 200),
             switch_recordings=env.get("SWITCH_RECORDINGS") or None,
             clock_rate=float(env.get("CLOCK_RATE") or 1),
         )

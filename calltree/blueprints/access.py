@@ -81,6 +81,8 @@ def init_app(app: Flask) -> None:
 
 def _to_sign_in() -> Response:
     """Send to the sign-in page; a fragment request must move the whole page, not a part."""
+    if request.headers.get("Upgrade", "").lower() == "websocket":
+        return Response(status=401)
     address = url_for("auth.sign_in")
     if request.method == "GET" and request.path != "/":
         address = url_for("auth.sign_in", next=request.full_path.rstrip("?"))

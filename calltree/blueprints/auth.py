@@ -29,7 +29,16 @@ from calltree.services.rights import Right, landing
 bp = Blueprint("auth", __name__)
 
 # Asked by the page itself, not by a person: they must not keep an idle session alive.
-PASSIVE = ("assets.serve", "live.poll", "health.alive", "health.ready")
+PASSIVE = (
+    "assets.serve",
+    "live.socket",
+    "calling.part",
+    "calling.renew",
+    "imports.status",
+    "exports.recent",
+    "health.alive",
+    "health.ready",
+)
 
 
 @bp.get("/sign-in")

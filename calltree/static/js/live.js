@@ -56,6 +56,9 @@
     if (typeof data !== "string" || !data.startsWith("{")) return;
     const message = JSON.parse(data);
     checkVersion(message.version);
+    // the server itself cannot hear what changes (its Redis is away): the page asks meanwhile
+    if (message.event === "deaf") lost();
+    if (message.event === "hearing") found();
     if (message.event) {
       document.dispatchEvent(new CustomEvent(`calltree:${message.event}`, { detail: message }));
     }

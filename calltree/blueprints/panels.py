@@ -1,0 +1,203 @@
+"""Which pages show what live: topics in, fragments out.
+
+A page is named in the address of its live line. It says which addresses it hears and draws, for
+those that changed, the same fragment files as the page itself.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flask import current_app, render_template
+from sqlalchemy.orm import Session
+
+from calltree.blueprints import call_screen, navigation
+from calltree.db import utcnow
+from calltree.errors import NotFound
+from calltree.locale import choose_locale
+from calltree.models import ImportState
+from calltree.services import imports
+from calltree.services.rights import Right, Viewer
+
+Changed = frozenset[str] | set[str]
+
+_ROOT_ID = re.compile(r'\s*<\w[^>]*?\sid="([\w-]+)"')
+
+
+class Page:
+    """A page that shows nothing live but the numbers in its navigation."""
+
+    name = ""
+    ages: frozenset[str] = frozenset()
+    """Addresses that are drawn again every minute: their values change with the clock."""
+
+    def __init__(self, viewer: Viewer) -> None:
+        self.viewer = viewer
+        self._badges = {
+            address: endpoint
+            for endpoint, address in BADGES_CHANGE_WITH.items()
+            if navigation.is_shown(endpoint)
+        }
+        self.heard: frozenset[str] = frozenset(self._badges) | self.addresses()
+        self.ages = frozenset(self._badges)
+
+    def addresses(self) -> frozenset[str]:
+        """Name what the page's own panels change with."""
+        return frozenset()
+
+    def draw(self, session: Session, changed: Changed, fresh: bool) -> list[str]:
+        """Give the fragments that show what changed; `fresh` after connecting, all of them."""
+        return [
+            partial("_badge.html", item=navigation.badge_of(session, endpoint))
+            for address, endpoint in self._badges.items()
+            if address in changed
+        ]
+
+
+BADGES_CHANGE_WITH = {"recordings.problems": "recording", "tasks.index": "tasks"}
+
+
+class CallPage(Page):
+    """The call screen."""
+
+    name = "call"
+
+    def __init__(self, viewer: Viewer) -> None:
+        self._mine = frozenset(
+            f"{topic}:user_id={viewer.user_id}" for topic in ("operator", "call", "figures")
+        )
+        self._lines_full: bool | None = None
+        super().__init__(viewer)
+
+    def addresses(self) -> frozenset[str]:
+        return self._mine | {"lines", "switch", "site"}
+
+    def draw(self, session: Session, changed: Changed, fresh: bool) -> list[str]:
+        drawn: list[str] = []
+        redraw = bool(changed & (self._mine | {"switch", "site"}))
+        if "lines" in changed:
+            lines = _lines(session) if fresh else LINES.get(session)
+            # CALL is refused while no line is free: the button must know when one is.
+            redraw |= self._lines_full not in (None, lines.full)
+            self._lines_full = lines.full
+            drawn.append(lines.text)
+        if redraw:
+            drawn = self._own(session) + drawn
+        return drawn + super().draw(session, changed, fresh)
+
+    def _own(self, session: Session) -> list[str]:
+        at = call_screen.desk(session, viewer=self.viewer, now=utcnow())
+        if at is None:
+            return []
+        context = call_screen.live(session, at)
+        own = [name for name in call_screen.LIVE if name != "_lines.html"]
+        return [partial(f"operator/{name}", **context) for name in own]
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """The lines in use, drawn."""
+
+    text: str
+    full: bool
+
+
+def _lines(session: Session) -> Lines:
+    values = call_screen.lines(session)
+    text = partial("operator/_lines.html", lines=values)
+    return Lines(text, values["used"] >= values["total"])
+
+
+class Shared:
+    """A panel that is the same for everybody of one language: drawn once per change, not per page.
+
+    All pages are told of a change in one moment, so whoever comes within it is given the same.
+    """
+
+    def __init__(self, draw: Callable[[Session], Lines], address: str) -> None:
+        self._draw = draw
+        self._address = address
+        self._lock = threading.Lock()
+        self._kept: dict[str, tuple[int, Lines]] = {}
+
+    def get(self, session: Session) -> Lines:
+        """Give the panel as of the last time the address was told."""
+        told = current_app.extensions["calltree.live"].times_told(self._address)
+        locale = choose_locale()
+        with self._lock:
+            kept = self._kept.get(locale)
+            if kept is None or kept[0] != told:
+                kept = self._kept[locale] = (told, self._draw(session))
+        return kept[1]
+
+
+LINES = Shared(_lines, "lines")
+
+
+class ImportPage(Page):
+    """One import's progress."""
+
+    name = "imports"
+
+    def __init__(self, viewer: Viewer, import_id: int) -> None:
+        self._import_id = import_id
+        super().__init__(viewer)
+
+    def addresses(self) -> frozenset[str]:
+        return frozenset({f"imports:import_id={self._import_id}"})
+
+    def draw(self, session: Session, changed: Changed, fresh: bool) -> list[str]:
+        drawn = super().draw(session, changed, fresh)
+        if not changed & self.addresses():
+            return drawn
+        try:
+            given = imports.get(session, viewer=self.viewer, import_id=self._import_id)
+        except NotFound:
+            return drawn
+        over = given.state not in IMPORT_WORKS
+        if fresh and over:
+            return drawn  # the page is another step's, or it asks by itself every 10 s
+        status = partial("imports/_status.html", swap="outerHTML", given=given, over=over)
+        return [*drawn, status]
+
+
+IMPORT_WORKS = (
+    ImportState.UPLOADED,
+    ImportState.CHECKING,
+    ImportState.RUNNING,
+    ImportState.PUBLISHED,
+    ImportState.UPDATING,
+    ImportState.UNDOING,
+)
+
+
+def partial(template: str, swap: str = "outerMorph", **context: Any) -> str:
+    """Draw a fragment as a message that puts it where its own id is."""
+    text = render_template(template, **context)
+    root = _ROOT_ID.match(text)
+    if root is None:
+        raise ValueError(f"{template} has no id on its root")
+    return f'<hx-partial hx-target="#{root[1]}" hx-swap="{swap}">{text}</hx-partial>'
+
+
+def find(name: str, viewer: Viewer) -> Page:
+    """Return the page of this name for this viewer; a plain one where they lack the right."""
+    kind, _, one = name.partition(":")
+    if kind == "call" and viewer.may(Right.DIAL):
+        return CallPage(viewer)
+    if kind == "imports" and one.isdecimal() and viewer.may(Right.IMPORT):
+        return ImportPage(viewer, int(one))
+    return Page(viewer)
+
+
+def name_of(endpoint: str, arguments: Mapping[str, Any]) -> str:
+    """Name the page that an endpoint shows."""
+    if endpoint == "calling.screen":
+        return "call"
+    if endpoint == "imports.show":
+        return f"imports:{arguments['import_id']}"
+    return "plain"

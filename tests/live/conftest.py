@@ -1,0 +1,251 @@
+"""A real gunicorn on a free port, and people with open pages on it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+from flask import Flask
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+
+from calltree import create_app
+from calltree.config import Settings
+from calltree.db import Store
+from calltree.extensions import db
+from calltree.models import CustomerList, Operator, User
+from calltree.models import Site as SiteRow
+from tests import factories as make
+from tests.browser import Browser
+from tests.databases import PostgresDatabases, SqliteDatabases
+from tests.floor import wait_for
+from tests.services.desks import Desk, colleague, furnish
+
+ROOT = Path(__file__).resolve().parents[2]
+RATE = 60  # the minute of the re-check is a second
+THREADS = 40
+MOST = 20  # sockets that so many threads leave room for
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Web:
+    """The web server's process."""
+
+    settings: Settings
+    port: int
+    log: Path
+    process: "subprocess.Popen[bytes] | None" = None
+    env: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def origin(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"],
+                cwd=ROOT,
+                env=self.env,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+            )
+        wait_for(self.answers, "the web server")
+
+    def answers(self) -> bool:
+        with suppress(OSError), urlopen(f"{self.origin}/healthz", timeout=5) as answer:  # noqa: S310
+            return bool(answer.status == 200)
+        return False
+
+    def ask_to_stop(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+
+    def stop(self) -> None:
+        if self.process is None:
+            return
+        self.ask_to_stop()
+        assert self.process.wait(20) == 0, self.log.read_text()[-3000:]
+        self.process = None
+
+    def kill(self) -> None:
+        """As a power cut would: the arbiter and its worker."""
+        assert self.process is not None
+        workers = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        self.process.kill()
+        for worker in workers.split():
+            with suppress(ProcessLookupError):
+                os.kill(int(worker), signal.SIGKILL)
+        self.process.wait()
+        self.process = None
+
+
+class Line:
+    """One open page's live line."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self.socket = socket
+        self.heard: list[str] = []
+
+    def next(self, timeout_s: float = 10.0) -> str:
+        message = str(self.socket.recv(timeout_s))
+        self.heard.append(message)
+        return message
+
+    def until(self, *parts: str, timeout_s: float = 20.0) -> str:
+        """The first message from now on with all these parts."""
+        found: list[str] = []
+
+        def listen() -> bool:
+            with suppress(TimeoutError):
+                found.append(self.next(0.2))
+            return bool(found) and all(part in found[-1] for part in parts)
+
+        wait_for(listen, f"{parts} in {found[-3:]}", timeout_s)
+        return found[-1]
+
+    def closed_with(self) -> int:
+        """Read until the server closes; its code."""
+        with suppress(ConnectionClosed):
+            while True:
+                self.next(30)
+        return int(self.socket.protocol.close_code or 0)
+
+    def hears_nothing(self, seconds: float) -> bool:
+        try:
+            self.next(seconds)
+        except TimeoutError:
+            return True
+        return False
+
+
+@dataclass
+class Site:
+    """The server, one operator at a desk, and the sockets that a test has opened."""
+
+    web: Web
+    app: Flask
+    store: Store
+    desk: Desk
+    sockets: list[ClientConnection] = field(default_factory=list)
+
+    def cookie(self, user: User | int) -> str:
+        browser = Browser(self.app)
+        browser.sign_in_as(user)
+        kept = browser.client.get_cookie("calltree")
+        assert kept is not None
+        return kept.value
+
+    def hang_up(self) -> None:
+        for opened in self.sockets:
+            opened.close()
+
+    def open(
+        self,
+        user: User | int | None,
+        page: str = "call",
+        *,
+        origin: str | None = "own",
+        sock: "socket.socket | None" = None,
+        cookie: str | None = None,
+    ) -> Line:
+        cookie = cookie or (self.cookie(user) if user is not None else None)
+        opened = connect(
+            f"ws://127.0.0.1:{self.web.port}/live?page={page}",
+            origin=self.web.origin if origin == "own" else origin,  # type: ignore[arg-type]
+            additional_headers={"Cookie": f"calltree={cookie}"} if cookie else None,
+            open_timeout=20,
+            sock=sock,
+            max_queue=None if sock is None else 1,
+            close_timeout=2,
+            legacy=True,
+        )
+        self.sockets.append(opened)
+        return Line(opened)
+
+
+@contextmanager
+def web_site(settings: Settings, folder: Path) -> Iterator[Site]:
+    """A founded site and its web server."""
+    port = free_port()
+    web = Web(settings, port, folder / "web.log")
+    web.env = os.environ | {
+        "DATABASE_URL": settings.database_url,
+        "DATA_DIR": str(settings.data_dir),
+        "REDIS_URL": settings.redis_url or "",
+        "SECRET_KEY": settings.secret_key,
+        "HOST": "127.0.0.1",
+        "PORT": str(port),
+        "WEB_WORKERS": "1",
+        "WEB_THREADS": str(THREADS),
+        "CLOCK_RATE": str(RATE),
+    }
+    app = create_app(settings)
+    store = app.extensions["calltree.store"]
+    try:
+        desk = furnish(store)
+        web.start()
+        yield Site(web, app, store, desk)
+    finally:
+        with app.app_context():
+            db.session.remove()
+            db.engine.dispose()
+        web.stop()
+
+
+@pytest.fixture(scope="module")
+def house(
+    databases: SqliteDatabases | PostgresDatabases,
+    redis_of_run: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Site]:
+    """A site that every test of a module shares: a server takes seconds to start."""
+    folder = tmp_path_factory.mktemp("house")
+    with databases.fresh(folder) as url:
+        settings = Settings.from_env(
+            {
+                "DATABASE_URL": url,
+                "DATA_DIR": str(folder),
+                "REDIS_URL": redis_of_run,
+                "SECRET_KEY": "of the tests",
+            }
+        )
+        with web_site(settings, folder) as site:
+            yield site
+
+
+@pytest.fixture
+def site(house: Site) -> Iterator[Site]:
+    """The house with an operator of this test's own at a desk."""
+    user = colleague(house.desk, name="山田太郎")
+    with house.store.write() as session:
+        folder = session.get_one(CustomerList, house.desk.list_id)
+        customer = make.make_customer(session, folder)
+        make.make_hold(session, customer, user)
+        session.get_one(Operator, user.id).customer_id = customer.id
+        session.get_one(SiteRow, 1).lines = 10
+    desk = replace(house.desk, user_id=user.id, customer_id=customer.id, number=customer.number)
+    site = replace(house, desk=desk, sockets=[])
+    yield site
+    site.hang_up()
+
+
+@pytest.fixture
+def own_site(settings: Settings, tmp_path: Path) -> Iterator[Site]:
+    """A site of this test's own, whose server may be stopped."""
+    with web_site(settings, tmp_path) as site:
+        yield site
+        site.hang_up()
