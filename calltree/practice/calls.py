@@ -6,7 +6,7 @@ before anything happened, and the events tell what did.
 
 import asyncio
 
-from calltree.practice.channels import Channel, Doing, closing_variables
+from calltree.practice.channels import Channel, Doing, closing_variables, sip_variables
 from calltree.practice.recording import Recording
 from calltree.practice.switch import Switch
 
@@ -43,7 +43,6 @@ def mark_answered(switch: Switch, channel: Channel, voice: str) -> None:
         channel.state = "CS_CONSUME_MEDIA"
     channel.times.answered = switch.clock.now_us()
     channel.answer_state = "answered"
-    channel.sip_status = "200"
     channel.variables["endpoint_disposition"] = "ANSWER"
     say(switch, channel, voice)
     switch.tell("CHANNEL_ANSWER", channel)
@@ -311,7 +310,10 @@ def hangup(
     channel.cause = cause
     channel.answer_state = "hangup"
     channel.disposition = disposition or ("send_bye" if channel.answered else "send_cancel")
-    channel.sip_status = sip_status or (channel.sip_status if channel.answered else "")
+    # The far end's BYE of an answered leg tells 200; a leg that we end has no SIP answer.
+    theirs = "200" if disposition == "recv_bye" and channel.answered else ""
+    channel.sip_status = sip_status or theirs
+    channel.variables |= sip_variables(channel)
     _cancel(channel.work)
     _cancel(channel.far_end)
     for timer in channel.timers:

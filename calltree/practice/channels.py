@@ -223,6 +223,18 @@ class Channel:
         return headers
 
 
+def sip_variables(channel: Channel) -> dict[str, str]:
+    """How SIP ended the leg: told from CHANNEL_HANGUP on."""
+    values = {"sip_hangup_disposition": channel.disposition}
+    if channel.sip_status:
+        values["sip_term_status"] = channel.sip_status
+        values["proto_specific_hangup_cause"] = f"sip:{channel.sip_status}"
+        values["sip_term_cause"] = str(Q850.get(channel.cause, 16))
+        if channel.sip_status != "200":
+            values["sip_invite_failure_status"] = channel.sip_status
+    return values
+
+
 def closing_variables(channel: Channel) -> dict[str, str]:
     """What HANGUP_COMPLETE adds: cause, stamps and lengths of the whole leg."""
     times = channel.times
@@ -232,14 +244,6 @@ def closing_variables(channel: Channel) -> dict[str, str]:
         "hangup_cause_q850": str(Q850.get(channel.cause, 16)),
         "digits_dialed": "none",
     }
-    if channel.sip_status:
-        values["sip_term_status"] = channel.sip_status
-        values["proto_specific_hangup_cause"] = f"sip:{channel.sip_status}"
-        values["sip_term_cause"] = values["hangup_cause_q850"]
-        if channel.sip_status != "200":
-            values["sip_invite_failure_status"] = channel.sip_status
-    if channel.disposition:
-        values["sip_hangup_disposition"] = channel.disposition
     if channel.application:
         values["last_app"] = channel.application
     moments = {

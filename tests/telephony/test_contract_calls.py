@@ -119,6 +119,7 @@ def test_answered_then_hung_up_by_us(source: Live | None) -> None:
     assert story.job == f"+OK {story.uuid}"
     end = story.event("CHANNEL_HANGUP_COMPLETE")
     assert end["variable_sip_hangup_disposition"] == "send_bye"
+    assert end.get("variable_sip_term_status") is None
     assert int(end["variable_billmsec"]) > 0
     assert int(end["variable_end_uepoch"]) >= int(end["variable_answer_uepoch"])
 
@@ -253,6 +254,7 @@ def test_the_customer_hangs_up_and_the_operator_parks(source: Live | None) -> No
     assert bridge["Bridge-B-Unique-ID"] == bridge["Other-Leg-Unique-ID"] == story.operator
     end = story.event("CHANNEL_HANGUP_COMPLETE")
     assert end["variable_sip_hangup_disposition"] == "recv_bye"
+    assert end["variable_sip_term_status"] == "200"
     parked = [e for e in story.events if e.get("Unique-ID") == story.operator][-1]
     assert parked["Answer-State"] == "answered"
 
