@@ -52,5 +52,7 @@ def sweep() -> None:
             check(import_id)
         elif state is ImportState.UNDOING:
             undo(import_id)
+        elif state in (ImportState.CANCELLED, ImportState.FAILED):
+            sweep_one(import_id)
         else:
             run(import_id)

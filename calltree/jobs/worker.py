@@ -10,6 +10,7 @@ import structlog
 from rq import Queue, Worker
 
 from calltree import doorbells, runtime
+from calltree.db import Announcement
 
 log = structlog.get_logger(__name__)
 
@@ -29,6 +30,11 @@ def run(lane: str) -> None:
         signal.signal(number, lambda *_: stopping.set())
     store = runtime.store()  # before work(), so that every fork inherits it warm
     name = doorbells.lane_name(runtime.site_key(store), lane)
+    if lane == "bulk" and store.publisher is not None:
+        # what a worker that died was doing: rows of a half import are nobody's until then
+        store.publisher(
+            [Announcement("job", {"lane": lane, "func": "calltree.jobs.imports.sweep"})]
+        )
     while not stopping.is_set():
         connection = redis.Redis.from_url(runtime.redis_url(runtime.settings()))
         try:
