@@ -98,7 +98,8 @@ def _in_batches(store: Store, statement: Any) -> int:
     gone = 0
     while True:
         with store.write() as session:
-            count = int(session.execute(statement).rowcount)
+            result: Any = session.execute(statement)
+            count = int(result.rowcount)
         gone += count
         if count < BATCH:
             return gone
