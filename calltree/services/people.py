@@ -190,10 +190,11 @@ def remove(session: Session, *, viewer: Viewer, user_id: int, now: datetime) -> 
 
 def _leave_work(session: Session, user_id: int, now: datetime) -> None:
     # Imported here: calling rules know users, not the other way round.
-    from calltree.services import operators, records
+    from calltree.services import operators
+    from calltree.services.records import leave as leave_records
 
     if session.get(Operator, user_id) is not None:
-        records.leave(session, user_id=user_id, now=now)
+        leave_records(session, user_id=user_id, now=now)
         operators.sign_out(session, user_id=user_id, now=now)
     session.execute(
         update(Task).where(Task.user_id == user_id, Task.done_at.is_(None)).values(user_id=None)
