@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
-from json import loads
+from json import JSONDecoder
 from operator import itemgetter
 from zoneinfo import ZoneInfo
 
@@ -170,7 +170,7 @@ def _memos(session: Session, ids: array[int]) -> dict[int, str]:
     """Customers' memos: oldest first, one line break between."""
     rows = queries.rows(session, queries.of(session).memos, queries.packed(session, ids))
     return {
-        customer_id: "\n".join(text for _, text in entries)
+        customer_id: "\n".join([text for _, text in entries])
         for customer_id, entries in groupby(rows, itemgetter(0))
     }
 
@@ -191,6 +191,8 @@ def _customer_page(
     items = list(plan.items.values())
     no_items, no_extras = [""] * len(items), [""] * plan.extras
     local, users, automatic = plan.local, plan.users, history.AUTOMATIC_NAME
+    one_cell = plan.memo_cells == 1
+    decoded = JSONDecoder().raw_decode  # json.loads asks for white space around it as well
     for customer_id in ids:
         if customer_id not in found:  # deleted since the ids were collected
             continue
@@ -204,7 +206,7 @@ def _customer_page(
             str(customer_id),
             *head,
             format_national(number),
-            *cells_of(loads(cells)),
+            *cells_of(decoded(cells)[0]),
             *(more + no_extras[len(more) :] if more else no_extras),
             *(no_items if kept == "{}" else item_values(items, kept)),
             level,
@@ -215,7 +217,11 @@ def _customer_page(
             str(connects) if counted else "0",
             local(due_at) if due_at else "",
             note,
-            *memo_cells(memos.get(customer_id, ""), plan.memo_cells),
+            *(
+                (memos.get(customer_id, ""),)
+                if one_cell
+                else memo_cells(memos.get(customer_id, ""), plan.memo_cells)
+            ),
         ]
 
 

@@ -153,6 +153,7 @@ def _record_page(read: Reader, plan: _Records, ids: array[int]) -> Iterator[list
         found = {row[0]: row for row in queries.rows(session, queries.of(session).records, given)}
     items = list(plan.items.values())
     no_items = [""] * len(items)
+    one_cell = plan.memo_cells == 1
     local, projects, lists, users = plan.local, plan.projects, plan.lists, plan.users
     kinds, callers, automatic = history.KIND_NAMES, plan.callers, history.AUTOMATIC_NAME
     for record_id in ids:
@@ -177,7 +178,7 @@ def _record_page(read: Reader, plan: _Records, ids: array[int]) -> Iterator[list
             users.get(user_id, automatic),
             result_name(plan.statuses, status_id, system),
             *(no_items if kept == "{}" else item_values(items, kept)),
-            *memo_cells(memo, plan.memo_cells),
+            *((memo,) if one_cell else memo_cells(memo, plan.memo_cells)),
             _sound(state, reason, destroyed_at, local) if state else "",
         ]
 
