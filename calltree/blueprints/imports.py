@@ -111,7 +111,8 @@ def _receive(form: UploadForm) -> Import:
     folder.mkdir(parents=True, exist_ok=True)
     stored = f"{secrets.token_hex(16)}.upload"
     path = folder / stored
-    file.save(path)
+    with file.stream:  # a large one is a temporary file
+        file.save(path)
     try:
         with writing() as session:
             return imports.receive(

@@ -7,6 +7,7 @@ a `Plan` (rows) come out, and say what is wrong with either. `services.imports` 
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -25,6 +26,8 @@ MAX_COLUMNS = 200
 SHOWN = 50
 GIVEN_CHARACTERS = 64
 _SAMPLED = 50
+_DECIMAL = re.compile(r"[0-9]{1,3}\.[0-9]+\Z")
+"""緯度 and 経度: their digits alone would pass for a number."""
 
 
 class Target(StrEnum):
@@ -226,8 +229,13 @@ def _place_columns(layout: Layout, existing: Sequence[str] | None) -> None:
 def _phone_like(sheet: Sheet) -> list[int]:
     hits: Counter[int] = Counter()
     for _, cells in sheet.sample(_SAMPLED):
-        hits.update(i for i, cell in enumerate(cells) if isinstance(normalise(cell), Phone))
-    return [place for place, _ in hits.most_common(5)]
+        hits.update(
+            i
+            for i, cell in enumerate(cells)
+            if not _DECIMAL.match(cell) and isinstance(normalise(cell), Phone)
+        )
+    best = hits.most_common(5)
+    return [place for place, often in best if often * 2 >= best[0][1]]
 
 
 def add_clashes(layout: Layout, clashes: Iterable[Clash]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from calltree.db import Store, announce
@@ -300,11 +300,10 @@ def _stop_counting(session: Session, given: Import, now: datetime) -> None:
 
 
 def unfinished(session: Session) -> list[Import]:
-    """Return what a worker that died left behind: to be checked, run or undone again."""
-    return list(
-        session.scalars(
-            select(Import)
-            .where(Import.state.in_((*BUSY, ImportState.CHECKING)))
-            .order_by(Import.id)
-        )
-    )
+    """Return what a worker that died left behind: to be checked, run, undone or swept."""
+    rows = select(Customer.id).where(Customer.import_id == Import.id).exists()
+    made_list = and_(Import.new_list_name != "", Import.list_id.is_not(None))
+    swept = Import.state.in_((ImportState.CANCELLED, ImportState.FAILED))
+    at_work = Import.state.in_((*BUSY, ImportState.CHECKING))
+    query = select(Import).where(or_(at_work, and_(swept, or_(rows, made_list))))
+    return list(session.scalars(query.order_by(Import.id)))

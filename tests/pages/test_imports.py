@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import io
+import random
+import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy import func, select
 
 from calltree.config import Settings
 from calltree.db import Store
-from calltree.models import CustomerList, Import, ImportState, Role, User
+from calltree.models import Customer, CustomerList, Import, ImportState, Role, User
 from calltree.services import import_run, import_undo, imports
 from tests import factories as make
 from tests.browser import Answer, Browser
@@ -93,3 +97,150 @@ def test_R_LS_3_a_manager_imports_a_cp932_file_and_opens_the_list(
         assert folder.enabled
         assert folder.customers == 1
     assert "名簿.csv" in wizard.browser.get("/admin/imports/").text
+
+
+def test_R_PJ_3_a_project_without_pattern_is_refused_with_a_link(
+    wizard: Wizard, store: Store
+) -> None:
+    with store.write() as session:
+        bare = make.make_project(session, name="準備中", pattern_id=None)
+    wizard.browser.get(START)
+    page = wizard.browser.submit(
+        file=(io.BytesIO(b"a"), "a.csv"), project_id=str(bare.id), status=422
+    )
+    assert "結果パターンがありません" in page.text
+    assert page.soup.find("a", href=f"/admin/projects/{bare.id}")
+    assert not list(wizard.uploads.iterdir())
+
+
+def test_R_LS_4_one_press_numbers_the_duplicate_headers(wizard: Wizard) -> None:
+    page = wizard.upload("電話番号,住所,住所\r\n03-1234-5678,東京,港区\r\n")
+    assert "住所1、住所2" in page.text
+    page = wizard.press('form:has(input[name="number_headers"])')
+    assert "1行を登録" in page.text
+
+
+def test_R_LS_4_the_number_column_is_picked_by_one_press(wizard: Wizard) -> None:
+    page = wizard.upload("名称,経度,連絡先\r\n桜,138.321,03-1234-5678\r\n")
+    pressed = page.one('form button[name="phone"]')
+    assert "連絡先" in pressed.get_text()
+    path = f"/admin/imports/{wizard.last().id}"
+    wizard.browser.post(f"{path}/columns", {"phone": str(pressed["value"])})
+    assert "1行を登録" in wizard.settle(path).text
+
+
+def test_R_LS_4_the_encoding_can_be_changed(wizard: Wizard) -> None:
+    wizard.upload("電話番号,会社名\r\n03-1234-5678,桜\r\n")
+    path = f"/admin/imports/{wizard.last().id}"
+    wizard.browser.get(f"{path}?step=reading")
+    page = wizard.press("main form", encoding="utf-8")
+    assert "UTF-8" in page.text or "utf-8" in page.text
+    assert "このままでは登録できません" in page.text
+
+
+def test_R_LS_5_rejected_rows_come_back_with_their_reason_in_the_same_encoding(
+    wizard: Wizard,
+) -> None:
+    wizard.upload("電話番号,会社名\r\n03-1234-5678,桜\r\n12,髙橋\r\n")
+    answer = wizard.browser.get(f"/admin/imports/{wizard.last().id}/rejects.csv")
+    lines = answer.data.decode("cp932").splitlines()
+    assert lines == ["電話番号,会社名,理由,元の行番号", "12,髙橋,桁数,3"]
+
+
+def test_R_LS_6_the_manager_changes_what_happens_to_duplicates(wizard: Wizard) -> None:
+    page = wizard.upload("電話番号,会社名\r\n03-1234-5678,桜\r\n0312345678,梅\r\n")
+    assert "1行を登録" in page.text
+    page = wizard.press("#rows", file="keep")
+    assert "2行を登録" in page.text
+
+
+def test_R_LS_7_undo_is_a_managers_press_and_takes_the_customers_away(
+    wizard: Wizard, store: Store, browser_of
+) -> None:
+    wizard.upload("電話番号,会社名\r\n03-1234-5678,桜\r\n")
+    wizard.press("#start")
+    path = f"/admin/imports/{wizard.last().id}"
+    with store.write() as session:
+        supervisor = make.make_user(session, Role.SUPERVISOR)
+    browser_of(supervisor).post(f"{path}/undo", status=403)
+    page = wizard.press("#undo-import form")
+    assert "取り消されました" in page.text
+
+
+def test_R_LS_7_the_original_file_comes_back_byte_for_byte(wizard: Wizard) -> None:
+    content = "電話番号,会社名\r\n03-1234-5678,桜\r\n".encode("cp932")
+    wizard.upload(content)
+    answer = wizard.browser.get(f"/admin/imports/{wizard.last().id}/file")
+    assert answer.data == content
+    assert answer.headers["Content-Disposition"].startswith("attachment")
+
+
+ESL = [
+    "originate {a=b}sofia/gateway/x/110 &park",
+    "api system rm -rf /",
+    "0312345678\n\nbgapi status",
+    "${system(id)}",
+    "{origination_caller_id_number=110}",
+    "=cmd|' /C calc'!A0",
+    "<script>alert(1)</script>",
+    "'; DROP TABLE customers; --",
+]
+
+
+def test_R_LS_3_commands_in_every_field_stay_text(wizard: Wizard, store: Store) -> None:
+    header = "電話番号,会社名,住所"
+    rows = "".join(f'03-1234-56{n:02},"{text}","{text}"\r\n' for n, text in enumerate(ESL))
+    rows += "".join(f'"{text}",社,\r\n' for text in ESL)
+    page = wizard.upload(f"{header}\r\n{rows}".encode())
+    assert "<script>alert" not in page.html
+    wizard.press("#start")
+    with store.read() as session:
+        kept = list(session.scalars(select(Customer).order_by(Customer.position)))
+    assert [customer.cells[0] for customer in kept[: len(ESL)]] == ESL
+    assert all(re.fullmatch("0[0-9]{9,10}", customer.number) for customer in kept)
+
+
+def hostile() -> Iterator[tuple[str, bytes]]:
+    """A few hundred files that no one should send."""
+    draw = random.Random(7)
+    good = "電話番号,会社名\r\n03-1234-5678,桜\r\n".encode("cp932")
+    for n in range(60):
+        yield f"{n}.csv", draw.randbytes(draw.randint(1, 3000))
+    for n in range(80):
+        bad = bytearray(good)
+        for _ in range(draw.randint(1, 6)):
+            bad[draw.randrange(len(bad))] = draw.randrange(256)
+        yield f"mutated{n}.csv", bytes(bad)
+    for n in range(0, len(good), 2):
+        yield f"cut{n}.csv", good[:n]
+    for magic in (b"PK\x03\x04", b"%PDF-1.7", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"<html>"):
+        for n in range(8):
+            yield f"magic{n}.xlsx", magic + draw.randbytes(n * 50)
+    yield "nul.csv", good + b"\0" * 100
+    yield "quotes.csv", good + b'"' * 1001
+    yield "wide.csv", b"," * 20_000 + b"\n1"
+    yield "long.csv", good + b"03-1234-5679," + b"x" * 400_000
+    yield "utf16.csv", "電話番号,会社名\r\n03-1234-5678,桜\r\n".encode("utf-16-le")
+    yield "headers.csv", ("電話番号," * 150 + "\r\n03-1234-5678").encode()
+    yield "../../../etc/passwd", good
+    yield "名\r\nX-Evil: 1.csv", good
+    yield "a" * 400 + ".csv", good
+
+
+def test_R_LS_4_hundreds_of_malformed_files_are_answered_with_a_page(
+    wizard: Wizard, store: Store
+) -> None:
+    sent = 0
+    for name, content in hostile():
+        wizard.browser.get(START)
+        answer = wizard.browser.submit(
+            file=(io.BytesIO(content), name), name=f"リスト{sent}", status=(303, 422)
+        )
+        sent += 1
+        if answer.status == 303:
+            page = wizard.settle(answer.location)
+            assert "CSVでリスト登録" in page.text
+    assert sent > 180
+    with store.read() as session:
+        assert session.scalar(select(func.count(Customer.id))) == 0
+    assert {path.suffix for path in wizard.uploads.iterdir()} == {".upload"}
