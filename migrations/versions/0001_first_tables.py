@@ -587,7 +587,9 @@ def upgrade() -> None:
     sa.Column('record_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
     sa.Column('dial_at', calltree.db.UtcDateTime(), nullable=True),
     sa.Column('chosen_number', sa.String(length=16), nullable=False),
+    sa.Column('chosen_caller_id', sa.Integer(), nullable=True),
     sa.Column('page_id', sa.String(length=36), nullable=False),
+    sa.Column('page_machine', sa.String(length=32), nullable=False),
     sa.Column('page_seen_at', calltree.db.UtcDateTime(), nullable=True),
     sa.Column('leg_kind', sa.Enum('browser', 'device', name='legkind', native_enum=False, length=32), nullable=False),
     sa.Column('leg_uuid', sa.String(length=36), nullable=False),
@@ -596,6 +598,7 @@ def upgrade() -> None:
     sa.Column('leg_since', calltree.db.UtcDateTime(), nullable=True),
     sa.Column('muted', sa.Boolean(), nullable=False),
     sa.ForeignKeyConstraint(['attempt_id'], ['attempts.id'], name=op.f('fk_operators_attempt_id')),
+    sa.ForeignKeyConstraint(['chosen_caller_id'], ['caller_numbers.id'], name=op.f('fk_operators_chosen_caller_id')),
     sa.ForeignKeyConstraint(['user_id'], ['users.id'], name=op.f('fk_operators_user_id')),
     sa.PrimaryKeyConstraint('user_id', name=op.f('pk_operators'))
     )
