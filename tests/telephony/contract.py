@@ -229,6 +229,11 @@ class Live:
         return self.link.job("status")
 
     def close(self) -> None:
-        for leg in {e.get("Unique-ID") for e in self.link.events} - {None}:
+        legs = {e["Unique-ID"] for e in self.link.events if "Unique-ID" in e}
+        for leg in legs:
             self.link.api(f"uuid_kill {leg}")
+        # Gone, so that the next test hears (and loses, and delays) nothing of this one.
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while any(self.link.api(f"uuid_exists {leg}") == "true" for leg in legs):
+            assert time.monotonic() < deadline, "legs do not end"
         self.link.close()
