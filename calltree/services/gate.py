@@ -4,33 +4,16 @@
 the caller number's locked (Postgres): under READ COMMITTED alone, racing presses passed every
 limit. The verdict stays with the attempt, so "why was this number (not) called" has an answer.
 
-Verdicts, first match wins: what can never be mended first, then what a manager could mend, then
-what passes by itself, and the questions last, so that a yes to a question leads to a dial.
-
-1. `number_not_allowed`    R-CL-16, `reason` is a DialVerdict
-2. `customer_gone`         deleted, or its import was undone
-3. `list_unavailable`      not granted or not enabled any more; `project_stopped` (R-PJ-2)
-4. `number_banned`         R-CL-9, R-DN-1
-5. `customer_held`         by `name` (R-CL-2)
-6. `no_caller_number`, `caller_number_foreign`   R-PJ-4
-7. `outside_site_hours`, `outside_hours` (automatic modes)   R-PJ-5, with `opens`, `closes`
-8. `in_a_call`, `no_leg`   the operator is taken, or could not hear anybody
-9. `switch_down`           no leader, or its link to this node is down
-10. `number_in_call`       somebody is in a call with this number
-11. `no_lines`, `no_lines_number`, `no_lines_predictive`   R-CL-8, with `lines`
-12. `too_soon`             automatic modes within the minimum gap (R-CL-15)
-13. `ask_hours`, `ask_gap` a press may go on with `confirmed`; `asks` lists every open question
+The verdicts and their order stand in `services.gate_checks`.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from datetime import datetime
+from typing import Any
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from calltree.db import announce
@@ -41,119 +24,53 @@ from calltree.models import (
     CallState,
     CommandKind,
     Customer,
-    CustomerHold,
     CustomerList,
     ExtraNumber,
-    LegState,
     Line,
     NumberDirection,
     Operator,
     Origin,
     Project,
     ProjectNumber,
-    ProjectState,
     Site,
     User,
 )
 from calltree.services import (
-    do_not_call,
     holds,
-    hours,
     leases,
     operators,
     projects,
     scope,
     switch_commands,
 )
+from calltree.services.gate_checks import (
+    ALLOWED,
+    AUTOMATIC,
+    CHECKS,
+    WITHOUT_LIST,
+    Case,
+    DialRequest,
+    LinesInUse,
+    Verdict,
+    count_lines,
+    last_dial,
+    node_of,
+)
 from calltree.services.rights import Right, Viewer
-from calltree.text.hours import HoursVerdict, hours_verdict
-from calltree.text.phones import DialVerdict, may_dial
 
-ALLOWED = "allowed"
-AUTOMATIC = (Origin.PROGRESSIVE, Origin.PREDICTIVE)
-"""Modes that dial without a press: no question can be asked, so they are refused instead."""
-WITHOUT_LIST = (Origin.MANUAL, Origin.TEST)
-
-
-@dataclass(frozen=True, slots=True)
-class DialRequest:
-    """What somebody, or the pacer, wants to dial."""
-
-    origin: Origin
-    number: str
-    """Normal form. With a customer: its main number or one of its extra numbers."""
-    user_id: int | None = None
-    """The operator to be joined; None only for プレディコール."""
-    customer_id: int | None = None
-    project_id: int | None = None
-    """Without a customer: whose caller number is used; None: the first that has it."""
-    caller_number_id: int | None = None
-    """The operator's choice on the call screen; None: the customer's last, else メイン."""
-    press_id: str | None = None
-    """One per press. A confirmed press is another press: it carries an id of its own."""
-    confirmed: bool = False
-    """The operator said yes to the questions of the verdict before."""
-    node: str = ""
-    """Where to dial when there is no operator's leg to say so."""
-    epoch: int = 0
-    """The leader's, for what the `switch` role dials; 0 for presses."""
-
-
-class Verdict(NamedTuple):
-    """The gate's answer, without a row."""
-
-    code: str
-    detail: dict[str, Any]
-
-    @property
-    def allowed(self) -> bool:
-        """Whether it may be dialled."""
-        return self.code == ALLOWED
-
-    @property
-    def asks(self) -> bool:
-        """Whether a confirmed press would go on."""
-        return self.code.startswith("ask_")
-
-
-class LinesInUse(NamedTuple):
-    """Open outside legs by kind, and what may still be taken."""
-
-    total: int
-    inbound: int
-    predictive: int
-    limit: int
-    reserved_inbound: int
-
-    @property
-    def free_outbound(self) -> int:
-        """Lines that a dial could take now; never below zero."""
-        kept = max(0, self.reserved_inbound - self.inbound)
-        return max(0, self.limit - self.total - kept)
-
-    @property
-    def free_inbound(self) -> int:
-        """Lines that a caller could take now."""
-        return max(0, self.limit - self.total)
-
-
-@dataclass(slots=True)
-class _Case:
-    """Everything one decision looks at."""
-
-    request: DialRequest
-    site: Site
-    viewer: Viewer | None = None
-    operator: Operator | None = None
-    customer: Customer | None = None
-    folder: CustomerList | None = None
-    project: Project | None = None
-    caller: CallerNumber | None = None
-    asked: list[Verdict] = field(default_factory=list)
-
-    @property
-    def automatic(self) -> bool:
-        return self.request.origin in AUTOMATIC
+__all__ = [
+    "ALLOWED",
+    "AUTOMATIC",
+    "WITHOUT_LIST",
+    "DialRequest",
+    "LinesInUse",
+    "Verdict",
+    "ask",
+    "caller_numbers",
+    "can_dial",
+    "last_dial",
+    "lines_in_use",
+]
 
 
 def ask(session: Session, *, request: DialRequest, now: datetime) -> Attempt:
@@ -190,23 +107,13 @@ def can_dial(session: Session, *, request: DialRequest, now: datetime) -> Verdic
 
 def lines_in_use(session: Session) -> LinesInUse:
     """Count the open outside legs (R-CL-8). Derived from rows, kept nowhere else."""
-    return _lines(session, _site(session, lock=False))
+    return count_lines(session, _site(session, lock=False))
 
 
 def caller_numbers(session: Session, *, project: Project) -> list[CallerNumber]:
     """Return the numbers a project may show to those it calls, メイン first (R-PJ-4)."""
     numbers = projects.numbers_of(session, project)
     return [number for number in numbers if number.direction is not NumberDirection.INBOUND]
-
-
-def last_dial(session: Session, *, number: str) -> Attempt | None:
-    """Return the last attempt on this number, in any list, that left for the network."""
-    return session.scalar(
-        select(Attempt)
-        .where(Attempt.number == number, Attempt.dialled_at.is_not(None))
-        .order_by(Attempt.dialled_at.desc())
-        .limit(1)
-    )
 
 
 def _site(session: Session, *, lock: bool) -> Site:
@@ -220,8 +127,8 @@ def _of_press(session: Session, press_id: str) -> Attempt | None:
     return session.scalar(select(Attempt).where(Attempt.press_id == press_id))
 
 
-def _load(session: Session, site: Site, request: DialRequest) -> _Case:
-    case = _Case(request, site)
+def _load(session: Session, site: Site, request: DialRequest) -> Case:
+    case = Case(request, site)
     if request.user_id is not None:
         user = session.get_one(User, request.user_id)
         case.viewer = Viewer.of(user)
@@ -258,7 +165,7 @@ def _customer(session: Session, request: DialRequest) -> Customer:
     return customer
 
 
-def _project_without_list(session: Session, case: _Case) -> Project | None:
+def _project_without_list(session: Session, case: Case) -> Project | None:
     """Find whose number is shown by a hand-dialled call: a project one has lists in (R-CL-13)."""
     request, query = case.request, select(Project).order_by(Project.id).limit(1)
     if request.project_id is not None:
@@ -276,7 +183,7 @@ def _project_without_list(session: Session, case: _Case) -> Project | None:
     return session.scalar(query)
 
 
-def _choose_caller(session: Session, case: _Case) -> CallerNumber | None:
+def _choose_caller(session: Session, case: Case) -> CallerNumber | None:
     if case.project is None:
         return None
     offered = caller_numbers(session, project=case.project)
@@ -287,8 +194,8 @@ def _choose_caller(session: Session, case: _Case) -> CallerNumber | None:
     return by_id.get(last or 0) or (offered[0] if offered else None)
 
 
-def _judge(session: Session, case: _Case, now: datetime) -> Verdict:
-    for check in _CHECKS:
+def _judge(session: Session, case: Case, now: datetime) -> Verdict:
+    for check in CHECKS:
         verdict = check(session, case, now)
         if verdict is not None:
             return verdict
@@ -298,185 +205,7 @@ def _judge(session: Session, case: _Case, now: datetime) -> Verdict:
     return Verdict(ALLOWED, {})
 
 
-def _number_allowed(_session: Session, case: _Case, _now: datetime) -> Verdict | None:
-    verdict = may_dial(case.request.number, case.site.extra_prefixes)
-    if verdict is DialVerdict.ALLOWED:
-        return None
-    return Verdict("number_not_allowed", {"reason": verdict.value})
-
-
-def _customer_present(session: Session, case: _Case, _now: datetime) -> Verdict | None:
-    if case.customer is None:
-        return None
-    present = session.scalar(
-        select(Customer.id).where(Customer.id == case.customer.id, scope.is_present())
-    )
-    return None if present else Verdict("customer_gone", {})
-
-
-def _list_available(session: Session, case: _Case, _now: datetime) -> Verdict | None:
-    if case.folder is None:
-        return None
-    seen = scope.lists_seen(case.viewer) if case.viewer else CustomerList.enabled
-    found = session.scalar(
-        select(CustomerList.id).where(
-            CustomerList.id == case.folder.id, CustomerList.deleted_at.is_(None), seen
-        )
-    )
-    if found is None:
-        return Verdict("list_unavailable", {"list": case.folder.name})
-    if case.project is not None and case.project.state is not ProjectState.RUNNING:
-        return Verdict("project_stopped", {"project": case.project.name})
-    return None
-
-
-def _not_banned(session: Session, case: _Case, now: datetime) -> Verdict | None:
-    entry = do_not_call.entry_for(
-        session,
-        number=case.request.number,
-        project_id=case.project.id if case.project else None,
-        now=now,
-    )
-    if entry is None:
-        return None
-    return Verdict("number_banned", {"entry_id": entry.id, "since": entry.created_at.isoformat()})
-
-
-def _customer_free(session: Session, case: _Case, now: datetime) -> Verdict | None:
-    if case.customer is None:
-        return None
-    who = holds.holder(session, customer_id=case.customer.id, now=now)
-    if who is None or who.id == case.request.user_id:
-        return None
-    return Verdict("customer_held", {"name": who.name})
-
-
-def _caller_number(_session: Session, case: _Case, _now: datetime) -> Verdict | None:
-    if case.caller is not None:
-        return None
-    chosen = case.request.caller_number_id is not None
-    return Verdict("caller_number_foreign" if chosen else "no_caller_number", {})
-
-
-def _inside_hours(session: Session, case: _Case, now: datetime) -> Verdict | None:
-    if case.project is None:
-        return None
-    rules = hours.rules_of(session, site=case.site, project=case.project)
-    verdict = hours_verdict(rules, now)
-    if verdict is HoursVerdict.OPEN:
-        return None
-    if verdict is HoursVerdict.REFUSE:
-        return Verdict("outside_site_hours", _shown(case.site.b2c_opens, case.site.b2c_closes))
-    shown = _shown(case.project.opens, case.project.closes)
-    if case.automatic:
-        return Verdict("outside_hours", shown)
-    case.asked.append(Verdict("ask_hours", shown))
-    return None
-
-
-def _operator_free(session: Session, case: _Case, _now: datetime) -> Verdict | None:
-    if case.request.user_id is None:
-        return None
-    if case.operator is None:
-        return Verdict("no_leg", {})
-    live = select(Attempt.id).where(
-        Attempt.user_id == case.request.user_id, Attempt.ended_at.is_(None)
-    )
-    if case.operator.attempt_id is not None or session.scalar(live) is not None:
-        return Verdict("in_a_call", {})
-    if case.operator.leg_state is not LegState.PARKED:
-        return Verdict("no_leg", {})
-    # 着信中 without a lock: a call is just being handed over.
-    dialling = operators.next_state(case.operator.state, operators.Move.DIAL)
-    return Verdict("in_a_call", {}) if dialling is None else None
-
-
-def _node(case: _Case) -> str:
-    return case.operator.leg_node if case.operator else case.request.node
-
-
-def _switch_alive(session: Session, case: _Case, _now: datetime) -> Verdict | None:
-    # By the database's clock, not `_now`: it is the one that the leader is judged by.
-    alive = leases.link_is_up(session, node=_node(case))
-    return None if alive else Verdict("switch_down", {})
-
-
-def _number_free(session: Session, case: _Case, _now: datetime) -> Verdict | None:
-    name = session.execute(
-        select(User.name)
-        .select_from(Attempt)
-        .outerjoin(User, User.id == Attempt.user_id)
-        .where(Attempt.number == case.request.number, Attempt.ended_at.is_(None))
-    ).first()
-    return None if name is None else Verdict("number_in_call", {"name": name[0] or ""})
-
-
-def _line_free(session: Session, case: _Case, _now: datetime) -> Verdict | None:
-    lines = _lines(session, case.site)
-    if not lines.free_outbound:
-        return Verdict("no_lines", {"lines": lines.limit})
-    cap = case.caller.line_cap if case.caller else None
-    if case.caller is not None and cap is not None:
-        taken = session.scalar(
-            select(func.count()).where(
-                Line.caller_number_id == case.caller.id, Line.released_at.is_(None)
-            )
-        )
-        if (taken or 0) >= cap:
-            return Verdict("no_lines_number", {"lines": cap, "label": case.caller.label})
-    ceiling = case.site.lines_max_predictive
-    predictive = case.request.origin is Origin.PREDICTIVE
-    if predictive and ceiling is not None and lines.predictive >= ceiling:
-        return Verdict("no_lines_predictive", {"lines": ceiling})
-    return None
-
-
-def _gap_kept(session: Session, case: _Case, now: datetime) -> Verdict | None:
-    last = last_dial(session, number=case.request.number)
-    if last is None or last.dialled_at is None:
-        return None
-    gap = timedelta(minutes=case.site.min_gap_min)
-    if now - last.dialled_at >= gap:
-        return None
-    who = session.scalar(select(User.name).where(User.id == last.user_id)) or ""
-    minutes = max(0, int((now - last.dialled_at).total_seconds() // 60))
-    if case.automatic:
-        return Verdict("too_soon", {"minutes": minutes, "gap": case.site.min_gap_min})
-    if not _same_open_customer(session, case, last):
-        case.asked.append(Verdict("ask_gap", {"minutes": minutes, "name": who}))
-    return None
-
-
-def _same_open_customer(session: Session, case: _Case, last: Attempt) -> bool:
-    """Whether the last dial was this operator's, on the customer still open since then."""
-    if case.customer is None or last.dialled_at is None:
-        return False
-    if (last.user_id, last.customer_id) != (case.request.user_id, case.customer.id):
-        return False
-    hold = session.get(CustomerHold, case.customer.id, populate_existing=True)
-    mine = hold is not None and hold.user_id == case.request.user_id
-    return mine and hold is not None and hold.taken_at <= last.dialled_at
-
-
-_Check = Callable[[Session, _Case, datetime], Verdict | None]
-_CHECKS: tuple[_Check, ...] = (
-    _number_allowed,
-    _customer_present,
-    _list_available,
-    _not_banned,
-    _customer_free,
-    _caller_number,
-    _inside_hours,
-    _operator_free,
-    _switch_alive,
-    _number_free,
-    _line_free,
-    _gap_kept,
-)
-"""In the order of precedence that the head of this file gives."""
-
-
-def _take_customer(session: Session, case: _Case, now: datetime) -> Verdict:
+def _take_customer(session: Session, case: Case, now: datetime) -> Verdict:
     """Renew or take the hold, so that nobody can open the customer between yes and dial."""
     if case.customer is not None and case.request.user_id is not None:
         try:
@@ -496,7 +225,7 @@ def _take_customer(session: Session, case: _Case, now: datetime) -> Verdict:
     return Verdict(ALLOWED, {})
 
 
-def _write(session: Session, case: _Case, verdict: Verdict, now: datetime) -> Attempt:
+def _write(session: Session, case: Case, verdict: Verdict, now: datetime) -> Attempt:
     request = case.request
     attempt = Attempt(
         uuid=str(uuid.uuid4()),
@@ -508,7 +237,7 @@ def _write(session: Session, case: _Case, verdict: Verdict, now: datetime) -> At
         project_id=case.project.id if case.project else None,
         number=request.number[:16],
         caller_number_id=case.caller.id if case.caller else None,
-        node=_node(case),
+        node=node_of(case),
         verdict=verdict.code,
         verdict_detail=verdict.detail,
         state=CallState.QUEUED if verdict.allowed else CallState.REFUSED,
@@ -532,7 +261,7 @@ def _take_operator(session: Session, attempt: Attempt, now: datetime) -> bool:
     return False
 
 
-def _let_go(session: Session, case: _Case, attempt: Attempt, now: datetime) -> None:
+def _let_go(session: Session, case: Case, attempt: Attempt, now: datetime) -> None:
     request = case.request
     predictive = request.origin is Origin.PREDICTIVE
     session.add(
@@ -558,7 +287,7 @@ def _let_go(session: Session, case: _Case, attempt: Attempt, now: datetime) -> N
     announce(session, "lines")
 
 
-def _dial_args(case: _Case, attempt: Attempt) -> dict[str, Any]:
+def _dial_args(case: Case, attempt: Attempt) -> dict[str, Any]:
     """Digits, ids and numbers only: none of it is free text (design §4)."""
     return {
         "uuid": attempt.uuid,
@@ -567,21 +296,3 @@ def _dial_args(case: _Case, attempt: Attempt) -> dict[str, Any]:
         "ring_time_s": case.project.ring_time_s if case.project else 30,
         "leg_uuid": case.operator.leg_uuid if case.operator else "",
     }
-
-
-def _lines(session: Session, site: Site) -> LinesInUse:
-    rows = session.execute(
-        select(Line.kind, func.count()).where(Line.released_at.is_(None)).group_by(Line.kind)
-    ).all()
-    by_kind = {kind: int(count) for kind, count in rows}
-    return LinesInUse(
-        total=sum(by_kind.values()),
-        inbound=by_kind.get("inbound", 0),
-        predictive=by_kind.get("predictive", 0),
-        limit=site.lines,
-        reserved_inbound=site.lines_reserved_inbound,
-    )
-
-
-def _shown(opens: Any, closes: Any) -> dict[str, str]:
-    return {"opens": f"{opens:%H:%M}", "closes": f"{closes:%H:%M}"}
