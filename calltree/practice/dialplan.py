@@ -24,7 +24,11 @@ FOREVER = 365 * 86400.0
 
 EXTENSIONS = {
     # What our rendered configuration does when the application is away.
-    "orphan": "set:orphaned=true,sched_hangup_music:20,playback:apology,hangup:NORMAL_CLEARING",
+    "orphan": (
+        "set:orphaned=true,sched_transfer:+20 orphan-end XML calltree,"
+        "endless_playback:local_stream://default"
+    ),
+    "orphan-end": "playback:apology,hangup:NORMAL_CLEARING",
     "agent": "set:park_after_bridge=true,set:hangup_after_bridge=false,answer:,park:",
     "park": "park:",
 }
@@ -163,10 +167,11 @@ async def _endless_playback(switch: Switch, channel: Channel, data: str) -> bool
     return True
 
 
-async def _orphan_music(switch: Switch, channel: Channel, data: str) -> bool:
-    calls.start_playback(switch, channel, "local_stream://default")
-    await switch.clock.sleep(int(data))
-    calls.stop_playback(switch, channel)
+async def _sched_transfer(switch: Switch, channel: Channel, data: str) -> bool:
+    """A timer of the leg: only `sched_del` ends it, a bridge does not."""
+    from calltree.practice import scheduler  # it knows this module
+
+    scheduler.sched_transfer(switch, data.replace(" ", f" {channel.uuid} ", 1))
     return False
 
 
@@ -245,7 +250,7 @@ _ACTIONS: dict[str, Action] = {
     "sleep": _sleep,
     "playback": _playback,
     "endless_playback": _endless_playback,
-    "sched_hangup_music": _orphan_music,
+    "sched_transfer": _sched_transfer,
     "hangup": _hangup,
     "record_session": _record_session,
     "stop_record_session": _stop_record_session,

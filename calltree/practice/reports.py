@@ -38,7 +38,7 @@ def uptime(switch: Switch, text: str) -> str:
 
 
 def show(switch: Switch, text: str) -> str:
-    """`show channels|calls|bridged_calls|registrations [like TEXT] [as json|count]`."""
+    """`show channels|calls|bridged_calls|registrations|tasks [like TEXT] [as json|count]`."""
     what, _, form = text.strip().partition(" ")
     rows: list[dict[str, str]]
     if what == "channels":
@@ -47,6 +47,11 @@ def show(switch: Switch, text: str) -> str:
         rows = _calls(switch, bridged_only=what == "bridged_calls")
     elif what == "registrations":
         rows = []
+    elif what == "tasks":
+        rows = [
+            {"task_id": str(task), "task_group": uuid}
+            for task, (uuid, _) in switch.scheduled.items()
+        ]
     else:
         return "-USAGE: channels|calls|bridged_calls|registrations [as json|count]\n"
     verb, _, rest = form.partition(" ")

@@ -239,6 +239,9 @@ def _operator_talks(session: Session, attempt: Attempt, now: datetime) -> None:
 def _bridged(case: _Case) -> list[Act]:
     if not _newest_join(case.attempt, case.event):
         return []
+    # The orphanage's end is a timer of the leg, and a bridge does not end it: it would take the
+    # customer out of the call again.
+    taken_back = case.attempt.joined_at is not None and case.attempt.answered_at is not None
     joined(
         case.session,
         case.attempt,
@@ -247,7 +250,7 @@ def _bridged(case: _Case) -> list[Act]:
         at=case.event.at,
         now=case.now,
     )
-    return []
+    return [CancelTimers(case.attempt.node, case.attempt.uuid)] if taken_back else []
 
 
 def _unbridged(case: _Case) -> list[Act]:

@@ -30,7 +30,7 @@ from calltree.models.projects import Site
 from calltree.models.recordings import Recording, RecordingState
 from calltree.services import operators
 from calltree.telephony import commands, endings, ledger
-from calltree.telephony.acts import Act, Look
+from calltree.telephony.acts import Act, CancelTimers, Look
 from calltree.telephony.calls import Heard
 from calltree.telephony.esl import CommandRefused, Link
 from calltree.telephony.lease import Reign
@@ -237,7 +237,9 @@ def _mend_living(
             attempt.state is CallState.EARLY and attempt.joined_at is not None
         )
         if peer == leg and not heard_of:
+            taken_back = attempt.state is CallState.ANSWERED and attempt.joined_at is not None
             ledger.joined(session, attempt, leg=leg, answered=False, at=now, now=now)
+            return [CancelTimers(attempt.node, attempt.uuid)] if taken_back else []
         return []
     if attempt.state is CallState.TALKING:
         heard = Heard.HELD if attempt.held_since else Heard.LEG_LOST

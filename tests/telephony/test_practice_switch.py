@@ -188,6 +188,7 @@ def test_a_customer_without_operator_goes_to_the_orphanage(live: Live) -> None:
     live.link.events.clear()
     live.link.api(f"uuid_bridge {story.uuid} {second}")
     assert live.link.wait("CHANNEL_BRIDGE", value=story.uuid)["Bridge-B-Unique-ID"] == second
+    assert story.uuid in live.link.api("show tasks")  # a bridge does not end its timer
     live.finish_leg(story.uuid)
 
 

@@ -229,6 +229,8 @@ def test_R_CL_14_a_lost_leg_is_made_again_and_the_customer_joined_again(floor):
     floor.wait_leg(operator, LegState.JOINED)
     row = floor.wait_state(attempt, CallState.TALKING)
     assert row.ended_at is None
+    # The orphanage's twenty seconds would end the call that goes on.
+    wait_for(lambda: row.uuid not in floor.switch.api("show tasks"), "no timer left")
     floor.ask(CommandKind.HANG_UP, attempt)
     floor.wait_state(attempt, CallState.ENDED)
     assert floor.records() == 1
