@@ -18,8 +18,9 @@ from websockets.sync.client import ClientConnection, connect
 
 from calltree import create_app
 from calltree.config import Settings
-from calltree.db import Store
+from calltree.db import Store, announce
 from calltree.extensions import db
+from calltree.launch import own_redis
 from calltree.models import CustomerList, Operator, User
 from calltree.models import Site as SiteRow
 from tests import factories as make
@@ -149,6 +150,19 @@ class Site:
         assert kept is not None
         return kept.value
 
+    def wait_until_heard(self) -> None:
+        """The server has subscribed: what is announced from now on arrives."""
+        line = self.open(self.desk.user_id)
+        line.until("operator-state")
+
+        def heard() -> bool:
+            with self.store.write() as session:
+                announce(session, "figures", user_id=self.desk.user_id)
+            return not line.hears_nothing(0.1)
+
+        wait_for(heard, "the first announcement")
+        self.hang_up()
+
     def hang_up(self) -> None:
         for opened in self.sockets:
             opened.close()
@@ -198,7 +212,9 @@ def web_site(settings: Settings, folder: Path) -> Iterator[Site]:
     try:
         desk = furnish(store)
         web.start()
-        yield Site(web, app, store, desk)
+        site = Site(web, app, store, desk)
+        site.wait_until_heard()
+        yield site
     finally:
         with app.app_context():
             db.session.remove()
@@ -241,6 +257,43 @@ def site(house: Site) -> Iterator[Site]:
     site = replace(house, desk=desk, sockets=[])
     yield site
     site.hang_up()
+
+
+class OwnRedis:
+    """A Redis of one test's own, to be killed."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.data_dir = data_dir
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            own_redis.command(self.data_dir), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        wait_for(lambda: own_redis.answers(self.data_dir), "redis")
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+        self.process = None
+
+
+@pytest.fixture
+def fragile_redis(tmp_path: Path) -> Iterator[OwnRedis]:
+    server = OwnRedis(tmp_path / "redis")
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def fragile_site(settings: Settings, fragile_redis: OwnRedis, tmp_path: Path) -> Iterator[Site]:
+    """A site whose server and Redis may be killed."""
+    own = replace(settings, redis_url=own_redis.url(fragile_redis.data_dir))
+    with web_site(own, tmp_path) as site:
+        yield site
+        site.hang_up()
 
 
 @pytest.fixture

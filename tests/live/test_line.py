@@ -7,7 +7,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from calltree.db import announce
-from calltree.models import Operator, OperatorState, Role, User
+from calltree.models import Import, ImportState, Operator, OperatorState, Role, User
 from tests import factories as make
 from tests.floor import wait_for
 from tests.live.conftest import MOST, Site
@@ -106,12 +106,11 @@ def test_a_full_house_takes_CALL_away_and_gives_it_back(site: Site) -> None:
     with site.store.write() as session:
         session.get_one(make.Site, 1).lines = 0
         announce(session, "lines")
-    full = line.until("call-lines", "call-status")
-    assert "回線 0 / 0" in full
+    line.until("call-lines", "call-status", "回線 0 / 0")
     with site.store.write() as session:
         session.get_one(make.Site, 1).lines = 5
         announce(session, "lines")
-    assert "回線 0 / 5" in line.until("call-lines", "call-status")
+    line.until("call-lines", "call-status", "回線 0 / 5")
 
 
 def test_R_US_1_pages_of_other_sites_and_strangers_are_refused(site: Site) -> None:
@@ -183,3 +182,30 @@ def _stuck(site: Site) -> bool:
     with site.store.write() as session:
         announce(session, "operator", user_id=site.desk.user_id)
     return "slow reader" in site.web.log.read_text()
+
+
+def test_an_imports_progress_arrives_and_its_end_leads_on(site: Site) -> None:
+    with site.store.write() as session:
+        manager = make.make_user(session, Role.MANAGER)
+        given = Import(
+            project_id=site.desk.project_id,
+            user_id=manager.id,
+            filename="名簿.csv",
+            stored_name="x.upload",
+            size_bytes=1,
+            state=ImportState.RUNNING,
+            rows_total=1000,
+            rows_done=0,
+            created_at=make.NOW,
+        )
+        session.add(given)
+    line = site.open(manager, f"imports:{given.id}")
+    assert 'hx-trigger="every 10s"' in line.until("import-status")
+    with site.store.write() as session:
+        session.get_one(Import, given.id).rows_done = 500
+        announce(session, "imports", import_id=given.id)
+    line.until("import-status", 'value="500"')
+    with site.store.write() as session:
+        session.get_one(Import, given.id).state = ImportState.DONE
+        announce(session, "imports", import_id=given.id)
+    assert 'hx-trigger="load"' in line.until("import-status")
