@@ -17,8 +17,10 @@ from calltree.locale import sentence
 from calltree.models import CustomerList, ItemTarget, Project
 from calltree.services import (
     customers,
+    desk,
     do_not_call,
     history,
+    holds,
     lists,
     patterns,
     records,
@@ -97,11 +99,22 @@ def _page(customer_id: int, error: str = "", box: str = "") -> tuple[str, int]:
         statuses=patterns.offered(session, project.pattern_id),
         customer_items=patterns.items_of(session, project.id, ItemTarget.CUSTOMER),
         result_items=patterns.items_of(session, project.id, ItemTarget.RESULT),
+        holder=holds.holder(session, customer_id=customer_id, now=now),
         error=error,
         box=box,
         typed=request.form,
     )
     return page, 422 if error else 200
+
+
+@bp.post("/<int:customer_id>/free")
+@requires(Right.FREE_HOLDS)
+def free(customer_id: int) -> ResponseReturnValue:
+    """Take the customer from the operator who has the page open (R-CL-2)."""
+    with writing() as session:
+        desk.free(session, viewer=viewer(), customer_id=customer_id, now=utcnow())
+    flash(_("The customer was freed."), "ok")
+    return go(url_for("customers.show", customer_id=customer_id))
 
 
 def _elsewhere(customer_id: int) -> list[tuple[int, str, str]]:

@@ -6,6 +6,7 @@ import io
 import pytest
 from sqlalchemy import select
 
+from calltree.db import utcnow
 from calltree.models import (
     BuiltIn,
     CallRecord,
@@ -23,6 +24,7 @@ from tests.factories import (
     grant,
     make_customer,
     make_group,
+    make_hold,
     make_item,
     make_list,
     make_project,
@@ -299,3 +301,20 @@ def test_R_AR_2_the_pages_speak_english_too(site, store):
         "/customers/?q=x",
     ):
         browser.get(path)
+
+
+def test_R_CL_2_a_manager_frees_a_customer_that_somebody_has_open(store, browser_of) -> None:
+    with store.write() as session:
+        folder = make_list(session)
+        customer = make_customer(session, folder)
+        holder = make_user(session, name="保持 太郎")
+        hold = make_hold(session, customer, holder)
+        hold.renewed_at = hold.touched_at = utcnow()
+        manager = make_user(session, Role.MANAGER)
+    browser = browser_of(manager)
+    page = browser.get(f"/customers/{customer.id}")
+    assert "保持 太郎" in page.text
+    assert (
+        "保持 太郎"
+        not in browser.post(f"/customers/{customer.id}/free", follow=True).one("main").text
+    )
