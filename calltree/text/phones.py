@@ -333,23 +333,44 @@ def format_national(number: str) -> str:
     """
     if not _NATIONAL.match(number):
         return number
-    area, exchange = _group_lengths(number[:8], len(number))
+    area, exchange = _group_lengths(number[:_TELLING_DIGITS], len(number))
     if not area:
         return number
-    return f"{number[:area]}-{number[area : area + exchange]}-{number[area + exchange :]}"
+    return f"{number[:area]}-{number[area:exchange]}-{number[exchange:]}"
+
+
+def _groupings() -> list[tuple[re.Pattern[str], re.Pattern[str], int]]:
+    """Leading digits, whole pattern (both without the 0) and count of groups, in the order tried."""
+    metadata = phonenumbers.PhoneMetadata.metadata_for_region("JP")
+    return [
+        (
+            re.compile(form.leading_digits_pattern[-1]),
+            re.compile(rf"(?:{form.pattern})\Z"),
+            form.format.count("-") + 1,
+        )
+        for form in (metadata.number_format if metadata else [])
+        if form.national_prefix_formatting_rule
+    ]
+
+
+_GROUPINGS: Final = _groupings()
+# No leading digits pattern of a number with a 0 looks further than five digits behind it.
+_TELLING_DIGITS: Final = 6
 
 
 @lru_cache(maxsize=65536)
 def _group_lengths(head: str, length: int) -> tuple[int, int]:
-    # The grouping hangs on the first digits alone: exports format hundreds of thousands, and
-    # phonenumbers takes 40 µs for each.
-    national = int(head[1:].ljust(length - 1, "0"))
-    parsed = phonenumbers.PhoneNumber(country_code=81, national_number=national)
-    shown = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.NATIONAL)
-    parts = shown.split("-")
-    if len(parts) != 3 or sum(map(len, parts)) != length:
-        return (0, 0)
-    return len(parts[0]), len(parts[1])
+    """Where the second and the third group begin; zeros where there are no three groups.
+
+    The grouping hangs on the first digits alone: exports format hundreds of thousands, and
+    phonenumbers' own formatting takes 40 µs for each.
+    """
+    national = head[1:].ljust(length - 1, "0")
+    for leading, whole, groups in _GROUPINGS:
+        found = whole.match(national) if leading.match(national) else None
+        if found:
+            return (found.end(1) + 1, found.end(2) + 1) if groups == 3 else (0, 0)
+    return (0, 0)
 
 
 def digits_fragment(text: str) -> str | None:
