@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
+from collections.abc import MutableMapping
+from typing import Any
 
 import structlog
+
+_DETAIL = re.compile(r"^(DETAIL|CONTEXT):.*$", re.MULTILINE)  # Postgres quotes the row there
+_NUMBER = re.compile(r"(?<![0-9a-fA-F-])\+?[0-9]{6,11}([0-9]{4})(?![0-9a-fA-F-])")
 
 
 def configure(level: int = logging.INFO) -> None:
@@ -20,6 +26,7 @@ def configure(level: int = logging.INFO) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso"),
             structlog.processors.format_exc_info,
+            without_data,
             structlog.processors.LogfmtRenderer(
                 key_order=["timestamp", "level", "event"], drop_missing=True
             ),
@@ -28,6 +35,13 @@ def configure(level: int = logging.INFO) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
+
+
+def without_data(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> Any:
+    """Take rows and telephone numbers out of a traceback: libraries quote what they were given."""
+    if isinstance(text := event.get("exception"), str):
+        event["exception"] = _NUMBER.sub(r"…\1", _DETAIL.sub(r"\1: …", text))
+    return event
 
 
 def masked(number: str) -> str:

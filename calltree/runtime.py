@@ -48,7 +48,7 @@ def store() -> Store:
 
 def open_store(settings: Settings) -> Store:
     """Connect a store to its database and its doorbells; waits for the site's first start."""
-    store = Store(create_engine(settings.database_url, pool_pre_ping=True))
+    store = Store(create_engine(settings.database_url, pool_pre_ping=True, hide_parameters=True))
     site_key(store)
     store.publisher = doorbells.for_store(settings, store)
     return store

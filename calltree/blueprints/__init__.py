@@ -15,6 +15,7 @@ from calltree.blueprints import (
     exports,
     failures,
     formats,
+    given,
     headers,
     health,
     history,
@@ -57,6 +58,7 @@ ALL = (
 
 def init_app(app: Flask) -> None:
     """Register the blueprints and what stands around them."""
+    given.init_app(app)
     auth.init_app(app)
     access.init_app(app)
     headers.init_app(app)

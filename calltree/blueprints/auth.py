@@ -16,15 +16,18 @@ from flask import (
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user, login_user, logout_user
+from sqlalchemy.orm import Session
 
 from calltree.blueprints.access import SignedIn, public, requires, viewer
+from calltree.blueprints.given import whole
 from calltree.blueprints.navigation import screen
 from calltree.db import utcnow
 from calltree.errors import Refused
-from calltree.extensions import limiter, login, reading, writing
+from calltree.extensions import limiter, login, reading, settings, writing
 from calltree.locale import sentence
-from calltree.services import accounts, desk, people
-from calltree.services.rights import Right, landing
+from calltree.services import accounts, desk, people, records
+from calltree.services.rights import Right, Viewer, landing
+from calltree.text.folding import fold_name
 
 bp = Blueprint("auth", __name__)
 
@@ -54,7 +57,9 @@ def sign_in() -> ResponseReturnValue:
 @public
 @limiter.limit("10/minute;60/hour")
 @limiter.limit(
-    "5/minute;30/hour", key_func=lambda: "account:" + request.form.get("login_id", "")[:64].lower()
+    "5/minute;30/hour",
+    # folded as the look-up folds it, or every spelling of an id would have tries of its own
+    key_func=lambda: "account:" + fold_name(request.form.get("login_id", ""))[:64],
 )
 def try_sign_in() -> ResponseReturnValue:
     """Check the login id and password; a failure never says which of the two was wrong."""
@@ -65,25 +70,43 @@ def try_sign_in() -> ResponseReturnValue:
         return page, 422
     with writing() as write:
         accounts.note_sign_in(write, user_id=user.viewer.user_id, now=utcnow())
+        if landing(user.viewer.role) == "operator.home":
+            _sit_down(write, user.viewer)
     session.clear()
     session["seen_at"] = utcnow().timestamp()
     login_user(SignedIn(user.viewer, user.session_version))
     return redirect(_safe_next() or url_for(landing(user.viewer.role)), 303)
 
 
+def _sit_down(write: Session, who: Viewer) -> None:
+    """Begin the shift: the telephone is called while the page still loads."""
+    desk.enter(write, viewer=who, node=settings().node_names[0], now=utcnow())
+
+
 def _safe_next() -> str | None:
     """Accept only a path of our own as the address to go on to."""
     asked = request.args.get("next", "")
-    ours = asked.startswith("/") and not asked.startswith(("//", "/\\"))
+    # Browsers and werkzeug drop tabs and line feeds: "/<tab>/elsewhere" would lead elsewhere.
+    ours = asked.startswith("/") and not asked.startswith(("//", "/\\")) and asked.isprintable()
     return asked if ours else None
 
 
 @bp.post("/sign-out")
 @requires(Right.OWN_ACCOUNT)
 def sign_out() -> ResponseReturnValue:
-    """End the session: the customer, the telephone and the page are left; not during a call."""
+    """End the session: the customer, the telephone and the page are left; not during a call.
+
+    Own records of today without a result are asked about first (R-CL-18).
+    """
+    mine, now = viewer().user_id, utcnow()
+    blanks = records.own_blanks(reading(), user_id=mine, now=now)
+    if records.leaves_blank(reading(), user_id=mine):
+        open_here = records.open_record(reading(), user_id=mine)
+        blanks += [open_here] if open_here else []
+    if blanks and not request.form.get("confirmed"):
+        return render_template("auth/sign_out.html", blanks=blanks), 422
     with writing() as write:
-        desk.get_up(write, user_id=viewer().user_id, now=utcnow())
+        desk.get_up(write, user_id=mine, now=now)
     logout_user()
     session.clear()
     return redirect(url_for("auth.sign_in"), 303)
@@ -125,6 +148,9 @@ def _change_own_password() -> None:
 def switch_screen() -> ResponseReturnValue:
     """Go from 管理画面 to オペレータ画面 and back."""
     session["screen"] = "operator" if screen() == "admin" else "admin"
+    if session["screen"] == "operator":
+        with writing() as write:
+            _sit_down(write, viewer())
     return redirect(url_for(f"{session['screen']}.home"), 303)
 
 
@@ -143,10 +169,13 @@ def init_app(app: Flask) -> None:
     @login.user_loader  # type: ignore[untyped-decorator]
     def load(kept: str) -> SignedIn | None:
         user_id, _sep, version = kept.partition(":")
+        try:
+            ids = {"user_id": whole(user_id), "session_version": whole(version)}
+        except ValueError:  # of another version of the product
+            return None
         user = accounts.load(
             reading(),
-            user_id=int(user_id),
-            session_version=int(version),
+            **ids,
             seen_at=session.get("seen_at"),
             now=utcnow(),
         )

@@ -6,7 +6,9 @@ import secrets
 
 import structlog
 from flask import Flask, Response, make_response, render_template, request
+from flask.globals import request_ctx
 from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import DataError
 from werkzeug.exceptions import HTTPException
 
 from calltree.errors import NotAllowed, NotFound, Refused, TelephonyDown
@@ -20,6 +22,8 @@ def failure(status: int, code: str, **values: object) -> Response:
     """Answer a failure with its plain sentence and a 受付番号 that the log has too (R-AR-4)."""
     receipt = secrets.token_hex(4)
     log.info("request failed", status=status, code=code, receipt=receipt, path=request.path)
+    if request_ctx.url_adapter is None:  # a Host that is none: no address can be written either
+        return make_response(sentence(code, **values), status, {"Content-Type": "text/plain"})
     template = "_failure.html" if wants_fragment() else "failure.html"
     body = render_template(
         template, status=status, message=sentence(code, **values), receipt=receipt
@@ -49,6 +53,12 @@ def init_app(app: Flask) -> None:
     @app.errorhandler(CSRFError)
     def stale_form(_error: CSRFError) -> Response:
         return failure(419, "stale_form")
+
+    @app.errorhandler(DataError)
+    def unfit(error: DataError) -> Response:
+        # longer or larger than its column: the form should have said so, the person is no intruder
+        log.warning("value unfit for its column", error=type(error.orig).__name__)
+        return failure(400, "http_400")
 
     @app.errorhandler(HTTPException)
     def http(error: HTTPException) -> Response:

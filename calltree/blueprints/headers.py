@@ -40,5 +40,5 @@ def init_app(app: Flask) -> None:
         # a page without a live line notices at its next press that it was upgraded
         response.headers["X-App-Version"] = version()
         if request.endpoint != "assets.serve":
-            response.headers.setdefault("Cache-Control", "no-store")
+            response.headers["Cache-Control"] = "no-store"  # send_file would say no-cache
         return response

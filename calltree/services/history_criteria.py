@@ -123,7 +123,9 @@ def _whole(value: str | None) -> int | None:
 
 def _day(value: str | None) -> date | None:
     with contextlib.suppress(ValueError):
-        return date.fromisoformat(value or "")
+        day = date.fromisoformat(value or "")
+        # the calendar's ends have no midnight in every zone
+        return day if 1900 <= day.year < 3000 else None
     return None
 
 

@@ -1,0 +1,119 @@
+"""Hostile addresses: whatever stands in a path or a query, no page answers with a 500."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote
+
+import pytest
+from flask import Flask
+
+from calltree.blueprints.access import right_of
+from calltree.config import Settings
+from calltree.db import Store
+from calltree.models import Role
+from calltree.services.rights import ROLES_OF
+from tests.browser import Browser
+from tests.pages.world import World, build
+
+HUGE = ["2147483648", "4294967296", "9223372036854775807", "9223372036854775808", "9" * 30]
+VALUES = [
+    *HUGE,
+    "9" * 9,
+    "9" * 5000,
+    "-1",
+    "0",
+    "abc",
+    "1e9",
+    "²",
+    "１２",
+    "NaN",
+    "\x00",
+    "a\x00b",
+    "\x001",
+    "%",
+    "%s%(x)s{0}{{7*7}}",
+    "'\";--",
+    '"><img src=x onerror=alert(1)>',
+    "\u202e\u200f\ud83d",
+    "0001-01-01",
+    "9999-12-31",
+    "99999999999999999-1",
+    "1-999999999999999999",
+    "true",
+    "😀" * 100,
+    "none",
+    "blank",
+]
+KEYS = [
+    *("after", "before", "page", "show", "tab", "task", "next", "player", "step", "import"),
+    *("q", "number", "user", "from", "to", "dials_min", "dials_max", "assigned", "ban"),
+    *("shortcut", "sort", "sort_column", "desc", "status", "level", "c.会社名", "ce.会社名"),
+    *("i.1", "ie.1", "i.999999999", "c.\x00", "list_id", "project_id", "project", "list"),
+    *("customer", "span", "direction", "talk_min", "talk_max", "kind", "encoding", "action"),
+]
+
+
+@pytest.fixture
+def world(app: Flask, store: Store, settings: Settings) -> World:
+    return build(store, settings)
+
+
+def _query(**given: str) -> str:
+    return "&".join(f"{quote(k)}={quote(v, errors='surrogatepass')}" for k, v in given.items())
+
+
+def _faults(browser: Browser, addresses: list[str]) -> list[str]:
+    found = []
+    for address in addresses:
+        response = browser.client.get(address)
+        response.get_data()
+        response.close()
+        if response.status_code >= 500 and not address.startswith("/readyz"):
+            found.append(address[:200])
+    return found
+
+
+@pytest.mark.parametrize("role", [Role.MANAGER, Role.OPERATOR, Role.BUSINESS])
+def test_no_query_makes_a_500(app: Flask, world: World, browser_of, role: Role) -> None:
+    browser = browser_of(world.users[role])
+    addresses = []
+    for endpoint, path in world.paths(app, "GET", world.near):
+        right = right_of(endpoint, app)
+        if role is not Role.MANAGER and (right is None or role not in ROLES_OF[right]):
+            continue
+        for value in VALUES:
+            addresses.append(f"{path}?" + _query(**dict.fromkeys(KEYS, value)))
+    assert _faults(browser, addresses) == []
+
+
+@pytest.mark.parametrize(
+    "value", ["0001-01-01", "9999-12-31", "9" * 9, "2147483648", "9" * 30, "²"]
+)
+def test_no_single_value_makes_a_500(app: Flask, world: World, browser_of, value: str) -> None:
+    browser = browser_of(world.users[Role.MANAGER])
+    searches = [
+        *("/customers/", f"/admin/lists/{world.near.list}", f"/operator/lists/{world.near.list}"),
+        *("/history/", "/reports/", "/admin/exports/customers", "/admin/exports/records"),
+    ]
+    small = ["/admin/do-not-call/", "/admin/recordings/problems", "/admin/users/audit"]
+    addresses = [f"{path}?" + _query(**{key: value}) for path in searches for key in KEYS]
+    addresses += [f"{path}?" + _query(**{key: value}) for path in small for key in KEYS[:6]]
+    assert _faults(browser, addresses) == []
+
+
+@pytest.mark.parametrize("huge", [*HUGE, "9" * 5000, "１２", "0"])
+def test_no_id_makes_a_500(app: Flask, world: World, browser_of, huge: str) -> None:
+    browser = browser_of(world.users[Role.MANAGER])
+    token = browser.csrf_token()
+    wrong = []
+    for rule in app.url_map.iter_rules():
+        if rule.websocket or "<int:" not in rule.rule:
+            continue
+        path = re.sub(r"<int:\w+>", huge, rule.rule)
+        for method in sorted((rule.methods or set()) & {"GET", "POST"}):
+            form = {"csrf_token": token} if method == "POST" else None
+            response = browser.client.open(path, method=method, data=form)
+            if response.status_code >= 500:
+                wrong.append((method, path[:80], response.status_code))
+    assert wrong == []

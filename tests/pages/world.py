@@ -1,0 +1,261 @@
+"""A site with one of everything that has a page, and a second floor that most people may not see.
+
+For walks over all routes: `World.paths` gives an address for every rule of the application, each
+of its ids that of a row of `near` (granted to the operator) or of `far` (granted to nobody).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from sqlalchemy.orm import Session
+
+from calltree.config import Settings
+from calltree.db import Store, utcnow
+from calltree.models import (
+    Attempt,
+    BuiltIn,
+    CallState,
+    DncSource,
+    DoNotCall,
+    Draft,
+    Import,
+    ImportState,
+    MemoEntry,
+    Origin,
+    RecordCorrection,
+    Recording,
+    RecordingState,
+    RecordKind,
+    Role,
+    Task,
+)
+from calltree.services import figures
+from tests import factories as make
+
+SECRET = "秘密の"
+"""Stands in every text of the far floor; nobody without the right may ever read it."""
+
+
+@dataclass
+class Floor:
+    """A project with a list, a customer and what hangs on them; all values are ids."""
+
+    project: int
+    list: int
+    customer: int
+    extra: int
+    record: int
+    recording: int
+    task: int
+    given: int
+    pattern: int
+    status: int
+    item: int
+    number: int
+    group: int
+    ban: int
+    author: int
+    phone: str
+
+
+@dataclass
+class World:
+    """Two floors and a user of each role; `op` has the near list, `by` too."""
+
+    near: Floor
+    far: Floor
+    users: dict[Role, int] = field(default_factory=dict)
+
+    def paths(self, app: Flask, method: str, floor: Floor) -> list[tuple[str, str]]:
+        """(endpoint, path) of every rule with this method, filled with the ids of a floor."""
+        ids = {
+            "project_id": floor.project,
+            "list_id": floor.list,
+            "customer_id": floor.customer,
+            "extra_id": floor.extra,
+            "record_id": floor.record,
+            "recording_id": floor.recording,
+            "import_id": floor.given,
+            "pattern_id": floor.pattern,
+            "status_id": floor.status,
+            "item_id": floor.item,
+            "number_id": floor.number,
+            "group_id": floor.group,
+            "user_id": floor.author,
+            "name": "call_status",
+            "wish": "hang_up",
+            "asked": "x",
+        }
+        found = []
+        for rule in app.url_map.iter_rules():
+            if rule.websocket or method not in (rule.methods or ()):
+                continue
+            parts = re.findall(r"<(?:\w+:)?(\w+)>", rule.rule)
+            assert set(parts) <= set(ids), f"{rule.rule}: teach the world {set(parts) - set(ids)}"
+            path = re.sub(r"<(?:\w+:)?(\w+)>", lambda part: str(ids[part[1]]), rule.rule)
+            found.append((rule.endpoint, path))
+        return found
+
+
+def build(store: Store, settings: Settings, *, texts: str = "") -> World:
+    """Make both floors and the users; `texts` stands in every free text of the near one."""
+    with store.write() as session:
+        make.make_site(session)
+        make.make_switch(session)
+        users = {role: make.make_user(session, role) for role in Role}
+        for floor in ("near", "far"):
+            (settings.uploads_dir / floor).parent.mkdir(parents=True, exist_ok=True)
+            (settings.uploads_dir / floor).write_bytes("電話番号\r\n12\r\n".encode())
+        near = _floor(session, texts or "近くの", "near", "0312340001")
+        far = _floor(session, SECRET, "far", "0398760002")
+        folder = session.get_one(make.CustomerList, near.list)
+        make.grant(session, folder, users[Role.OPERATOR], users[Role.BACKYARD])
+    for floor in (near, far):
+        sound = Path(settings.recordings_dir) / f"{floor.recording}.mp3"
+        sound.parent.mkdir(parents=True, exist_ok=True)
+        sound.write_bytes(b"ID3" + bytes(100))
+    return World(near, far, {role: user.id for role, user in users.items()})
+
+
+def _floor(session: Session, text: str, stored: str, phone: str) -> Floor:
+    now = utcnow()
+    author = make.make_user(session, name=f"{text}担当"[:64], note=text)
+    pattern = make.make_pattern(session, name=f"{text}パターン"[:64])
+    status = make.make_status(session, pattern, f"{text}結果"[:64])
+    caller = make.make_caller_number(session, label=f"{text}番号"[:64])
+    project = make.make_project(
+        session,
+        name=f"{text}案件"[:64],
+        pattern_id=pattern.id,
+        main_number_id=caller.id,
+        prospect_levels=["A", f"{text}"[:32]],
+        script=f"{text} {{{text}}} {{会社名}} {{{{7*7}}}}",
+        business_name=text[:128],
+        caller_person=text[:128],
+        purpose=text[:256],
+        reporting=True,
+        reported_status_ids=[status.id],
+        reports_recordings=True,
+    )
+    item = make.make_item(session, project, name=f"{text}項目"[:64])
+    folder = make.make_list(
+        session, project, name=f"{text}リスト"[:128], columns=["会社名", f"{text}列"]
+    )
+    customer = make.make_customer(
+        session,
+        folder,
+        number=phone,
+        number_given=phone,
+        cells=[f"{text}商店", text],
+        short_note=text[:256],
+        attributes={str(item.id): text},
+        prospect_level=text[:32],
+    )
+    extra = make.make_extra_number(session, customer, "09011112222", label=text[:32])
+    attempt = _attempt(session, customer, author.id)
+    record = make.make_record(
+        session,
+        customer,
+        attempt_id=attempt.id,
+        user_id=author.id,
+        status_id=status.id,
+        memo=text,
+        attributes={str(item.id): text},
+        prospect_level=text[:32],
+        started_at=now - timedelta(hours=1),
+        saved_at=now - timedelta(hours=1),
+        callback_at=now,
+        closed_at=now,
+    )
+    figures.settle(session, record=record, now=now)
+    recording = Recording(
+        attempt_id=attempt.id,
+        record_id=record.id,
+        raw_name="",
+        stored_name="",
+        state=RecordingState.STORED,
+        started_at=now,
+        stopped_at=now,
+        waveform=bytes(range(100)),
+        length_ms=5000,
+        problem="short",
+    )
+    task = Task(
+        customer_id=customer.id,
+        list_id=folder.id,
+        record_id=record.id,
+        user_id=author.id,
+        opened_at=now,
+        due_at=now,
+    )
+    given = Import(
+        state=ImportState.CHECKED,
+        project_id=project.id,
+        list_id=folder.id,
+        user_id=author.id,
+        filename=f"{text}.csv"[:256],
+        stored_name=stored,
+        created_at=now,
+    )
+    ban = DoNotCall(
+        number="0311119999", source=DncSource.FORM, note=text[:256], created_at=now, record_id=None
+    )
+    rows: list[Any] = [
+        recording,
+        task,
+        given,
+        ban,
+        MemoEntry(
+            customer_id=customer.id, record_id=record.id, user_id=author.id, at=now, text=text
+        ),
+        RecordCorrection(
+            record_id=record.id,
+            at=now,
+            user_id=author.id,
+            before={"memo": text, "status": text},
+            after={"memo": "", "status": text + "2", "attributes": {str(item.id): text}},
+        ),
+        Draft(user_id=author.id, customer_id=customer.id, memo=text, updated_at=now),
+    ]
+    session.add_all(rows)
+    session.flush()
+    recording.stored_name = f"{recording.id}.mp3"
+    group = make.make_group(session, author)
+    group.name = f"{text}組"[:64]
+    session.flush()
+    return Floor(
+        project.id, folder.id, customer.id, extra.id, record.id, recording.id, task.id, given.id,
+        pattern.id, status.id, item.id, caller.id, group.id, ban.id, author.id, phone,
+    )  # fmt: skip
+
+
+def _attempt(session: Session, customer: Any, user_id: int) -> Attempt:
+    now = utcnow()
+    attempt = Attempt(
+        uuid=f"0f0e0d0c-0000-4000-8000-{customer.id:012d}",
+        origin=Origin.CALL,
+        user_id=user_id,
+        customer_id=customer.id,
+        list_id=customer.list_id,
+        number=customer.number,
+        verdict="allowed",
+        state=CallState.ENDED,
+        created_at=now,
+        dialled_at=now,
+        joined_at=now,
+        answered_at=now,
+        ended_at=now,
+        talk_ms=5000,
+    )
+    session.add(attempt)
+    session.flush()
+    return attempt
+
+
+__all__ = ["SECRET", "BuiltIn", "Floor", "RecordKind", "World", "build"]
