@@ -95,6 +95,7 @@ class CallPage(Page):
             return []
         context = call_screen.live(session, at)
         own = [name for name in call_screen.LIVE if name != "_lines.html"]
+        own.sort(key=lambda name: name != "_call_status.html")  # what everybody waits for is first
         return [partial(f"operator/{name}", **context) for name in own]
 
 
