@@ -340,13 +340,13 @@ def format_national(number: str) -> str:
 
 
 def _groupings() -> list[tuple[re.Pattern[str], re.Pattern[str], int]]:
-    """Leading digits, whole pattern (both without the 0) and count of groups, in the order tried."""
+    """Leading digits and whole pattern, without the 0, and count of groups, in the order tried."""
     metadata = phonenumbers.PhoneMetadata.metadata_for_region("JP")
     return [
         (
             re.compile(form.leading_digits_pattern[-1]),
             re.compile(rf"(?:{form.pattern})\Z"),
-            form.format.count("-") + 1,
+            str(form.format).count("-") + 1,
         )
         for form in (metadata.number_format if metadata else [])
         if form.national_prefix_formatting_rule
