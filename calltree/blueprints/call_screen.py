@@ -1,7 +1,7 @@
-"""What stands on the call screen: plain values for its fragments, read at one moment (R-CL-3).
+"""What may change on the call screen without a press: plain values for its fragments (R-CL-3).
 
-`draw` gives everything; `live` only what may change without a press, which the socket pushes as
-the same fragments. The fragments' heads document each name.
+`live` is what the socket pushes as the same fragments that the page is drawn with; what somebody
+types in stands in `call_panels` and `call_form`. The fragments' heads document each name.
 """
 
 from __future__ import annotations
@@ -21,43 +21,22 @@ from calltree.extensions import settings
 from calltree.locale import sentence
 from calltree.models import (
     Attempt,
-    BuiltIn,
     CallRecord,
     CallState,
     Customer,
     CustomerList,
-    ExtraNumber,
-    ItemTarget,
     LegState,
     Operator,
     OperatorState,
     Origin,
     Project,
     ResultStatus,
-    User,
 )
-from calltree.services import (
-    do_not_call,
-    drafts,
-    figures,
-    gate,
-    holds,
-    operators,
-    outcomes,
-    patterns,
-    projects,
-    records,
-    results,
-    scope,
-    tasks,
-    work_queue,
-)
-from calltree.services import hours as calling_hours
+from calltree.services import figures, gate, operators, outcomes, records, results
 from calltree.services import settings as site_settings
 from calltree.services.rights import Right, Viewer
 from calltree.services.sentences import N_
 from calltree.text.days import site_day
-from calltree.text.hours import next_opening
 
 STATE_WORDS = {
     OperatorState.SIGNED_OUT: N_("Signed out"),
@@ -69,6 +48,7 @@ STATE_WORDS = {
     OperatorState.TALKING: N_("Talking"),
     OperatorState.WRAP_UP: N_("Wrap-up"),
 }
+LEG_KINDS = {LegState.PARKED: "ok", LegState.JOINED: "ok", LegState.LOST: "bad"}
 CALL_WORDS = {
     "idle": N_("Not dialled"),
     "countdown": N_("Dialling soon"),
@@ -81,20 +61,11 @@ CALL_WORDS = {
     "ended": N_("Call ended"),
 }
 LEG_WORDS = {
-    LegState.NONE: N_("not connected"),
+    LegState.NONE: N_("connecting"),
     LegState.CONNECTING: N_("connecting"),
     LegState.PARKED: N_("connected"),
     LegState.JOINED: N_("connected"),
     LegState.LOST: N_("reconnecting"),
-}
-SKIPPED_WORDS = {
-    work_queue.GONE: N_("deleted %(n)s"),
-    work_queue.OUT_OF_GRANT: N_("moved %(n)s"),
-    work_queue.BANNED: N_("do-not-call %(n)s"),
-    work_queue.ASSIGNED: N_("others' customers %(n)s"),
-    work_queue.HELD: N_("open elsewhere %(n)s"),
-    work_queue.DONE: N_("already called %(n)s"),
-    work_queue.CHANGED: N_("no longer matching %(n)s"),
 }
 LIVE = (
     "_operator.html",
@@ -145,26 +116,6 @@ def _attempt(session: Session, viewer: Viewer, record: CallRecord | None) -> Att
     return session.get(Attempt, record.attempt_id)
 
 
-def draw(session: Session, *, viewer: Viewer, now: datetime) -> dict[str, Any] | None:
-    """Give the whole screen's values, or None when no customer is open."""
-    at = desk(session, viewer=viewer, now=now)
-    if at is None or at.customer is None or at.folder is None or at.project is None:
-        return None
-    return {
-        **live(session, at),
-        **_customer_side(session, at),
-        **_form(session, at),
-        "queue": queue(session, viewer=viewer),
-        "page_id": "",
-        "hold_url": url_for("calling.renew"),
-        "save_url": url_for("calling.save"),
-        "last_url": url_for("calling.last"),
-        "predictive": False,
-        "errors": [],
-        "result_missing": False,
-    }
-
-
 def live(session: Session, at: Desk) -> dict[str, Any]:
     """Give what may change without a press of this operator."""
     return {
@@ -179,20 +130,24 @@ def live(session: Session, at: Desk) -> dict[str, Any]:
 
 
 def _operator(session: Session, at: Desk) -> dict[str, Any]:
+    state = at.operator.state
     held = at.attempt is not None and at.attempt.state is CallState.HELD
-    word = _("On hold") if held else _(STATE_WORDS[at.operator.state])
-    wrap_up = at.operator.state is OperatorState.WRAP_UP
+    word = _("On hold") if held else _(STATE_WORDS[state])
+    site = site_settings.get(session)
     return {
-        "state": "held" if held else at.operator.state.value,
+        "state": "held" if held else state.value,
         "word": word,
+        "reason": at.operator.reason if state is OperatorState.AWAY else "",
         "since": at.operator.since,
-        "limit_s": site_settings.get(session).wrap_up_limit_s if wrap_up else None,
-        "title": f"{word} – {_name(at)}" if at.customer else "",
+        "limit_s": site.wrap_up_limit_s if state is OperatorState.WRAP_UP else None,
+        "title": f"{word} – {name_of(at)}" if at.customer else "",
         "poll": url_for("calling.part", name="operator"),
+        "may_change": state in (OperatorState.AWAY, OperatorState.BROWSING, OperatorState.READY),
+        "reasons": site.away_reasons,
     }
 
 
-def _name(at: Desk) -> str:
+def name_of(at: Desk) -> str:
     """The first cell that says who this is; the number when there is none."""
     if at.customer is None:
         return ""
@@ -203,18 +158,20 @@ def call(session: Session, at: Desk) -> dict[str, Any]:
     """Give the call status box."""
     state, since = _call_state(at)
     countdown = _countdown(at) if state in {"idle", "ended"} else None
-    chosen = _chosen_number(at)
+    chosen = chosen_number(at)
     verdict = _verdict(session, at, chosen) if state in {"idle", "ended"} else None
     asks = _asks(verdict)
+    waiting = _waiting(at, verdict)
     in_call = state not in {"idle", "ended"}
     shown = "countdown" if countdown else state
     return {
         "state": shown,
         "word": _(CALL_WORDS[shown]),
-        "name": _name(at) if in_call else "",
+        "name": name_of(at) if in_call else "",
         "number": at.attempt.number if at.attempt and in_call else "",
         "since": since,
-        "trouble": _trouble(verdict),
+        "trouble": "" if waiting else _trouble(verdict),
+        "waiting": waiting,
         "outcome": _outcome(at) if state == "ended" else "",
         "countdown": countdown,
         "buttons": _buttons(at, state, verdict),
@@ -224,6 +181,9 @@ def call(session: Session, at: Desk) -> dict[str, Any]:
         "asks": asks,
         "callers": _callers(session, at),
         "warn_leave": bool(at.record and records.needs_result(at.record)) or in_call,
+        "proposes": proposed(session, at),
+        "long_talk": at.record is not None and at.record.talk_ms >= results.LONG_TALK_MS,
+        "choose_url": url_for("calling.choose"),
         "poll": url_for("calling.part", name="call_status"),
     }
 
@@ -255,7 +215,7 @@ def _countdown(at: Desk) -> dict[str, Any] | None:
     return {"until": until, "cancel_url": url_for("calling.stop_countdown")}
 
 
-def _chosen_number(at: Desk) -> str:
+def chosen_number(at: Desk) -> str:
     if at.customer is None:
         return ""
     return at.operator.chosen_number or at.customer.number
@@ -270,6 +230,7 @@ def _verdict(session: Session, at: Desk, number: str) -> gate.Verdict | None:
         user_id=at.viewer.user_id,
         customer_id=at.customer.id,
         project_id=at.project.id if at.project else None,
+        caller_number_id=at.operator.chosen_caller_id,
     )
     return gate.can_dial(session, request=request, now=at.now)
 
@@ -277,7 +238,7 @@ def _verdict(session: Session, at: Desk, number: str) -> gate.Verdict | None:
 def would_dial(session: Session, *, viewer: Viewer, now: datetime) -> bool:
     """Whether CALL would go through as it is: else nothing counts down and CALL says why."""
     at = desk(session, viewer=viewer, now=now)
-    verdict = _verdict(session, at, _chosen_number(at)) if at else None
+    verdict = _verdict(session, at, chosen_number(at)) if at else None
     return verdict is not None and verdict.allowed
 
 
@@ -291,6 +252,14 @@ def _trouble(verdict: gate.Verdict | None) -> str:
     return sentence(verdict.code, **verdict.detail)
 
 
+def _waiting(at: Desk, verdict: gate.Verdict | None) -> str:
+    """Say gently that the telephone is only just being connected."""
+    if verdict is None or verdict.code != "no_leg":
+        return ""
+    fresh = at.operator.leg_state in (LegState.NONE, LegState.CONNECTING)
+    return _("Your telephone is being connected.") if fresh else ""
+
+
 def _asks(verdict: gate.Verdict | None) -> str:
     """Say what CALL must have confirmed, in the order in which the gate asks."""
     if verdict is None or not verdict.asks:
@@ -302,6 +271,18 @@ def _outcome(at: Desk) -> str:
     if at.attempt is None or at.attempt.ended_at is None:
         return ""
     return sentence(_judged(at.attempt).sentence)
+
+
+def proposed(session: Session, at: Desk) -> int | None:
+    """The status that the network's answer proposes for a call without a result yet."""
+    if at.record is None or not records.needs_result(at.record):
+        return None
+    if at.attempt is None or at.attempt.ended_at is None:
+        return None
+    proposed = _judged(at.attempt).proposed
+    if proposed is None:
+        return None
+    return session.scalar(select(ResultStatus.id).where(ResultStatus.built_in == proposed))
 
 
 def _judged(attempt: Attempt) -> outcomes.Outcome:
@@ -346,7 +327,9 @@ def _callers(session: Session, at: Desk) -> list[tuple[int, str, bool]]:
     if at.project is None or at.customer is None:
         return []
     offered = gate.caller_numbers(session, project=at.project)
-    wanted = at.customer.caller_number_id or at.project.main_number_id
+    known = {number.id for number in offered}
+    asked = (at.operator.chosen_caller_id, at.customer.caller_number_id, at.project.main_number_id)
+    wanted = next((number_id for number_id in asked if number_id in known), None)
     return [(n.id, f"{phone(n.number)} {n.label}".strip(), n.id == wanted) for n in offered]
 
 
@@ -371,6 +354,8 @@ def today(session: Session, *, viewer: Viewer, now: datetime) -> dict[str, Any]:
     return {
         "dials": summed.dials,
         "connects": summed.connects,
+        "blanks": records.count_own_blanks(session, user_id=viewer.user_id, now=now),
+        "blanks_url": url_for("history.index", status="blank"),
         "url": url_for("calling.part", name="today"),
     }
 
@@ -388,305 +373,13 @@ def lines(session: Session) -> dict[str, Any]:
 def _softphone(at: Desk) -> dict[str, Any]:
     state = at.operator.leg_state
     return {
-        "ok": state in operators.LIVE_LEGS,
+        "kind": "ok"
+        if state in operators.LIVE_LEGS
+        else "bad"
+        if state is LegState.LOST
+        else "info",
+        "connecting": state in (LegState.NONE, LegState.CONNECTING),
         "word": _(LEG_WORDS[state]),
         "url": url_for("calling.screen"),
         "poll": url_for("calling.part", name="softphone"),
     }
-
-
-def queue(session: Session, *, viewer: Viewer) -> dict[str, Any] | None:
-    """Give the progress through the operator's queue, with what the last step passed over."""
-    progress = work_queue.progress(session, user_id=viewer.user_id)
-    if progress is None:
-        return None
-    folder = session.get(CustomerList, progress.list_id)
-    return {
-        "list_name": folder.name if folder else "",
-        "position": progress.position,
-        "size": progress.size,
-        "skipped": skipped_sentence(progress.skipped),
-        "search_url": url_for("operator.search_page", list_id=progress.list_id),
-        "at_end": progress.at_end,
-    }
-
-
-def skipped_sentence(skipped: dict[str, int]) -> str:
-    """Say 「3件スキップ: 対応済み2・架電禁止1」; empty when nobody was passed over."""
-    if not skipped:
-        return ""
-    parts = [_(SKIPPED_WORDS[reason], n=count) for reason, count in skipped.items()]
-    whole = sum(skipped.values())
-    return str(_("%(n)s passed over: %(parts)s", n=whole, parts="・".join(parts)))
-
-
-def _customer_side(session: Session, at: Desk) -> dict[str, Any]:
-    customer, folder, project = at.customer, at.folder, at.project
-    assert customer is not None and folder is not None and project is not None  # noqa: S101, PT018
-    return {
-        "customer": {
-            "columns": _columns(folder, customer),
-            "marks": _marks(session, at, customer, project),
-            "warnings": _warnings(session, at, customer),
-            "held_by": _held_by(session, at, customer),
-            "edit_url": url_for("customers.show", customer_id=customer.id)
-            if at.viewer.may(Right.EDIT_CUSTOMERS)
-            else "",
-            "short_note": customer.short_note,
-            "short_note_url": url_for("calling.short_note", customer_id=customer.id),
-        },
-        "numbers": _numbers(session, customer, project, at.now),
-        "chosen": _chosen_number(at),
-        "numbers_edit_url": url_for("customers.show", customer_id=customer.id)
-        if at.viewer.may(Right.EDIT_CUSTOMERS)
-        else "",
-        "script": _script(at, folder, customer, project),
-        "history": history(session, viewer=at.viewer, customer=customer),
-        "memo_log": "\n".join(
-            entry.text for entry in records.memo_of(session, customer_id=customer.id)
-        ),
-    }
-
-
-def _columns(folder: CustomerList, customer: Customer) -> list[tuple[str, str, bool]]:
-    """Order the columns as 表示項目 says; those it does not know come last, as they stand."""
-    values = dict(zip(folder.columns, customer.cells, strict=False))
-    chosen = {entry["column"]: entry for entry in folder.shown if entry["column"] in values}
-    ordered = [*chosen, *(name for name in folder.columns if name not in chosen)]
-    return [
-        (name, values.get(name, ""), bool(chosen.get(name, {}).get("large")))
-        for name in ordered
-        if not chosen.get(name, {}).get("hidden")
-    ]
-
-
-def _marks(
-    session: Session, at: Desk, customer: Customer, project: Project
-) -> list[tuple[str, str]]:
-    marks = []
-    if do_not_call.is_banned(session, number=customer.number, project_id=project.id, now=at.now):
-        marks.append((_("Do-not-call"), "bad"))
-    if tasks.of_customer(session, customer_id=customer.id):
-        marks.append((_("Callback promised"), "info"))
-    if customer.deleted_at is not None:
-        marks.append((_("Deleted"), "mute"))
-    return marks
-
-
-def _warnings(session: Session, at: Desk, customer: Customer) -> list[str]:
-    elsewhere = session.scalar(
-        select(CallRecord.id)
-        .where(
-            CallRecord.number == customer.number,
-            CallRecord.list_id != customer.list_id,
-            CallRecord.site_day == site_day(at.now, settings().timezone),
-            CallRecord.counts_dial,
-        )
-        .limit(1)
-    )
-    return [_("Called today from another list.")] if elsewhere else []
-
-
-def _held_by(session: Session, at: Desk, customer: Customer) -> str:
-    who = holds.holder(session, customer_id=customer.id, now=at.now)
-    return who.name if who and who.id != at.viewer.user_id else ""
-
-
-def _numbers(
-    session: Session, customer: Customer, project: Project, now: datetime
-) -> list[tuple[str, str, bool, str]]:
-    extra = session.scalars(
-        select(ExtraNumber)
-        .where(ExtraNumber.customer_id == customer.id)
-        .order_by(ExtraNumber.position, ExtraNumber.id)
-    )
-    found = [(customer.number, "", True), *((n.number, n.label, False) for n in extra)]
-    return [
-        (number, label, main, _blocked(session, number, project, now))
-        for number, label, main in found
-    ]
-
-
-def _blocked(session: Session, number: str, project: Project, now: datetime) -> str:
-    banned = do_not_call.is_banned(session, number=number, project_id=project.id, now=now)
-    return _("Do-not-call") if banned else ""
-
-
-OPENING_LABELS = {
-    "business_name": N_("Business"),
-    "caller_person": N_("Name"),
-    "purpose": N_("Purpose"),
-}
-
-
-def _script(
-    at: Desk, folder: CustomerList, customer: Customer, project: Project
-) -> dict[str, str] | None:
-    opening = [
-        f"{_(OPENING_LABELS[code])}: {text}"
-        for code, text in projects.opening_words(project, operator=at.viewer.name)
-        if text
-    ]
-    if not project.script and not project.business_name:
-        return None
-    return {
-        "opening": "\n".join(opening),
-        "body": projects.fill_script(project.script, folder.columns, customer.cells),
-        "url": url_for("calling.screen"),
-    }
-
-
-KIND_WORDS = {
-    "outbound": N_("Outbound"),
-    "inbound": N_("Inbound"),
-    "entry": N_("Manual entry"),
-    "predictive": N_("Predictive"),
-    "manual": N_("Manual dialling"),
-}
-
-
-def history(session: Session, *, viewer: Viewer, customer: Customer) -> list[dict[str, Any]]:
-    """Give the customer's records and the same number's in other lists one may see."""
-    rows = session.execute(
-        select(CallRecord, User.name, CustomerList.name)
-        .outerjoin(User, User.id == CallRecord.user_id)
-        .outerjoin(CustomerList, CustomerList.id == CallRecord.list_id)
-        .where(
-            (CallRecord.customer_id == customer.id) | (CallRecord.number == customer.number),
-            scope.records_seen(session, viewer=viewer),
-        )
-        .order_by(CallRecord.started_at.desc(), CallRecord.id.desc())
-        .limit(50)
-    )
-    return [_history_row(session, record, user, folder, customer) for record, user, folder in rows]
-
-
-def _history_row(
-    session: Session,
-    record: CallRecord,
-    user: str | None,
-    folder: str | None,
-    customer: Customer,
-) -> dict[str, Any]:
-    return {
-        "id": record.id,
-        "at": record.started_at,
-        "user": user or _("Automatic"),
-        "result": results.result_name(session, record),
-        "kind_word": _(KIND_WORDS[record.kind]),
-        "manual": record.kind == "entry",
-        "other_list": (folder or "") if record.list_id != customer.list_id else "",
-        "number": record.number,
-        "talk_s": record.talk_ms / 1000 if record.talk_ms else None,
-        "memo": record.memo,
-        "recording_url": "",
-        "detail_url": "",
-    }
-
-
-def _form(session: Session, at: Desk) -> dict[str, Any]:
-    customer, project = at.customer, at.project
-    assert customer is not None and project is not None  # noqa: S101, PT018
-    draft = drafts.find(session, user_id=at.viewer.user_id, customer_id=customer.id)
-    return {
-        "results": _results(session, at, project),
-        "memo": {
-            "draft": draft.memo if draft else "",
-            "draft_url": url_for("calling.draft", customer_id=customer.id),
-            "saved_at": draft.updated_at if draft else None,
-        },
-        "levels": [
-            (level, level == (customer.prospect_level or "なし"))
-            for level in project.prospect_levels
-        ],
-        "task": _task(session, at, project),
-        "attributes": _attributes(session, at, customer, project),
-    }
-
-
-def _results(
-    session: Session, at: Desk, project: Project
-) -> list[tuple[int, str, str, str, bool, str]]:
-    selected = _selected(session, at)
-    hint = _("Voicemail or no answer. The recording is not kept.")
-    return [
-        (
-            status.id,
-            status.name,
-            status.key,
-            status.colour,
-            status.id == selected,
-            hint if status.built_in is BuiltIn.NO_ANSWER else "",
-        )
-        for status in patterns.offered(session, project.pattern_id)
-    ]
-
-
-def _selected(session: Session, at: Desk) -> int | None:
-    """The saved status, else what the network's answer proposes."""
-    if at.record is not None and at.record.status_id:
-        return at.record.status_id
-    if at.attempt is None or at.attempt.ended_at is None:
-        return None
-    proposed = _judged(at.attempt).proposed
-    if proposed is None:
-        return None
-    return session.scalar(select(ResultStatus.id).where(ResultStatus.built_in == proposed))
-
-
-def _task(session: Session, at: Desk, project: Project) -> dict[str, Any]:
-    zone = settings().timezone
-    saved = at.record.callback_at if at.record else None
-    offered = session.execute(
-        select(User.id, User.name)
-        .where(User.deleted_at.is_(None), User.id != at.viewer.user_id)
-        .where(User.role.in_(("MGR", "SV", "OP", "BY")))
-        .order_by(User.login_key)
-    ).all()
-    return {
-        "callback": f"{saved.astimezone(zone):%Y-%m-%dT%H:%M}" if saved else "",
-        "quick": quick_times(session, project=project, now=at.now),
-        "user_id": None,
-        "users": [(user_id, name) for user_id, name in offered],
-    }
-
-
-def quick_times(session: Session, *, project: Project, now: datetime) -> list[tuple[str, str]]:
-    """Offer callback times inside the project's hours: in an hour, today 17:00, tomorrow 10:00."""
-    zone = settings().timezone
-    rules = calling_hours.rules_of(session, site=site_settings.get(session), project=project)
-    local = now.astimezone(zone)
-    wanted = [
-        (_("In 1 hour"), local + timedelta(hours=1)),
-        (_("Today 17:00"), local.replace(hour=17, minute=0)),
-        (_("Tomorrow 10:00"), (local + timedelta(days=1)).replace(hour=10, minute=0)),
-    ]
-    offered = []
-    for label, moment in wanted:
-        if moment <= local:
-            continue
-        opening = next_opening(rules, moment)
-        if opening is not None:
-            offered.append((label, f"{opening.astimezone(zone):%Y-%m-%dT%H:%M}"))
-    return offered
-
-
-def _attributes(
-    session: Session, at: Desk, customer: Customer, project: Project
-) -> list[dict[str, Any]]:
-    of_record = at.record.attributes if at.record else {}
-    rows = []
-    for item in patterns.items_of(session, project.id):
-        values = customer.attributes if item.target is ItemTarget.CUSTOMER else of_record
-        rows.append(
-            {
-                "id": item.id,
-                "field": f"item{item.id}",
-                "label": item.name,
-                "kind": item.kind.value,
-                "required": item.required,
-                "value": values.get(str(item.id), ""),
-                "choices": item.choices,
-            }
-        )
-    return rows

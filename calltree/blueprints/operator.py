@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
 from flask import Blueprint, redirect, render_template, request, url_for
+from flask import session as kept
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
-from calltree.blueprints import call_screen, criteria_fields
+from calltree.blueprints import call_panels, call_screen, criteria_fields
 from calltree.blueprints.access import requires, viewer
 from calltree.db import utcnow
 from calltree.errors import NotFound
@@ -40,14 +45,25 @@ def home() -> ResponseReturnValue:
         .order_by(Project.name, CustomerList.id)
     ).all()
     at = call_screen.desk(session, viewer=mine, now=now)
+    if records.in_call(session, user_id=mine.user_id):
+        return redirect(url_for("calling.screen"), 303)  # a crashed tab comes back to its call
+    told = kept.get("emergency_told")
+    kept["emergency_told"] = True
     return render_template(
         "operator/home.html",
         rows=rows,
         open_customer=at.customer if at else None,
-        today=call_screen.today(session, viewer=mine, now=now),
         due=tasks.badge(session, viewer=mine, now=now),
-        blanks=records.count_own_blanks(session, user_id=mine.user_id, now=now),
+        says_emergency=not told,
+        **_strip(session, at, now),
     )
+
+
+def _strip(session: Session, at: call_screen.Desk | None, now: datetime) -> dict[str, Any]:
+    """The operator's state as the call screen shows it; only the figures before they sit down."""
+    if at is None:
+        return {"today": call_screen.today(session, viewer=viewer(), now=now)}
+    return call_screen.live(session, at)
 
 
 @bp.get("/lists/<int:list_id>")
@@ -105,5 +121,5 @@ def _folder(list_id: int) -> CustomerList:
 @requires(Right.DIAL)
 def end() -> ResponseReturnValue:
     """Say 「リストの最後です」, with 再検索."""
-    queue = call_screen.queue(reading(), viewer=viewer())
+    queue = call_panels.queue(reading(), viewer=viewer())
     return render_template("operator/end.html", queue=queue)

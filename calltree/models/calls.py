@@ -415,8 +415,12 @@ class Operator(Base):
     """When 保存して次へ dials by itself, unless 中止 is pressed first (R-CL-5)."""
     chosen_number: Mapped[str] = mapped_column(String(16), default="")
     """The number that 保存して別番号へ went on to; empty: the customer's main one."""
+    chosen_caller_id: Mapped[int | None] = mapped_column(ForeignKey("caller_numbers.id"))
+    """The caller number picked on the call screen; None: the customer's last, else メイン."""
     page_id: Mapped[str] = mapped_column(String(36), default="")
     """The one page in use (R-CL-17)."""
+    page_machine: Mapped[str] = mapped_column(String(32), default="")
+    """Which browser that page is in: a call moves to another page of the same one only."""
     page_seen_at: Mapped[datetime | None]
     leg_kind: Mapped[LegKind] = mapped_column(default=LegKind.DEVICE)
     leg_uuid: Mapped[str] = mapped_column(String(36), default="")

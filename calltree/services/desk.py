@@ -88,16 +88,30 @@ def count_down(session: Session, *, user_id: int, seconds: int, now: datetime) -
 
 
 def forget_countdown(session: Session, *, user_id: int) -> None:
-    """Stop the wait: 中止, a dial, or another customer."""
+    """Stop the wait and forget what was picked: a dial, or another customer."""
     session.execute(
-        update(Operator).where(Operator.user_id == user_id).values(dial_at=None, chosen_number="")
+        update(Operator)
+        .where(Operator.user_id == user_id)
+        .values(dial_at=None, chosen_number="", chosen_caller_id=None)
     )
 
 
-def choose_number(session: Session, *, user_id: int, number: str) -> None:
-    """Go on to another number of the open customer (保存して別番号へ, R-LS-9)."""
+def stop_countdown(session: Session, *, user_id: int) -> None:
+    """中止: nothing is dialled, the choice of numbers stays."""
+    session.execute(update(Operator).where(Operator.user_id == user_id).values(dial_at=None))
+
+
+def choose(
+    session: Session, *, user_id: int, number: str, caller_number_id: int | None = None
+) -> None:
+    """Keep which number of the open customer CALL dials, and which of ours it shows.
+
+    `number` empty: the main one (R-LS-9). `caller_number_id` None: the customer's last (R-PJ-4).
+    """
     session.execute(
-        update(Operator).where(Operator.user_id == user_id).values(chosen_number=number)
+        update(Operator)
+        .where(Operator.user_id == user_id)
+        .values(chosen_number=number, chosen_caller_id=caller_number_id)
     )
 
 
@@ -110,6 +124,42 @@ def enter(session: Session, *, viewer: Viewer, node: str, now: datetime) -> None
         legs.connect(session, user_id=viewer.user_id, node=node, now=now)
 
 
+def go_away(session: Session, *, user_id: int, reason: str, now: datetime) -> None:
+    """離席 with a reason; the open customer stays. Raises Refused 'in_a_call', 'wrap_up_open'."""
+    operators.ensure(session, user_id=user_id, now=now)
+    forget_countdown(session, user_id=user_id)
+    operators.go_away(session, user_id=user_id, reason=reason[:32], now=now)
+
+
+def come_back(session: Session, *, user_id: int, now: datetime) -> None:
+    """End 離席: back to the customer who is open, else to 待機.
+
+    Raises Refused 'in_a_call', 'wrap_up_open', 'no_leg'.
+    """
+    operator = operators.ensure(session, user_id=user_id, now=now)
+    session.refresh(operator)
+    if operator.customer_id is None:
+        operators.become_ready(session, user_id=user_id, now=now)
+        return
+    operators.open_customer(
+        session,
+        user_id=user_id,
+        customer_id=operator.customer_id,
+        queue_id=operator.queue_id,
+        now=now,
+    )
+
+
+def stand_by(session: Session, *, user_id: int, now: datetime) -> None:
+    """待機: leave the open customer and be ready for pushed calls.
+
+    Raises Refused 'in_a_call', 'wrap_up_open', 'no_leg'; nothing is left then.
+    """
+    operators.ensure(session, user_id=user_id, now=now)
+    operators.become_ready(session, user_id=user_id, now=now)
+    records.leave(session, user_id=user_id, now=now)
+
+
 def get_up(session: Session, *, user_id: int, now: datetime) -> None:
     """Leave for the day: the customer, the telephone, the page. Raises Refused 'in_a_call'."""
     operator = session.get(Operator, user_id)
@@ -118,7 +168,7 @@ def get_up(session: Session, *, user_id: int, now: datetime) -> None:
     records.leave(session, user_id=user_id, now=now)
     legs.drop(session, user_id=user_id, now=now)
     operators.sign_out(session, user_id=user_id, now=now)
-    operator.page_id, operator.page_seen_at = "", None
+    operator.page_id, operator.page_machine, operator.page_seen_at = "", "", None
 
 
 def sweep(session: Session, *, now: datetime) -> list[int]:
@@ -172,10 +222,13 @@ def free(session: Session, *, viewer: Viewer, customer_id: int, now: datetime) -
     )
 
 
-def claim_page(session: Session, *, user_id: int, page_id: str, now: datetime) -> bool:
+def claim_page(
+    session: Session, *, user_id: int, page_id: str, machine: str = "", now: datetime
+) -> bool:
     """Make this the user's one operator page, or say that it still is (R-CL-17).
 
-    False: another page is in use (「別の画面で使用中」). Called on opening and every 10 s.
+    `machine` marks the browser it is in: a call moves to another page of that one only. False:
+    another page is in use (「別の画面で使用中」). Called on opening and every 10 s.
     """
     operators.ensure(session, user_id=user_id, now=now)
     gone = Operator.page_seen_at < now - timedelta(seconds=PAGE_LIVES_S)
@@ -189,14 +242,14 @@ def claim_page(session: Session, *, user_id: int, page_id: str, now: datetime) -
                 gone,
             ),
         )
-        .values(page_id=page_id, page_seen_at=now)
+        .values(page_id=page_id, page_machine=machine, page_seen_at=now)
         .returning(Operator.user_id)
     )
     return claimed is not None
 
 
 def take_over_page(
-    session: Session, *, user_id: int, page_id: str, same_machine: bool, now: datetime
+    session: Session, *, user_id: int, page_id: str, machine: str, now: datetime
 ) -> None:
     """Use this page instead of the other (こちらで使う).
 
@@ -206,7 +259,7 @@ def take_over_page(
     operator = operators.ensure(session, user_id=user_id, now=now)
     session.refresh(operator)
     if records.in_call(session, user_id=user_id):
-        if not same_machine:
+        if operator.page_machine != machine:
             raise Refused("call_elsewhere")
         session.execute(
             update(CustomerHold)
@@ -217,7 +270,7 @@ def take_over_page(
         records.leave(session, user_id=user_id, now=now)
         if operator.leg_kind is LegKind.BROWSER:
             legs.drop(session, user_id=user_id, now=now)
-    operator.page_id, operator.page_seen_at = page_id, now
+    operator.page_id, operator.page_machine, operator.page_seen_at = page_id, machine, now
     session.flush()
     announce(session, "operator", user_id=user_id)
 

@@ -7,7 +7,7 @@ Newest first, by the key (started_at, id): the page at any depth begins where an
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -165,6 +165,11 @@ def get_reported(session: Session, *, viewer: Viewer, record_id: int) -> CallRec
 def row_of(session: Session, *, viewer: Viewer, record: CallRecord) -> Row:
     """Give one record as a line of the page."""
     return _rows(session, viewer, [record])[0]
+
+
+def rows_of(session: Session, *, viewer: Viewer, records: Sequence[CallRecord]) -> list[Row]:
+    """Give records that the viewer may see as lines, in the order given."""
+    return _rows(session, viewer, list(records))
 
 
 def conditions(*, criteria: HistoryCriteria, now: datetime) -> list[ColumnElement[bool]]:

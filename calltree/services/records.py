@@ -52,7 +52,9 @@ def open_for_attempt(session: Session, *, attempt: Attempt, now: datetime) -> Ca
     if existing is not None:
         return existing
     kind = _KINDS.get(attempt.origin, RecordKind.OUTBOUND)
+    operator = None
     if attempt.user_id is not None:
+        operator = operators.ensure(session, user_id=attempt.user_id, now=now)
         close_record(session, user_id=attempt.user_id, now=now)
     started_at = attempt.dialled_at or now
     record = CallRecord(
@@ -71,10 +73,9 @@ def open_for_attempt(session: Session, *, attempt: Attempt, now: datetime) -> Ca
         system=SystemResult.NONE if kind is RecordKind.MANUAL else SystemResult.BLANK,
     )
     session.add(record)
-    session.flush()
     figures.settle(session, record=record, now=now)
-    if attempt.user_id is not None:
-        operators.ensure(session, user_id=attempt.user_id, now=now).record_id = record.id
+    if operator is not None:
+        operator.record_id = record.id
     session.flush()
     _tell(session, record)
     return record
@@ -109,6 +110,7 @@ def call_ended(
     if record is None:
         return None
     record.talk_ms = attempt.talk_ms
+    before = record.status_id, record.system
     if record.status_id is None and record.system is SystemResult.BLANK:
         if outcome.line_error:
             record.system = SystemResult.LINE_ERROR
@@ -119,7 +121,8 @@ def call_ended(
             record.status_id = built_in_id(session, outcome)
             record.system = SystemResult.NONE
             record.saved_at = record.closed_at = now
-    figures.settle(session, record=record, now=now)
+    if before != (record.status_id, record.system):
+        figures.settle(session, record=record, now=now)
     recording = session.scalar(select(Recording).where(Recording.attempt_id == attempt.id))
     if recording is not None and recording.record_id is None:
         recording.record_id = record.id
@@ -151,6 +154,12 @@ def open_record(session: Session, *, user_id: int) -> CallRecord | None:
 def needs_result(record: CallRecord) -> bool:
     """Whether leaving now would leave 空白 behind; leaving and closing warn first then."""
     return record.status_id is None and record.system is SystemResult.BLANK
+
+
+def leaves_blank(session: Session, *, user_id: int) -> bool:
+    """Whether this operator would leave 空白 by going on now; they are asked first then."""
+    record = open_record(session, user_id=user_id)
+    return record is not None and needs_result(record)
 
 
 def in_call(session: Session, *, user_id: int) -> bool:

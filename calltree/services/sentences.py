@@ -14,6 +14,11 @@ def N_(message: str) -> str:  # noqa: N802 - gettext's own name for "translate l
 
 SENTENCES: dict[str, str] = {
     "nothing_open": N_("No customer is open. Choose one from a list."),
+    "ask_long_no_answer": N_(
+        "You talked for %(seconds)s seconds. This result does not keep the recording. "
+        "Press again to save it anyway."
+    ),
+    "ask_leave_blank": N_("No result is saved yet. Press again to go on; the record stays blank."),
     "no_other_number": N_("This customer has no further number."),
     "callback_unreadable": N_("Enter the callback time as a date and a time."),
     "page_in_use": N_("Your operator screen is in use in another window."),

@@ -211,13 +211,15 @@ def test_R_US_1_a_foreign_lists_customer_is_not_found(desk: Desk) -> None:
 
 def claim(desk: Desk, page_id: str, now=NOW) -> bool:
     with desk.store.write() as session:
-        return desks.claim_page(session, user_id=desk.user_id, page_id=page_id, now=now)
+        return desks.claim_page(
+            session, user_id=desk.user_id, page_id=page_id, machine="here", now=now
+        )
 
 
-def take_over(desk: Desk, page_id: str, *, same_machine: bool) -> None:
+def take_over(desk: Desk, page_id: str, *, machine: str) -> None:
     with desk.store.write() as session:
         desks.take_over_page(
-            session, user_id=desk.user_id, page_id=page_id, same_machine=same_machine, now=NOW
+            session, user_id=desk.user_id, page_id=page_id, machine=machine, now=NOW
         )
 
 
@@ -240,19 +242,27 @@ def test_R_CL_17_a_page_that_closes_makes_room_at_once(desk: Desk) -> None:
 def test_R_CL_17_taking_over_ends_the_first_pages_hold_and_leg(desk: Desk) -> None:
     claim(desk, "a")
     desk.change(Operator, desk.user_id, leg_kind=LegKind.BROWSER)
-    take_over(desk, "b", same_machine=False)
+    take_over(desk, "b", machine="there")
     assert held_by(desk) == []
     assert [command.kind for command in desk.rows(SwitchCommand)] == [CommandKind.DROP_LEG]
     assert not claim(desk, "a")
     assert claim(desk, "b")
 
 
+def test_R_CL_17_a_page_taken_over_brings_its_own_machine(desk: Desk) -> None:
+    claim(desk, "a")
+    take_over(desk, "b", machine="there")
+    desk.press()
+    with pytest.raises(Refused, match="call_elsewhere"):
+        take_over(desk, "a", machine="here")
+
+
 def test_R_CL_17_a_call_moves_on_the_same_machine_only(desk: Desk) -> None:
     claim(desk, "a")
     desk.press()
     with pytest.raises(Refused, match="call_elsewhere"):
-        take_over(desk, "b", same_machine=False)
-    take_over(desk, "b", same_machine=True)
+        take_over(desk, "b", machine="there")
+    take_over(desk, "b", machine="here")
     (hold,) = desk.rows(CustomerHold)
     assert hold.page_id == "b"
     assert not renew(desk, NOW, page_id="a").held

@@ -42,7 +42,10 @@
   }
 
   function press(element) {
-    if (element.matches("input:not([type=checkbox], [type=radio]), select, textarea")) element.focus();
+    /* A group of radio buttons: the arrow keys go on from there. */
+    const radio = element.querySelector("input[type=radio]:checked") || element.querySelector("input[type=radio]");
+    if (element.matches("fieldset, ul") && radio) radio.focus();
+    else if (element.matches("input:not([type=checkbox], [type=radio]), select, textarea")) element.focus();
     else element.click();
   }
 

@@ -1,5 +1,6 @@
 /* Which page of the operator's this is (R-CL-17): an id for the tab, kept over reloads, sent with every
-   press. A page that closes says so, so that another may be used at once. */
+   press. On loading and every 10 s it says that it is there, and so keeps telephone and customer (R-CL-2);
+   a page that closes says so, so that another may be used at once. */
 (() => {
   "use strict";
 
@@ -31,4 +32,23 @@
     }
   });
   channel.postMessage(id);
+
+  /* A tab is the operator's from its first page of the call screen on; a customer's page that was opened
+     in a window of its own never is, and must not take the screen away from the tab it came from. */
+  const DESK = "calltree.desk";
+  const RENEW_MS = 10000;
+  const desk = document.getElementById("desk");
+  if (!desk) return;
+  if (desk.dataset.desk !== undefined) sessionStorage.setItem(DESK, "1");
+  if (!sessionStorage.getItem(DESK)) return;
+
+  const renew = () => window.htmx.trigger(desk, "calltree:renew");
+  window.setTimeout(renew);
+  window.setInterval(renew, RENEW_MS);
+
+  window.addEventListener("pagehide", () => {
+    const headers = JSON.parse(document.body.getAttribute("hx-headers:inherited") || "{}");
+    headers["X-Page-Id"] = id;
+    fetch(desk.dataset.close, { method: "POST", headers, keepalive: true }).catch(() => {});
+  });
 })();

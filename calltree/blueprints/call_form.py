@@ -1,0 +1,124 @@
+"""The boxes of the call screen: result, memo, level, callback, attributes (R-CL-5, R-CL-7)."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from flask import url_for
+from flask_babel import gettext as _
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from calltree.blueprints import call_screen
+from calltree.blueprints.call_screen import Desk
+from calltree.extensions import settings
+from calltree.models import BuiltIn, Customer, ItemTarget, Project, User
+from calltree.services import drafts, patterns
+from calltree.services import hours as calling_hours
+from calltree.services import settings as site_settings
+from calltree.text.hours import next_opening
+
+
+def form(session: Session, at: Desk) -> dict[str, Any]:
+    """Give the boxes with what was saved or is being typed. Only with a customer open."""
+    customer, project = at.customer, at.project
+    assert customer is not None and project is not None  # noqa: S101, PT018
+    draft = drafts.find(session, user_id=at.viewer.user_id, customer_id=customer.id)
+    return {
+        "results": _results(session, at, project),
+        "memo": {
+            "draft": draft.memo if draft else "",
+            "draft_url": url_for("saving.draft", customer_id=customer.id),
+            "saved_at": draft.updated_at if draft else None,
+        },
+        "levels": [
+            (level, level == (customer.prospect_level or "なし"))
+            for level in project.prospect_levels
+        ],
+        "task": _task(session, at, project),
+        "attributes": _attributes(session, at, customer, project),
+    }
+
+
+def _results(
+    session: Session, at: Desk, project: Project
+) -> list[tuple[int, str, str, str, bool, str]]:
+    selected = _selected(session, at)
+    hint = _("Voicemail or no answer. The recording is not kept.")
+    return [
+        (
+            status.id,
+            status.name,
+            status.key,
+            status.colour,
+            status.id == selected,
+            hint if status.built_in is BuiltIn.NO_ANSWER else "",
+        )
+        for status in patterns.offered(session, project.pattern_id)
+    ]
+
+
+def _selected(session: Session, at: Desk) -> int | None:
+    """The saved status, else what the network's answer proposes."""
+    if at.record is not None and at.record.status_id:
+        return at.record.status_id
+    return call_screen.proposed(session, at)
+
+
+def _task(session: Session, at: Desk, project: Project) -> dict[str, Any]:
+    zone = settings().timezone
+    saved = at.record.callback_at if at.record else None
+    offered = session.execute(
+        select(User.id, User.name)
+        .where(User.deleted_at.is_(None), User.id != at.viewer.user_id)
+        .where(User.role.in_(("MGR", "SV", "OP", "BY")))
+        .order_by(User.login_key)
+    ).all()
+    return {
+        "callback": f"{saved.astimezone(zone):%Y-%m-%dT%H:%M}" if saved else "",
+        "quick": quick_times(session, project=project, now=at.now),
+        "user_id": None,
+        "users": [(user_id, name) for user_id, name in offered],
+    }
+
+
+def quick_times(session: Session, *, project: Project, now: datetime) -> list[tuple[str, str]]:
+    """Offer callback times inside the project's hours: in an hour, today 17:00, tomorrow 10:00."""
+    zone = settings().timezone
+    rules = calling_hours.rules_of(session, site=site_settings.get(session), project=project)
+    local = now.astimezone(zone)
+    wanted = [
+        (_("In 1 hour"), local + timedelta(hours=1)),
+        (_("Today 17:00"), local.replace(hour=17, minute=0)),
+        (_("Tomorrow 10:00"), (local + timedelta(days=1)).replace(hour=10, minute=0)),
+    ]
+    offered = []
+    for label, moment in wanted:
+        if moment <= local:
+            continue
+        opening = next_opening(rules, moment)
+        if opening is not None:
+            offered.append((label, f"{opening.astimezone(zone):%Y-%m-%dT%H:%M}"))
+    return offered
+
+
+def _attributes(
+    session: Session, at: Desk, customer: Customer, project: Project
+) -> list[dict[str, Any]]:
+    of_record = at.record.attributes if at.record else {}
+    rows = []
+    for item in patterns.items_of(session, project.id):
+        values = customer.attributes if item.target is ItemTarget.CUSTOMER else of_record
+        rows.append(
+            {
+                "id": item.id,
+                "field": f"item{item.id}",
+                "label": item.name,
+                "kind": item.kind.value,
+                "required": item.required,
+                "value": values.get(str(item.id), ""),
+                "choices": item.choices,
+            }
+        )
+    return rows
