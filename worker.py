@@ -25,6 +25,9 @@ def main(arguments: list[str]) -> int:
     from calltree import runtime
 
     runtime.configure_logging()
+    if arguments[:1] != ["jobs"] and (why := _wrong_database()):
+        print(why, file=sys.stderr)  # noqa: T201
+        return 1
     match arguments:
         case []:
             return _supervise([["jobs", "soon"], ["jobs", "bulk"], *_calls(), ["switch"]])
@@ -40,6 +43,21 @@ def main(arguments: list[str]) -> int:
             return _switch()
     print(USAGE, file=sys.stderr)  # noqa: T201
     return 2
+
+
+def _wrong_database() -> str:
+    """Why nothing may be dialled with this database and this ESL_URL; empty: it may (R-AR-5)."""
+    from calltree import runtime
+    from calltree.services import leaving_practice
+
+    with runtime.store().read() as session:
+        why = leaving_practice.mismatch(session, practice=runtime.settings().practice)
+    return {
+        "": "",
+        "practice_records": "This database holds practice records and ESL_URL names a real switch: "
+        "run `flask --app wsgi switch practice --leave --keep-lists` (or --empty).",
+        "real_records": "This database holds real records and there is no ESL_URL: set ESL_URL.",
+    }[why]
 
 
 def _calls() -> list[list[str]]:

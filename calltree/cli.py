@@ -15,7 +15,7 @@ from calltree.errors import Refused
 from calltree.extensions import settings, store
 from calltree.locale import sentence
 from calltree.models import Role, User
-from calltree.services import people, practice_site, setup
+from calltree.services import leaving_practice, people, practice_site, recordings, setup
 from calltree.text.folding import fold_name
 
 user_commands = AppGroup("user", help="Users, when nobody can sign in.")
@@ -74,11 +74,24 @@ switch_commands = AppGroup("switch", help="The telephone switch, real or for pra
 @switch_commands.command("practice")
 @click.option("--password", envvar="PRACTICE_PASSWORD", help="Of all practice accounts.")
 @click.option("--set-password", is_flag=True, help="Give it to accounts that exist already, too.")
-def practice(password: str | None, set_password: bool) -> None:
-    """Fill an empty database with practice accounts, a project and a list."""
-    if not settings().practice:
+@click.option("--leave", is_flag=True, help="Make the practice database a real one.")
+@click.option("--keep-lists", is_flag=True, help="With --leave: keep projects, lists and settings.")
+@click.option("--empty", is_flag=True, help="With --leave: keep nothing but the audit log.")
+def practice(
+    password: str | None, set_password: bool, leave: bool, keep_lists: bool, empty: bool
+) -> None:
+    """Fill an empty database with practice accounts, a project and a list; or leave practice."""
+    if leave:
+        _leave_practice(keep_lists=keep_lists, empty=empty)
+    elif keep_lists or empty:
+        raise click.UsageError("--keep-lists and --empty belong to --leave")
+    elif not settings().practice:
         raise click.ClickException("ESL_URL names a real switch; practice data stay away from it")
-    password = password or secrets.token_urlsafe(9)
+    else:
+        _fill(password or secrets.token_urlsafe(9), set_password=set_password)
+
+
+def _fill(password: str, *, set_password: bool) -> None:
     # of any length: these accounts guard nothing
     hashed = generate_password_hash(password)
     with store().write() as session:
@@ -93,6 +106,42 @@ def practice(password: str | None, set_password: bool) -> None:
                 people.set_password(
                     session, viewer=None, user_id=user_id, password_hash=hashed, now=utcnow()
                 )
+
+
+REFUSALS = {
+    "not_practice": "this database holds no practice site; there is nothing to leave",
+    "still_running": "CALLTREE still runs on this database: stop it (Ctrl-C), wait 5 s, try again",
+}
+
+
+def _leave_practice(*, keep_lists: bool, empty: bool) -> None:
+    if keep_lists == empty:
+        raise click.UsageError("say either --keep-lists or --empty")
+    try:
+        with store().write() as session:
+            left = leaving_practice.leave(session, keep_lists=keep_lists, now=utcnow())
+    except Refused as refusal:
+        raise click.ClickException(REFUSALS[refusal.code]) from None
+    for root, names in (
+        (settings().recordings_dir, left.recordings),
+        (settings().uploads_dir, left.uploads),
+    ):
+        for name in names:
+            recordings.path_below(root, name).unlink(missing_ok=True)
+    click.echo("Practice is over. Next: flask --app wsgi user create LOGIN --name NAME --role MGR")
+    if keep_lists:
+        click.echo("Every list is disabled and the practice caller number is retired:")
+        click.echo("give the projects a real caller number, look at each list, then enable it.")
+
+
+@switch_commands.command("check")
+def check() -> None:
+    """Say whether this database suits these settings; exit code 1 and one word when not."""
+    with store().read() as session:
+        why = leaving_practice.mismatch(session, practice=settings().practice)
+    if why:
+        click.echo(why)
+        raise SystemExit(1)
 
 
 def init_app(app: Flask) -> None:

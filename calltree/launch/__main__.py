@@ -9,6 +9,7 @@ from pathlib import Path
 from calltree.config import Settings, SettingsError
 from calltree.launch import checks, own_redis
 from calltree.launch.children import Child, Children, die_with_parent, show
+from calltree.launch.words import N_
 from calltree.launch.words import translate as _
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -16,6 +17,18 @@ READY_S = 60.0
 ALL_PARTS_S = 20.0
 ROLES = ("jobs", "calls", "switch")
 ACCOUNTS = ("mgr", "sv", "op1", "op2", "op3", "op4", "op5", "biz", "by")
+FLASK = (sys.executable, "-m", "flask", "--app", "wsgi")
+CHECK_FAILED = N_("The database could not be checked; the lines above say why.")
+WRONG_DATABASE = {
+    "practice_records": N_(
+        "This database holds practice records and ESL_URL names a real switch: run "
+        "`flask --app wsgi switch practice --leave --keep-lists` (or --empty), or unset ESL_URL."
+    ),
+    "real_records": N_(
+        "This database holds real records and there is no ESL_URL: set ESL_URL, "
+        "or practise beside it: DATA_DIR=practice make run"
+    ),
+}
 
 
 class CannotStartError(Exception):
@@ -59,7 +72,7 @@ class Launch:
 
     def _start(self) -> bool:
         """True when everything runs; False when a stop was asked for meanwhile."""
-        steps: list[Callable[[], None]] = [self._redis, self._tables]
+        steps: list[Callable[[], None]] = [self._redis, self._tables, self._right_database]
         if self.settings.practice:
             steps += [self._practice_data, self._practice_switch]
         steps += [self._workers, self._web, self._all_parts]
@@ -92,11 +105,21 @@ class Launch:
 
     def _tables(self) -> None:
         say(_("Bringing the database's tables up to date"))
-        self._once("tables", [sys.executable, "-m", "flask", "--app", "wsgi", "db", "upgrade"])
+        self._once("tables", [*FLASK, "db", "upgrade"])
+
+    def _right_database(self) -> None:
+        """Practice records and real calls never meet in one database (R-AR-5)."""
+        child = Child("check", [*FLASK, "switch", "check"], env=self.env, quiet=True)
+        self.children.start(child)
+        if self.children.wait_end(child):
+            why = child.last_lines[-1] if child.last_lines else ""
+            if why not in WRONG_DATABASE:
+                self.children.show_kept(child)
+            raise CannotStartError(_(WRONG_DATABASE.get(why, CHECK_FAILED)))
 
     def _practice_data(self) -> None:
         kept = self.settings.data_dir / "practice_password"
-        command = [sys.executable, "-m", "flask", "--app", "wsgi", "switch", "practice"]
+        command = [*FLASK, "switch", "practice"]
         if given := self.settings.practice_password:
             checks.write_private(kept, given)
             command.append("--set-password")

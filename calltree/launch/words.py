@@ -18,3 +18,8 @@ def translate(message: str) -> str:
     """The sentence in the terminal's language; Japanese where the locale is Japanese."""
     catalogue = gettext.translation("messages", CATALOGUES, [_language()], fallback=True)
     return catalogue.gettext(message)
+
+
+def N_(message: str) -> str:  # noqa: N802 - gettext's own name for "translate later"
+    """Mark a sentence for the catalogue without translating it."""
+    return message

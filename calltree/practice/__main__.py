@@ -10,9 +10,16 @@ from pathlib import Path
 from calltree.practice.server import Server
 from calltree.practice.switch import Options
 
+BESIDE_A_REAL_ONE = (
+    "ESL_URL names a real switch, and the practice switch does not run beside one: unset ESL_URL."
+)
+
 
 def main() -> int:
     arguments = _arguments()
+    if os.environ.get("ESL_URL"):
+        print(BESIDE_A_REAL_ONE, file=sys.stderr)  # noqa: T201
+        return 2
     options = Options(
         password=arguments.password or os.environ.get("ESL_PASSWORD", "ClueCon"),
         recordings=arguments.recordings,

@@ -38,6 +38,9 @@ ACCOUNTS = (
     ("biz", "依頼主 一郎", Role.BUSINESS),
     ("by", "事務 恵子", Role.BACKYARD),
 )
+PROJECT = "練習案件"
+LIST = "練習リスト"
+CALLER = "0312345678"
 COLUMNS = ["会社名", "担当者", "住所", "業種"]
 LAST_DIGITS = "9999099199299399499599699799989990"
 CUSTOMERS = 60
@@ -66,7 +69,7 @@ def fill(session: Session, *, password_hash: str, now: datetime) -> bool:
     session.add_all(users)
     project = _project(session, now)
     folder = CustomerList(
-        name="練習リスト", project_id=project.id, enabled=True, columns=COLUMNS, created_at=now
+        name=LIST, project_id=project.id, enabled=True, columns=COLUMNS, created_at=now
     )
     session.add(folder)
     session.flush()
@@ -86,12 +89,20 @@ def with_other_password(session: Session, *, password: str) -> list[int]:
     return [user.id for user in users if not check_password_hash(user.password_hash, password)]
 
 
+def numbers() -> list[tuple[str, str]]:
+    """Return the made-up numbers of the practice list: digits, and as a list writes them."""
+    digits = [
+        f"03{5550100 + index}{LAST_DIGITS[index % len(LAST_DIGITS)]}" for index in range(CUSTOMERS)
+    ]
+    return [(number, f"{number[:2]}-{number[2:6]}-{number[6:]}") for number in digits]
+
+
 def _project(session: Session, now: datetime) -> Project:
-    caller = CallerNumber(number="0312345678", label="練習用の番号")
+    caller = CallerNumber(number=CALLER, label="練習用の番号")
     session.add(caller)
     session.flush()
     project = Project(
-        name="練習案件",
+        name=PROJECT,
         # companies, at any hour: whoever tries it out on a Sunday evening shall get through
         audience=Audience.B2B,
         opens=time(0, 0),
@@ -112,8 +123,7 @@ def _project(session: Session, now: datetime) -> Project:
 
 
 def _customers(session: Session, folder: CustomerList, now: datetime) -> None:
-    for index in range(CUSTOMERS):
-        number = f"03{5550100 + index}{LAST_DIGITS[index % len(LAST_DIGITS)]}"
+    for index, (number, given) in enumerate(numbers()):
         cells = [
             f"練習{TRADES[index % len(TRADES)]}株式会社 第{index + 1}支店",
             FAMILIES[index % len(FAMILIES)],
@@ -124,7 +134,7 @@ def _customers(session: Session, folder: CustomerList, now: datetime) -> None:
             Customer(
                 list_id=folder.id,
                 position=index + 1,
-                number_given=f"{number[:2]}-{number[2:6]}-{number[6:]}",
+                number_given=given,
                 number=number,
                 cells=cells,
                 folded=fold_cells(cells),

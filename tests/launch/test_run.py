@@ -1,5 +1,6 @@
 """`make run` on an empty DATA_DIR ends in a page one can sign in to; Ctrl-C leaves nothing."""
 
+import dataclasses
 import http.cookiejar
 import os
 import re
@@ -18,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from calltree.launch import checks
+from calltree.launch.__main__ import CannotStartError, Launch
 from tests.launch.test_children import alive, until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -161,3 +163,25 @@ def test_a_wrong_variable_is_said_in_one_sentence(tmp_path):
     assert done.returncode == 1
     assert len(done.stdout.splitlines()) == 1
     assert "ESL_URL" in done.stdout
+
+
+def test_R_AR_5_a_practice_database_is_not_started_with_a_real_switch(app):
+    settings = app.extensions["calltree.settings"]
+    practice(app)
+    launch = Launch(dataclasses.replace(settings, esl_urls=("esl://:x@pbx.example.test:8021",)))
+    launch.env["ESL_URL"] = "esl://:x@pbx.example.test:8021"
+    with pytest.raises(CannotStartError, match=r"switch practice --leave --keep-lists"):
+        launch._right_database()
+
+
+def practice(app):
+    made = app.test_cli_runner().invoke(args=["switch", "practice", "--password", "x"])
+    assert made.exit_code == 0
+
+
+def test_R_AR_5_a_real_database_is_not_started_without_a_switch(app):
+    run = app.test_cli_runner().invoke
+    practice(app)
+    assert run(args=["switch", "practice", "--leave", "--empty"]).exit_code == 0
+    with pytest.raises(CannotStartError, match="there is no ESL_URL"):
+        Launch(app.extensions["calltree.settings"])._right_database()
