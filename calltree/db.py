@@ -9,9 +9,10 @@ from __future__ import annotations
 import enum
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -20,6 +21,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Connection, Dialect, Engine
 from sqlalchemy.orm import DeclarativeBase, ORMExecuteState, Session
 from sqlalchemy.types import TypeDecorator
+
+from calltree.turnstile import Turnstile
 
 log = structlog.get_logger(__name__)
 
@@ -98,8 +101,9 @@ class Store:
     """The two kinds of session over one engine.
 
     `read()` begins deferred and refuses to write. `write()` is one transaction: on SQLite BEGIN
-    IMMEDIATE behind one lock per process (so threads queue in Python, not in busy-waits); on
-    Postgres READ COMMITTED. Keep rendering, hashing and network out of `write()`.
+    IMMEDIATE behind one lock per process and a turnstile between processes (so that both queue
+    instead of sleeping in SQLite's busy-waits); on Postgres READ COMMITTED. Keep rendering,
+    hashing and network out of `write()`.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -107,8 +111,11 @@ class Store:
         self.publisher: Publisher | None = None
         self._writer = threading.Lock()
         self._writing = threading.local()
+        self._turnstile: Turnstile | None = None
         if engine.dialect.name == "sqlite":
             prepare_sqlite(engine)
+            if engine.url.database not in (None, "", ":memory:"):
+                self._turnstile = Turnstile(Path(str(engine.url.database)))
         self._write_engine = engine.execution_options(calltree_writes=True)
 
     @contextmanager
@@ -137,8 +144,27 @@ class Store:
         if self.engine.dialect.name != "sqlite":
             yield
             return
-        with self._writer:
+        with self._writer, self._turnstile.passed() if self._turnstile else nullcontext():
             yield
+
+    def checkpoint(self) -> None:
+        """Carry SQLite's log over into the database, without a writer waiting for most of it.
+
+        A commit that finds the log long does that itself, all of it inside the one writer's turn.
+        A bulk writer calls this between its transactions, so that nobody's commit finds it long.
+        """
+        if self._turnstile is None:
+            return
+        self._carry_over()
+        with self._one_writer():  # what came meanwhile; then the log can begin anew
+            self._carry_over()
+
+    def _carry_over(self) -> None:
+        connection = self.engine.raw_connection()  # inside a transaction it would be refused
+        try:
+            connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        finally:
+            connection.close()
 
     def _session(self) -> Session:
         return Session(self._write_engine, expire_on_commit=False, info={"writes": True})
@@ -164,6 +190,10 @@ def prepare_sqlite(engine: Engine) -> None:
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.execute("PRAGMA busy_timeout=5000")
         cursor.execute("PRAGMA cache_size=-16000")
+        # Four times the default: a bulk writer comes before it, see Store.checkpoint().
+        cursor.execute("PRAGMA wal_autocheckpoint=4000")
+        # Debian's SQLite writes zeros over whole pages that are freed, and logs each of them.
+        cursor.execute("PRAGMA secure_delete=FAST")
         cursor.close()
 
     @event.listens_for(engine, "begin")

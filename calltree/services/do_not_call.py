@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, and_, exists, or_, select
+from sqlalchemy import ColumnElement, FromClause, Select, and_, bindparam, exists, or_, select
 from sqlalchemy.orm import Session
 
 from calltree.db import announce
@@ -39,7 +40,7 @@ class Counted:
     """As given, in their order."""
 
 
-def in_force(now: datetime) -> ColumnElement[bool]:
+def in_force(now: Any) -> ColumnElement[bool]:
     """Condition on DoNotCall: neither released nor expired."""
     return and_(
         DoNotCall.released_at.is_(None),
@@ -80,13 +81,21 @@ def entry_for(
     session: Session, *, number: str, project_id: int | None, now: datetime
 ) -> DoNotCall | None:
     """Return the oldest entry in force on this number, to say since when and by whom."""
-    return session.scalar(
+    given = {"number": number, "project": project_id, "now": now}
+    return session.scalar(_entry_in_force(), given)
+
+
+@cache
+def _entry_in_force() -> Select[DoNotCall]:
+    """Built once: every press asks it."""
+    everywhere_or_here = or_(
+        DoNotCall.all_projects, DoNotCallProject.project_id == bindparam("project")
+    )
+    return (
         select(DoNotCall)
         .select_from(_with_projects())
         .where(
-            DoNotCall.number == number,
-            in_force(now),
-            or_(DoNotCall.all_projects, DoNotCallProject.project_id == project_id),
+            DoNotCall.number == bindparam("number"), in_force(bindparam("now")), everywhere_or_here
         )
         .order_by(DoNotCall.id)
         .limit(1)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, case, func, select, update
+from sqlalchemy import and_, bindparam, case, func, select, update
 from sqlalchemy.orm import Session
 
 from calltree.db import announce
@@ -29,6 +29,27 @@ from calltree.services import scope
 
 DIALLED = (RecordKind.OUTBOUND, RecordKind.PREDICTIVE)
 """Kinds that count in 作業数, コール数 and コネクト数; the others count as themselves only."""
+
+
+# Built once: every dial asks both.
+_NEWEST = (
+    select(CallRecord.id, CallRecord.status_id, CallRecord.system, CallRecord.user_id)
+    .where(
+        CallRecord.customer_id == bindparam("customer"),
+        CallRecord.cycle == bindparam("cycle"),
+        CallRecord.system != SystemResult.LINE_ERROR,
+        CallRecord.id != bindparam("without"),
+    )
+    .order_by(CallRecord.started_at.desc(), CallRecord.id.desc())
+    .limit(1)
+)
+_LAST_DIALLED = select(func.max(CallRecord.started_at)).where(
+    CallRecord.customer_id == bindparam("customer"),
+    CallRecord.kind.in_(DIALLED),
+    CallRecord.system != SystemResult.LINE_ERROR,
+    CallRecord.id != bindparam("without"),
+)
+_CYCLE = select(CustomerList.cycle).where(CustomerList.id == bindparam("list"))
 
 
 class Counts(NamedTuple):
@@ -94,14 +115,14 @@ def settle(session: Session, *, record: CallRecord, now: datetime) -> None:
 
     For a record just made, saved, rewritten, corrected or failed; doing it twice changes nothing.
     """
-    session.flush()
     status = session.get(ResultStatus, record.status_id) if record.status_id else None
     counts = counts_of(record.kind, status, record.system)
-    change = (
-        int(counts.dial) - int(record.counts_dial),
-        int(counts.connect) - int(record.counts_connect),
+    change = (  # None before a new record is written
+        int(counts.dial) - int(record.counts_dial or 0),
+        int(counts.connect) - int(record.counts_connect or 0),
     )
     record.counts_dial, record.counts_connect, record.counts_conversion = counts
+    session.flush()
     if record.customer_id is not None:
         _change(session, record, *change, now=now)
     if record.user_id is not None:
@@ -250,9 +271,8 @@ def _change(
         .with_for_update()
         .execution_options(populate_existing=True)
     ).one()
-    cycle = session.scalars(
-        select(CustomerList.cycle).where(CustomerList.id == customer.list_id)
-    ).one()
+    cycle = session.connection().execute(_CYCLE, {"list": customer.list_id}).scalar_one()
+    change = (0, 0, 0)
     if record.cycle == cycle:  # an older 周回's records are history, not figures
         before = _weight_in(customer, cycle)
         if customer.cycle != cycle:
@@ -260,41 +280,27 @@ def _change(
         customer.dials += dials
         customer.connects += connects
         after = _weight_in(customer, cycle)
-        if customer.deleted_at is None and before != after:
-            change = (new - old for new, old in zip(after, before, strict=True))
-            _add_to_list(session, customer.list_id, 0, *change)
+        if customer.deleted_at is None:
+            worked, all_dials, all_connects = after
+            change = (worked - before[0], all_dials - before[1], all_connects - before[2])
     _set_last(session, customer, cycle, without=without)
     customer.updated_at = now
+    if any(change):
+        _add_to_list(session, customer.list_id, 0, *change)
 
 
 def _set_last(
     session: Session, customer: Customer, cycle: int, *, without: int | None = None
 ) -> None:
     """Point the customer at the newest record that counts as its last."""
-    session.flush()
-    newest = session.scalar(
-        select(CallRecord)
-        .where(
-            CallRecord.customer_id == customer.id,
-            CallRecord.cycle == cycle,
-            CallRecord.system != SystemResult.LINE_ERROR,
-            CallRecord.id != (without or 0),
-        )
-        .order_by(CallRecord.started_at.desc(), CallRecord.id.desc())
-        .limit(1)
-    )
+    connection = session.connection()  # the records were flushed, the customer's own row may wait
+    of = {"customer": customer.id, "without": without or 0}
+    newest = connection.execute(_NEWEST, of | {"cycle": cycle}).one_or_none()
     customer.last_record_id = newest.id if newest else None
     customer.last_status_id = newest.status_id if newest else None
     customer.last_system = newest.system.value if newest else ""
     customer.last_user_id = newest.user_id if newest else None
-    customer.last_dialled_at = session.scalar(
-        select(func.max(CallRecord.started_at)).where(
-            CallRecord.customer_id == customer.id,
-            CallRecord.kind.in_(DIALLED),
-            CallRecord.system != SystemResult.LINE_ERROR,
-            CallRecord.id != (without or 0),
-        )
-    )
+    customer.last_dialled_at = connection.scalar(_LAST_DIALLED, of)
 
 
 def _weight_in(customer: Customer, cycle: int) -> tuple[int, int, int]:

@@ -133,15 +133,26 @@ def _load(session: Session, site: Site, request: DialRequest) -> Case:
         user = session.get_one(User, request.user_id)
         case.viewer = Viewer.of(user)
         _require_right(case.viewer, request.origin)
-        case.operator = session.get(Operator, request.user_id, populate_existing=True)
+        case.operator = session.get(Operator, request.user_id, populate_existing=_stale(session))
     if request.customer_id is None:
         case.project = _project_without_list(session, case)
     else:
         case.customer = _customer(session, request)
-        case.folder = session.get_one(CustomerList, case.customer.list_id, populate_existing=True)
+        case.folder = session.get_one(
+            CustomerList, case.customer.list_id, populate_existing=_stale(session)
+        )
         case.project = session.get_one(Project, case.folder.project_id)
     case.caller = _choose_caller(session, case)
     return case
+
+
+def _stale(session: Session) -> bool:
+    """Whether what this session loaded before may have been changed by another since then.
+
+    Postgres shows each statement what is committed by then; on SQLite a session sees one moment,
+    and one that writes keeps all others from writing.
+    """
+    return session.get_bind().dialect.name != "sqlite"
 
 
 def _require_right(viewer: Viewer, origin: Origin) -> None:
@@ -151,7 +162,7 @@ def _require_right(viewer: Viewer, origin: Origin) -> None:
 
 
 def _customer(session: Session, request: DialRequest) -> Customer:
-    customer = session.get(Customer, request.customer_id, populate_existing=True)
+    customer = session.get(Customer, request.customer_id, populate_existing=_stale(session))
     if customer is None:
         raise NotFound
     if request.number != customer.number:

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from calltree.models import (
@@ -59,6 +59,26 @@ ALLOWED = "allowed"
 AUTOMATIC = (Origin.PROGRESSIVE, Origin.PREDICTIVE)
 """Modes that dial without a press: no question can be asked, so they are refused instead."""
 WITHOUT_LIST = (Origin.MANUAL, Origin.TEST)
+
+
+# Built once: every press asks all of these, and building a statement costs more than running it.
+_PRESENT = select(Customer.id).where(Customer.id == bindparam("customer"), scope.is_present())
+_LIVE_OF_USER = select(Attempt.id).where(
+    Attempt.user_id == bindparam("user"), Attempt.ended_at.is_(None)
+)
+_IN_CALL_WITH = (
+    select(User.name)
+    .select_from(Attempt)
+    .outerjoin(User, User.id == Attempt.user_id)
+    .where(Attempt.number == bindparam("number"), Attempt.ended_at.is_(None))
+)
+_LAST_DIAL = (
+    select(Attempt)
+    .where(Attempt.number == bindparam("number"), Attempt.dialled_at.is_not(None))
+    .order_by(Attempt.dialled_at.desc())
+    .limit(1)
+)
+_LINES = select(Line.kind, func.count()).where(Line.released_at.is_(None)).group_by(Line.kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +172,7 @@ def _number_allowed(_session: Session, case: Case, _now: datetime) -> Verdict | 
 def _customer_present(session: Session, case: Case, _now: datetime) -> Verdict | None:
     if case.customer is None:
         return None
-    present = session.scalar(
-        select(Customer.id).where(Customer.id == case.customer.id, scope.is_present())
-    )
+    present = session.connection().scalar(_PRESENT, {"customer": case.customer.id})
     return None if present else Verdict("customer_gone", {})
 
 
@@ -223,10 +241,8 @@ def _operator_free(session: Session, case: Case, _now: datetime) -> Verdict | No
         return None
     if case.operator is None:
         return Verdict("no_leg", {})
-    live = select(Attempt.id).where(
-        Attempt.user_id == case.request.user_id, Attempt.ended_at.is_(None)
-    )
-    if case.operator.attempt_id is not None or session.scalar(live) is not None:
+    live = session.connection().scalar(_LIVE_OF_USER, {"user": case.request.user_id})
+    if case.operator.attempt_id is not None or live is not None:
         return Verdict("in_a_call", {})
     if case.operator.leg_state is not LegState.PARKED:
         return Verdict("no_leg", {})
@@ -246,12 +262,7 @@ def _switch_alive(session: Session, case: Case, _now: datetime) -> Verdict | Non
 
 
 def _number_free(session: Session, case: Case, _now: datetime) -> Verdict | None:
-    name = session.execute(
-        select(User.name)
-        .select_from(Attempt)
-        .outerjoin(User, User.id == Attempt.user_id)
-        .where(Attempt.number == case.request.number, Attempt.ended_at.is_(None))
-    ).first()
+    name = session.connection().execute(_IN_CALL_WITH, {"number": case.request.number}).first()
     return None if name is None else Verdict("number_in_call", {"name": name[0] or ""})
 
 
@@ -322,18 +333,11 @@ CHECKS: tuple[_Check, ...] = (
 
 def last_dial(session: Session, *, number: str) -> Attempt | None:
     """Return the last attempt on this number, in any list, that left for the network."""
-    return session.scalar(
-        select(Attempt)
-        .where(Attempt.number == number, Attempt.dialled_at.is_not(None))
-        .order_by(Attempt.dialled_at.desc())
-        .limit(1)
-    )
+    return session.scalar(_LAST_DIAL, {"number": number})
 
 
 def count_lines(session: Session, site: Site) -> LinesInUse:
-    rows = session.execute(
-        select(Line.kind, func.count()).where(Line.released_at.is_(None)).group_by(Line.kind)
-    ).all()
+    rows = session.connection().execute(_LINES).all()
     by_kind = {kind: int(count) for kind, count in rows}
     return LinesInUse(
         total=sum(by_kind.values()),

@@ -11,9 +11,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, case, exists, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    String,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.util import identity_key
 
 from calltree.db import announce
 from calltree.errors import Refused
@@ -47,18 +59,51 @@ def in_live_call() -> ColumnElement[bool]:
 
 def is_over(now: datetime) -> ColumnElement[bool]:
     """Condition on CustomerHold: it keeps nobody out any more."""
-    unrenewed = CustomerHold.renewed_at < now - timedelta(seconds=KEPT_S)
-    untouched = CustomerHold.touched_at < now - timedelta(seconds=UNTOUCHED_S)
+    return _is_over(now - timedelta(seconds=KEPT_S), now - timedelta(seconds=UNTOUCHED_S))
+
+
+def _is_over(renewed_by: object, touched_by: object) -> ColumnElement[bool]:
+    unrenewed = CustomerHold.renewed_at < renewed_by
+    untouched = CustomerHold.touched_at < touched_by
     return and_(or_(unrenewed, untouched), ~in_live_call())
+
+
+# Built once: every press asks it.
+_HOLDER = (
+    select(User)
+    .join(CustomerHold, CustomerHold.user_id == User.id)
+    .where(
+        CustomerHold.customer_id == bindparam("customer"),
+        ~_is_over(bindparam("renewed_by"), bindparam("touched_by")),
+    )
+)
+
+
+_RENEW_MINE = (
+    update(CustomerHold)
+    .where(
+        CustomerHold.customer_id == bindparam("customer"), CustomerHold.user_id == bindparam("of")
+    )
+    .values(
+        page_id=func.coalesce(bindparam("page", type_=String), CustomerHold.page_id),
+        renewed_at=bindparam("now"),
+        touched_at=bindparam("now"),
+    )
+)
+_INSERT = {
+    dialect: insert(CustomerHold).on_conflict_do_nothing(index_elements=["customer_id"])
+    for dialect, insert in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
+}
 
 
 def holder(session: Session, *, customer_id: int, now: datetime) -> User | None:
     """Return who has this customer open, or None."""
-    return session.scalar(
-        select(User)
-        .join(CustomerHold, CustomerHold.user_id == User.id)
-        .where(CustomerHold.customer_id == customer_id, ~is_over(now))
-    )
+    given = {
+        "customer": customer_id,
+        "renewed_by": now - timedelta(seconds=KEPT_S),
+        "touched_by": now - timedelta(seconds=UNTOUCHED_S),
+    }
+    return session.scalar(_HOLDER, given)
 
 
 def held_by_other(customer_id: object, user_id: int | None, now: datetime) -> ColumnElement[bool]:
@@ -77,6 +122,8 @@ def take(
     """
     # Not one ON CONFLICT DO UPDATE: on Postgres it keeps the row of a customer it could not have
     # locked, and operators walking the same queue dead-locked on such rows.
+    if _renew_mine(session, customer_id, user_id, page_id, now):
+        return  # nearly always: the page has been open for a while
     for _ in range(3):  # the holder may give it back between the two statements
         if _insert(session, customer_id, user_id, page_id or "", now):
             return
@@ -86,6 +133,24 @@ def take(
         if who is not None:
             raise Refused("customer_held", name=who.name)
     raise Refused("customer_held", name="")
+
+
+def _renew_mine(
+    session: Session, customer_id: int, user_id: int, page_id: str | None, now: datetime
+) -> bool:
+    given = {"customer": customer_id, "of": user_id, "page": page_id, "now": now}
+    renewed = session.connection().execute(_RENEW_MINE, given)
+    if not renewed.rowcount:
+        return False
+    _reload(session, customer_id)
+    return True
+
+
+def _reload(session: Session, customer_id: int) -> None:
+    """What was loaded of this hold is old now."""
+    loaded = session.identity_map.get(identity_key(CustomerHold, customer_id))
+    if loaded is not None:
+        session.refresh(loaded)
 
 
 def _take_from(
@@ -107,26 +172,16 @@ def _take_from(
         .returning(CustomerHold.customer_id)
         .execution_options(synchronize_session=False)
     )
-    session.get(CustomerHold, customer_id, populate_existing=True)  # what was loaded is old now
+    _reload(session, customer_id)
     return taken is not None
 
 
 def _insert(session: Session, customer_id: int, user_id: int, page_id: str, now: datetime) -> bool:
-    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
-    inserted = session.scalar(
-        insert(CustomerHold)
-        .values(
-            customer_id=customer_id,
-            user_id=user_id,
-            page_id=page_id,
-            taken_at=now,
-            renewed_at=now,
-            touched_at=now,
-        )
-        .on_conflict_do_nothing(index_elements=[CustomerHold.customer_id])
-        .returning(CustomerHold.customer_id)
-    )
-    return inserted is not None
+    connection = session.connection()
+    row = {"customer_id": customer_id, "user_id": user_id, "page_id": page_id}
+    moments = dict.fromkeys(("taken_at", "renewed_at", "touched_at"), now)
+    inserted = connection.execute(_INSERT[connection.dialect.name], row | moments)
+    return bool(inserted.rowcount)
 
 
 def renew(

@@ -7,9 +7,20 @@ was paused and woke up after another took over writes nothing.
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, DateTime, func, literal_column, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    DateTime,
+    Select,
+    bindparam,
+    func,
+    literal_column,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import CursorResult
@@ -58,13 +69,21 @@ def require(session: Session, *, name: str, epoch: int) -> None:
     On Postgres the row is locked in share mode, so a new leader waits for this commit; on SQLite
     the write transaction itself keeps everyone else out.
     """
-    held = select(Lease.epoch).where(
-        Lease.name == name, Lease.epoch == epoch, Lease.until >= _now(session)
-    )
-    if session.get_bind().dialect.name == "postgresql":
-        held = held.with_for_update(read=True)
-    if session.scalar(held) is None:
+    connection = session.connection()
+    held = _held(connection.dialect.name)
+    if connection.scalar(held, {"lease": name, "of_epoch": epoch}) is None:
         raise LeaseLost(name)
+
+
+@cache
+def _held(dialect: str) -> Select[int]:
+    """Built once: every write of a leader begins with it."""
+    held = select(Lease.epoch).where(
+        Lease.name == bindparam("lease"),
+        Lease.epoch == bindparam("of_epoch"),
+        Lease.until >= _clock(dialect),
+    )
+    return held.with_for_update(read=True) if dialect == "postgresql" else held
 
 
 def give_up(session: Session, *, name: str, epoch: int) -> None:
@@ -79,10 +98,15 @@ def give_up(session: Session, *, name: str, epoch: int) -> None:
 
 def note(session: Session, *, name: str = SWITCH) -> dict[str, Any]:
     """Give what the present leader says of itself; empty when nobody leads."""
-    found = session.scalar(
-        select(Lease.note).where(Lease.name == name, Lease.until >= _now(session))
+    connection = session.connection()
+    return dict(connection.scalar(_noted(connection.dialect.name), {"lease": name}) or {})
+
+
+@cache
+def _noted(dialect: str) -> Select[dict[str, Any]]:
+    return select(Lease.note).where(
+        Lease.name == bindparam("lease"), Lease.until >= _clock(dialect)
     )
-    return dict(found or {})
 
 
 def link_is_up(session: Session, *, node: str) -> bool:
@@ -100,8 +124,12 @@ def database_now(session: Session) -> datetime:
 
 
 def _now(session: Session, plus_s: float = 0.0) -> ColumnElement[datetime]:
+    return _clock(session.get_bind().dialect.name, plus_s)
+
+
+def _clock(dialect: str, plus_s: float = 0.0) -> ColumnElement[datetime]:
     """Give the database's clock as an expression in the form in which it stores moments."""
-    if session.get_bind().dialect.name == "postgresql":
+    if dialect == "postgresql":
         shift = func.make_interval(0, 0, 0, 0, 0, 0, plus_s)
         return func.clock_timestamp(type_=DateTime(timezone=True)).op("+")(shift)
     # SQLite keeps moments as text with six digits after the second; its clock gives three.

@@ -15,6 +15,9 @@ from calltree.services import operators, switch_commands
 
 def connect(session: Session, *, user_id: int, node: str, now: datetime) -> SwitchCommand | None:
     """Have the operator's telephone called and its leg kept; None while one lives or is made."""
+    operator = session.get(Operator, user_id)
+    if operator is not None and operator.leg_state not in (LegState.NONE, LegState.LOST):
+        return None  # nearly always
     leg = str(uuid.uuid4())
     if not operators.connect_leg(session, user_id=user_id, uuid=leg, node=node, now=now):
         return None

@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, and_, bindparam, case, func, insert, select, update
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
 
@@ -72,6 +72,31 @@ MOVES: Mapping[Move, Mapping[OperatorState, OperatorState]] = {
 
 LIVE_LEGS = (LegState.PARKED, LegState.JOINED)
 
+# Built once: every call moves its operator three times, and building costs more than running.
+_SEEN = select(Operator.state, Operator.reason).where(Operator.user_id == bindparam("of"))
+_NEWEST = (
+    select(OperatorInterval.id)
+    .where(OperatorInterval.user_id == bindparam("of"))
+    .order_by(OperatorInterval.started_at.desc())
+    .limit(1)
+    .scalar_subquery()
+)
+_CLOSE_INTERVAL = (
+    update(OperatorInterval)
+    .where(OperatorInterval.id == _NEWEST)
+    .values(
+        ended_at=func.coalesce(
+            OperatorInterval.ended_at,
+            case(
+                (OperatorInterval.started_at > bindparam("now"), OperatorInterval.started_at),
+                else_=bindparam("now"),
+            ),
+        )
+    )
+    .returning(OperatorInterval.id, OperatorInterval.started_at)
+)
+_INTERVAL = insert(OperatorInterval)
+
 
 def next_state(state: OperatorState, move: Move) -> OperatorState | None:
     """Give the state after `move`, or None when `state` does not know it."""
@@ -90,17 +115,22 @@ def ensure(session: Session, *, user_id: int, now: datetime) -> Operator:
 
 
 def move(
-    session: Session, *, user_id: int, by: Move, now: datetime, reason: str = "", **fields: Any
+    session: Session,
+    *,
+    user_id: int,
+    by: Move,
+    now: datetime,
+    reason: str = "",
+    only: ColumnElement[bool] | None = None,
+    **fields: Any,
 ) -> bool:
-    """Move the operator if the table allows it; True when it did.
+    """Move the operator if the table allows it, and `only` holds for their row; True when it did.
 
     The interval is closed and the next one opened in the same transaction. A move into the state
     one is already in changes only `fields`, except for 離席 with another reason.
     """
     for _ in range(3):  # another writer may come between the look and the set (Postgres)
-        seen = session.execute(
-            select(Operator.state, Operator.reason).where(Operator.user_id == user_id)
-        ).one_or_none()
+        seen = session.connection().execute(_SEEN, {"of": user_id}).one_or_none()
         if seen is None:
             ensure(session, user_id=user_id, now=now)
             continue
@@ -108,7 +138,9 @@ def move(
         if target is None:
             return False
         same = target == seen.state and reason == seen.reason
-        if _set_state(session, user_id, seen.state, target, reason, now, same=same, **fields):
+        as_seen = Operator.state == seen.state
+        where = as_seen if only is None else and_(as_seen, only)
+        if _set_state(session, user_id, where, target, reason, now, same=same, **fields):
             return True
     return False
 
@@ -122,22 +154,15 @@ def lock(
     a state that knows no such move.
     """
     ensure(session, user_id=user_id, now=now)
-    taken = _rows(
+    return move(
         session,
-        update(Operator)
-        .where(
-            Operator.user_id == user_id,
-            Operator.attempt_id.is_(None),
-            Operator.state.in_(tuple(MOVES[by])),
-        )
-        .values(attempt_id=attempt_id, muted=False),
+        user_id=user_id,
+        by=by,
+        now=now,
+        only=Operator.attempt_id.is_(None),
+        attempt_id=attempt_id,
+        muted=False,
     )
-    if not taken:
-        return False
-    if move(session, user_id=user_id, by=by, now=now):
-        return True
-    _clear_lock(session, user_id, attempt_id)
-    return False
 
 
 def unlock(
@@ -147,10 +172,10 @@ def unlock(
 
     False, and nothing changed, when the operator is locked for another call or for none.
     """
-    if not _clear_lock(session, user_id, attempt_id):
-        return False
-    move(session, user_id=user_id, by=by, now=now)
-    return True
+    mine = Operator.attempt_id == attempt_id
+    if move(session, user_id=user_id, by=by, now=now, only=mine, attempt_id=None):
+        return True
+    return _clear_lock(session, user_id, attempt_id)  # a state that knows no such move stays
 
 
 def sign_in(session: Session, *, user_id: int, now: datetime) -> None:
@@ -307,7 +332,7 @@ def _require_free(session: Session, user_id: int) -> None:
 def _set_state(
     session: Session,
     user_id: int,
-    seen: OperatorState,
+    where: ColumnElement[bool],
     target: OperatorState,
     reason: str,
     now: datetime,
@@ -322,9 +347,7 @@ def _set_state(
         return True
     changed = _rows(
         session,
-        update(Operator)
-        .where(Operator.user_id == user_id, Operator.state == seen)
-        .values(**values),
+        update(Operator).where(Operator.user_id == user_id, where).values(**values),
     )
     if changed and not same:
         _begin_interval(session, user_id, target, reason, now)
@@ -335,29 +358,18 @@ def _set_state(
 def _begin_interval(
     session: Session, user_id: int, state: OperatorState, reason: str, now: datetime
 ) -> None:
-    interval = session.scalar(
-        select(OperatorInterval)
-        .where(OperatorInterval.user_id == user_id)
-        .order_by(OperatorInterval.started_at.desc())
-        .limit(1)
-    )
-    if interval is not None and interval.ended_at is None:
-        interval.ended_at = max(now, interval.started_at)
+    connection = session.connection()
+    closed = connection.execute(_CLOSE_INTERVAL, {"of": user_id, "now": now}).one_or_none()
     if state == S.SIGNED_OUT:
         return
-    if interval is not None and interval.started_at >= now:
+    begun: dict[str, Any] = {"state": state, "reason": reason, "ended_at": None}
+    if closed is not None and closed.started_at >= now:
         # Two moves in one moment: the first took no time, so its row becomes the second's.
-        interval.state, interval.reason, interval.ended_at = state, reason, None
+        changed = update(OperatorInterval).where(OperatorInterval.id == closed.id)
+        connection.execute(changed.values(**begun))
         return
-    session.add(
-        OperatorInterval(
-            user_id=user_id,
-            site_day=site_day(now),
-            state=state,
-            reason=reason,
-            started_at=now,
-        )
-    )
+    begun |= {"user_id": user_id, "site_day": site_day(now), "started_at": now}
+    connection.execute(_INTERVAL, begun)
 
 
 def _clear_lock(session: Session, user_id: int, attempt_id: int) -> bool:

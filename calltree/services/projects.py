@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, time
 
-from sqlalchemy import delete, select
+from sqlalchemy import Integer, bindparam, delete, or_, select
 from sqlalchemy.orm import Session
 
 from calltree.errors import NotFound, Refused
@@ -181,19 +181,26 @@ def _refuse_inner_clash(session: Session, project: Project) -> None:
 
 def numbers_of(session: Session, project: Project) -> list[CallerNumber]:
     """Return the numbers a project may show: メイン first, retired ones left out."""
-    ids = session.scalars(
-        select(ProjectNumber.caller_number_id).where(ProjectNumber.project_id == project.id)
-    ).all()
-    wanted = [project.main_number_id, *ids]
-    found = {
-        number.id: number
-        for number in session.scalars(
-            select(CallerNumber).where(
-                CallerNumber.id.in_([i for i in wanted if i]), CallerNumber.retired_at.is_(None)
-            )
-        )
-    }
-    return [found[i] for i in dict.fromkeys(wanted) if i in found]
+    found = session.scalars(_NUMBERS, {"project": project.id, "main": project.main_number_id})
+    return sorted(found, key=lambda number: number.id != project.main_number_id)
+
+
+# Built once: every press and every call screen asks it.
+_NUMBERS = (
+    select(CallerNumber)
+    .where(
+        CallerNumber.retired_at.is_(None),
+        or_(
+            CallerNumber.id == bindparam("main", type_=Integer),
+            CallerNumber.id.in_(
+                select(ProjectNumber.caller_number_id).where(
+                    ProjectNumber.project_id == bindparam("project")
+                )
+            ),
+        ),
+    )
+    .order_by(CallerNumber.id)
+)
 
 
 def missing_for_import(project: Project) -> list[str]:

@@ -43,14 +43,13 @@ def ask(
 
 def take(session: Session, *, command_id: int, by: str, now: datetime) -> SwitchCommand | None:
     """Take a command for serving; None when somebody else has it or it does not exist."""
-    taken = session.scalar(
+    return session.scalar(
         update(SwitchCommand)
         .where(SwitchCommand.id == command_id, SwitchCommand.taken_at.is_(None))
         .values(taken_at=now, taken_by=by)
-        .returning(SwitchCommand.id)
-        .execution_options(synchronize_session=False)
+        .returning(SwitchCommand)
+        .execution_options(synchronize_session=False, populate_existing=True)
     )
-    return session.get(SwitchCommand, taken, populate_existing=True) if taken else None
 
 
 def finish(session: Session, *, command_id: int, now: datetime, failure: str = "") -> None:
@@ -59,6 +58,7 @@ def finish(session: Session, *, command_id: int, now: datetime, failure: str = "
         update(SwitchCommand)
         .where(SwitchCommand.id == command_id)
         .values(done_at=now, failure=failure[:128])
+        .execution_options(synchronize_session=False)
     )
 
 

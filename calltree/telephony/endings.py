@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import case, select, update
 from sqlalchemy.orm import Session
 
 from calltree.db import announce
@@ -99,17 +99,17 @@ def end(
     if target is None:
         return False
     session.flush()
-    claimed = session.scalar(
+    known = case((Attempt.ended_by == "", by), else_=Attempt.ended_by)
+    claimed = session.scalar(  # the row as it is by now, whoever changed it meanwhile
         update(Attempt)
         .where(Attempt.id == attempt.id, Attempt.state.in_(LIVE_STATES))
-        .values(state=target, ended_at=at, held_since=None)
-        .returning(Attempt.id)
-        .execution_options(synchronize_session=False)
+        .values(state=target, ended_at=at, held_since=None, ended_by=known)
+        .returning(Attempt)
+        .execution_options(synchronize_session=False, populate_existing=True)
     )
-    session.refresh(attempt)
     if claimed is None:
+        session.refresh(attempt)
         return False
-    attempt.ended_by = attempt.ended_by or by
     _release_line(session, attempt, now)
     recordings.call_ended(session, attempt=attempt, now=now)
     if attempt.dialled_at is not None:

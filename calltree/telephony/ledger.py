@@ -13,10 +13,9 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
 
 from calltree.db import announce
@@ -49,6 +48,13 @@ from calltree.telephony.calls import Heard, next_state
 log = structlog.get_logger(__name__)
 
 DEFAULT_RING_S = 30
+
+# Built once: every event asks these two.
+_BY_UUID = select(Attempt).where(Attempt.uuid == bindparam("of"))
+_NOTED = {
+    "sqlite": sqlite_insert(AttemptEvent).on_conflict_do_nothing(),
+    "postgresql": postgres_insert(AttemptEvent).on_conflict_do_nothing(),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,21 +383,20 @@ def _job_done(session: Session, event: events.JobDone, node: str, now: datetime)
 
 def _attempt(session: Session, event: events.ChannelEvent) -> Attempt | None:
     """The call whose customer's leg this is; the variable alone could be another leg's copy."""
-    return session.scalar(select(Attempt).where(Attempt.uuid == event.unique_id))
+    return session.scalar(_BY_UUID, {"of": event.unique_id})
 
 
 def _first_time(session: Session, event: events.SwitchEvent, attempt: Attempt) -> bool:
-    postgres = session.get_bind().dialect.name == "postgresql"
-    insert = (postgres_insert if postgres else sqlite_insert)(AttemptEvent)
-    result = session.execute(
-        insert.values(
-            event_id=event.event_id,
-            attempt_id=attempt.id,
-            name=type(event).__name__,
-            at=event.at,
-        ).on_conflict_do_nothing()
+    connection = session.connection()
+    result = connection.execute(
+        _NOTED[connection.dialect.name],
+        {
+            "event_id": event.event_id,
+            "attempt_id": attempt.id,
+            "name": type(event).__name__,
+            "at": event.at,
+        },
     )
-    assert isinstance(result, CursorResult)  # noqa: S101 - an INSERT has a cursor
     if not result.rowcount:
         log.info("event ignored", attempt=attempt.id, why="repeated")
     return bool(result.rowcount)

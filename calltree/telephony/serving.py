@@ -168,21 +168,19 @@ class Desk:
 
 
 def _dial(order: Order) -> Plan:
-    attempt = order.attempt
     refusal = _why_not_dial(order)
     if refusal:
-        endings.not_sent(order.session, attempt, reason=refusal, now=order.now)
+        endings.not_sent(order.session, order.attempt, reason=refusal, now=order.now)
         return Refusal(refusal)
-    sent = order.session.scalar(
+    attempt = order.session.scalar(
         update(Attempt)
-        .where(Attempt.id == attempt.id, Attempt.state == CallState.QUEUED)
+        .where(Attempt.id == order.command.attempt_id, Attempt.state == CallState.QUEUED)
         .values(state=CallState.DIALLING, dialled_at=order.now)
-        .returning(Attempt.id)
-        .execution_options(synchronize_session=False)
+        .returning(Attempt)
+        .execution_options(synchronize_session=False, populate_existing=True)
     )
-    if sent is None:
+    if attempt is None:
         return Refusal("not_queued")  # hung up or expired before it was dialled
-    order.session.refresh(attempt)
     # Before it is sent: a record for a dial that never left is mended, a missing one is not.
     records.open_for_attempt(order.session, attempt=attempt, now=order.now)
     announce(order.session, "call", attempt_id=attempt.id, user_id=attempt.user_id)
