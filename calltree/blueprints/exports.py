@@ -13,9 +13,8 @@ from flask_babel import gettext as _
 
 from calltree.blueprints.access import requires, viewer
 from calltree.blueprints.history import address
-from calltree.blueprints.navigation import screen
+from calltree.blueprints.navigation import admin_only
 from calltree.db import Store, utcnow
-from calltree.errors import NotAllowed
 from calltree.extensions import reading, settings, store, writing
 from calltree.services import audit, exports
 from calltree.services.criteria import Criteria
@@ -34,17 +33,11 @@ STATE_NAMES = {
 SHOWN = timedelta(hours=24)
 
 
-def _admin_only() -> None:
-    """Any CSV leaves by the admin screen only (spec §2)."""
-    if screen() != "admin":
-        raise NotAllowed
-
-
 @bp.get("/customers")
 @requires(Right.EXPORT)
 def customers() -> ResponseReturnValue:
     """Offer the columns of the export per list: `list_id` or `project_id`, and a search."""
-    _admin_only()
+    admin_only()
     session = reading()
     folders = exports.customer_lists(session, viewer=viewer(), **_of_which())
     return _offer(
@@ -60,7 +53,7 @@ def customers() -> ResponseReturnValue:
 @requires(Right.EXPORT)
 def send_customers() -> ResponseReturnValue:
     """Send the export per list."""
-    _admin_only()
+    admin_only()
     sheet = exports.customers(
         store().read,
         viewer=viewer(),
@@ -78,7 +71,7 @@ def send_customers() -> ResponseReturnValue:
 @requires(Right.EXPORT)
 def records() -> ResponseReturnValue:
     """Offer the columns of the export per record: a search of コール履歴."""
-    _admin_only()
+    admin_only()
     criteria = HistoryCriteria.parse(request.args.items(multi=True))
     return _offer(
         kind="records",
@@ -93,7 +86,7 @@ def records() -> ResponseReturnValue:
 @requires(Right.EXPORT)
 def send_records() -> ResponseReturnValue:
     """Send the export per record."""
-    _admin_only()
+    admin_only()
     sheet = exports.records(
         store().read,
         viewer=viewer(),
@@ -109,7 +102,7 @@ def send_records() -> ResponseReturnValue:
 @requires(Right.EXPORT)
 def recent() -> ResponseReturnValue:
     """Show the viewer's exports of the last day: how far, how many rows, how many 〓."""
-    _admin_only()
+    admin_only()
     return render_template("exports/_recent.html", **_recent())
 
 

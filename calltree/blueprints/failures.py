@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import secrets
+from typing import Any
 
 import structlog
-from flask import Flask, Response, make_response, render_template, request
+from flask import Flask, Response, g, make_response, render_template, request
 from flask.globals import request_ctx
+from flask_login import current_user
 from flask_wtf.csrf import CSRFError
-from sqlalchemy.exc import DataError
+from sqlalchemy.exc import DataError, SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from calltree.errors import NotAllowed, NotFound, Refused, TelephonyDown
+from calltree.extensions import db, login
 from calltree.htmx import wants_fragment
 from calltree.locale import sentence
 
@@ -22,12 +25,26 @@ def failure(status: int, code: str, **values: object) -> Response:
     """Answer a failure with its plain sentence and a 受付番号 that the log has too (R-AR-4)."""
     receipt = secrets.token_hex(4)
     log.info("request failed", status=status, code=code, receipt=receipt, path=request.path)
-    if request_ctx.url_adapter is None:  # a Host that is none: no address can be written either
-        return make_response(sentence(code, **values), status, {"Content-Type": "text/plain"})
+    return _say(status, code, receipt, values)
+
+
+def _say(status: int, code: str, receipt: str, values: dict[str, Any]) -> Response:
+    """Draw the failure; in plain text if even that cannot be done (no database, no Host)."""
+    db.session.remove()  # Postgres takes no further statement where one has failed
+    try:
+        current_user.is_authenticated  # noqa: B018 - asks the database who it is
+    except SQLAlchemyError:
+        g._login_user = login.anonymous_user()  # for what follows, the headers among it
+    message = sentence(code, **values)
     template = "_failure.html" if wants_fragment() else "failure.html"
-    body = render_template(
-        template, status=status, message=sentence(code, **values), receipt=receipt
-    )
+    plain = make_response(f"{message} ({receipt})", status)
+    plain.mimetype = "text/plain"
+    if request_ctx.url_adapter is None:  # a Host that is none: no address can be written either
+        return plain
+    try:
+        body = render_template(template, status=status, message=message, receipt=receipt)
+    except SQLAlchemyError:
+        return plain
     return make_response(body, status)
 
 
@@ -69,6 +86,4 @@ def init_app(app: Flask) -> None:
     def unexpected(error: Exception) -> Response:
         receipt = secrets.token_hex(4)
         log.exception("unexpected failure", receipt=receipt, path=request.path, exc_info=error)
-        template = "_failure.html" if wants_fragment() else "failure.html"
-        body = render_template(template, status=500, message=sentence("http_500"), receipt=receipt)
-        return make_response(body, 500)
+        return _say(500, "http_500", receipt, {})

@@ -75,8 +75,10 @@ def player() -> str:
 
 def _choices(criteria: HistoryCriteria) -> dict[str, Any]:
     session, who = reading(), viewer()
-    known = projects.all_projects(session)
-    folders = session.query(CustomerList).filter(scope.lists_seen(who)).order_by(CustomerList.id)
+    seen = session.query(CustomerList).filter(scope.lists_seen(who)).order_by(CustomerList.id)
+    folders = seen.all()
+    called = {folder.project_id for folder in folders}
+    known = [p for p in projects.all_projects(session) if who.manages or p.id in called]
     chosen = [p for p in known if criteria.project_id in (None, p.id)]
     statuses = history.offered_statuses(session, project_ids=[p.id for p in chosen])
     levels = dict.fromkeys(level for p in chosen for level in p.prospect_levels)

@@ -18,6 +18,7 @@ from wtforms.validators import Length
 from calltree.blueprints import import_words
 from calltree.blueprints.access import requires, viewer
 from calltree.blueprints.forms import optional_id, put_error
+from calltree.blueprints.navigation import admin_only
 from calltree.db import utcnow
 from calltree.errors import NotFound, Refused
 from calltree.extensions import reading, settings, writing
@@ -316,6 +317,7 @@ def original(import_id: int) -> ResponseReturnValue:
 @requires(Right.IMPORT)
 def rejects(import_id: int) -> ResponseReturnValue:
     """Give the rows that do not go in, with a reason column, in the file's own encoding."""
+    admin_only()
     given = _get(import_id)
     path = settings().uploads_dir / given.stored_name
     if not path.is_file():

@@ -15,6 +15,7 @@ from wtforms.validators import InputRequired, Length
 from calltree.blueprints import criteria_fields
 from calltree.blueprints.access import requires, viewer
 from calltree.blueprints.forms import CheckListField, put_error
+from calltree.blueprints.navigation import admin_only
 from calltree.db import utcnow
 from calltree.errors import Refused
 from calltree.extensions import reading, writing
@@ -82,6 +83,7 @@ def index() -> ResponseReturnValue:
 @requires(Right.EXPORT)
 def overview_csv() -> ResponseReturnValue:
     """Give what リスト一覧 shows as a file."""
+    admin_only()
     project_id = request.args.get("project", type=int)
     text = request.args.get("q", "")
     rows = lists.overview(reading(), viewer=viewer(), project_id=project_id, text=text)

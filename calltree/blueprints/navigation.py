@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from calltree.blueprints.access import right_of, viewer
 from calltree.blueprints.assets import version
 from calltree.db import utcnow
+from calltree.errors import NotAllowed
 from calltree.extensions import reading, settings
 from calltree.locale import choose_locale
 from calltree.models import Role, Site
@@ -91,6 +92,12 @@ def screen() -> str:
     if not viewer().may(Right.ADMIN_SCREEN):
         return "operator"
     return str(session.get("screen", "admin"))
+
+
+def admin_only() -> None:
+    """Any CSV leaves by 管理画面 only (spec §2). Raises NotAllowed on the other screen."""
+    if not viewer().may(Right.ADMIN_SCREEN) or session.get("screen", "admin") != "admin":
+        raise NotAllowed
 
 
 def navigation() -> list[tuple[str, list[Item]]]:

@@ -81,8 +81,8 @@ class HistoryCriteria:
             statuses=tuple(dict.fromkeys(several.get("status", ()))),
             kinds=_kinds(several.get("kind", ())),
             direction=_direction(one.get("direction")),
-            talk_min_s=_whole(one.get("talk_min")),
-            talk_max_s=_whole(one.get("talk_max")),
+            talk_min_s=_seconds(one.get("talk_min")),
+            talk_max_s=_seconds(one.get("talk_max")),
             levels=tuple(dict.fromkeys(several.get("level", ()))),
             items=_items(one),
         )
@@ -119,6 +119,12 @@ def _whole(value: str | None) -> int | None:
     if value and value.isascii() and value.isdigit() and len(value) < 10:
         return int(value)
     return None
+
+
+def _seconds(value: str | None) -> int | None:
+    """Days at most: the ledger counts milliseconds in 32 bits."""
+    given = _whole(value)
+    return None if given is None else min(given, 10**6)
 
 
 def _day(value: str | None) -> date | None:

@@ -13,10 +13,11 @@ from sqlalchemy import text
 from werkzeug.security import generate_password_hash
 
 from calltree import create_app, logs
+from calltree.blueprints.access import public
 from calltree.blueprints.headers import HEADERS
 from calltree.config import Settings
 from calltree.db import Store, utcnow
-from calltree.extensions import db
+from calltree.extensions import db, reading
 from calltree.models import Role, User
 from tests import factories as make
 from tests.browser import Browser
@@ -312,3 +313,32 @@ def test_a_traceback_shows_no_telephone_number(capsys) -> None:
     assert "9012345678" not in written
     assert "山田" not in written
     assert "…5678" in written
+
+
+# --- failures
+
+
+def test_a_failed_statement_still_gets_a_page(app: Flask, world: World, browser_of) -> None:
+    """Postgres takes no further statement in a transaction in which one failed."""
+
+    @public
+    def broken() -> str:
+        reading().execute(text("SELECT * FROM nothing"))
+        return ""
+
+    app.view_functions["health.alive"] = broken
+    page = browser_of(world.users[Role.MANAGER]).get("/healthz", status=500)
+    assert "受付番号" in page.text
+    assert "nothing" not in page.html
+
+
+def test_without_a_database_a_sentence_is_left(app: Flask, world: World, browser_of) -> None:
+    browser = browser_of(world.users[Role.MANAGER])
+    with app.extensions["calltree.store"].write() as session:
+        session.execute(text("ALTER TABLE users RENAME TO gone"))
+    answer = browser.client.get("/admin/")
+    assert answer.status_code == 500
+    said = answer.get_data(as_text=True)
+    assert "サーバー" in said or "保存" in said
+    assert "SELECT" not in said
+    assert answer.headers["Content-Security-Policy"]

@@ -125,7 +125,7 @@ def build(store: Store, settings: Settings, *, texts: str = "") -> World:
 
 def _floor(session: Session, text: str, stored: str, phone: str) -> Floor:
     now = utcnow()
-    author = make.make_user(session, name=f"{text}担当"[:64], note=text)
+    author = make.make_user(session, name=f"{stored}の担当", note=text)
     pattern = make.make_pattern(session, name=f"{text}パターン"[:64])
     status = make.make_status(session, pattern, f"{text}結果"[:64])
     caller = make.make_caller_number(session, label=f"{text}番号"[:64])
