@@ -21,6 +21,7 @@ from calltree.blueprints import (
     health,
     history,
     imports,
+    language,
     lists,
     live,
     navigation,
@@ -37,6 +38,7 @@ from calltree.blueprints import (
 
 ALL = (
     auth.bp,
+    language.bp,
     admin.bp,
     operator.bp,
     calling.bp,

@@ -91,6 +91,10 @@ def screen() -> str:
         return "plain"
     if not viewer().may(Right.ADMIN_SCREEN):
         return "operator"
+    # some pages are one screen's alone, whichever was chosen last: a link leads to them directly
+    for prefix, whose in (("/operator/", "operator"), ("/admin/", "admin")):
+        if request.path.startswith(prefix):
+            return whose
     return str(session.get("screen", "admin"))
 
 
@@ -126,7 +130,9 @@ def _may_open(endpoint: str) -> bool:
 def _item(endpoint: str, label: str) -> Item:
     room = endpoint.rpartition(".")[0]
     active = request.endpoint == endpoint or (
-        request.blueprint == room and endpoint.endswith(".index")
+        request.blueprint == room
+        and endpoint.endswith(".index")
+        and not is_shown(request.endpoint or "")
     )
     count = BADGES.get(endpoint)
     return Item(

@@ -76,3 +76,8 @@ def of(session: Session, *, user_id: int) -> Account:
 def note_sign_in(session: Session, *, user_id: int, now: datetime) -> None:
     """Remember when a user last signed in."""
     session.execute(update(User).where(User.id == user_id).values(last_sign_in_at=now))
+
+
+def set_locale(session: Session, *, user_id: int, locale: str) -> None:
+    """Keep the language in which this user reads the screens."""
+    session.execute(update(User).where(User.id == user_id).values(locale=locale))

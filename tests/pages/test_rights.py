@@ -79,7 +79,14 @@ def test_R_US_1_every_view_says_which_right_it_needs(app: Flask) -> None:
     assert silent == []
 
 
-PUBLIC = {"auth.sign_in", "auth.try_sign_in", "assets.serve", "health.alive", "health.ready"}
+PUBLIC = {
+    "auth.sign_in",
+    "auth.try_sign_in",
+    "assets.serve",
+    "health.alive",
+    "health.ready",
+    "language.choose",
+}
 
 
 def test_R_US_1_only_these_are_open_to_anybody(app: Flask) -> None:
