@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import groupby
-from json import JSONDecoder
-from operator import itemgetter
+from json import loads
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
@@ -30,17 +28,17 @@ from calltree.services.export_sheets import (
     LONG,
     PAGE,
     SCAN,
-    Local,
+    LocalClock,
     Reader,
+    Row,
     Sheet,
-    item_values,
+    item_columns,
     items_by_name,
     layout_of,
-    local_clock,
-    memo_cells,
+    memo_columns,
     memo_header,
     names_of,
-    result_name,
+    result_names,
     slices,
 )
 from calltree.services.rights import Right, Viewer
@@ -86,7 +84,7 @@ class _Customers:
     """What the rows of the export per list are made of."""
 
     folders: list[CustomerList]
-    local: Local
+    local: LocalClock
     columns: list[str]
     items: dict[str, list[AttributeItem]]
     statuses: dict[int, str]
@@ -127,7 +125,7 @@ def customers(
         projects = {folder.project_id for folder in folders}
         plan = _Customers(
             folders,
-            local_clock(zone),
+            LocalClock(zone),
             _list_columns(folders),
             items_by_name(session, ItemTarget.CUSTOMER, projects),
             names_of(session, ResultStatus),
@@ -168,61 +166,65 @@ def _measure(read: Reader, plan: _Customers, ids: array[int]) -> None:
 
 def _memos(session: Session, ids: array[int]) -> dict[int, str]:
     """Customers' memos: oldest first, one line break between."""
-    rows = queries.rows(session, queries.of(session).memos, queries.packed(session, ids))
-    return {
-        customer_id: "\n".join([text for _, text in entries])
-        for customer_id, entries in groupby(rows, itemgetter(0))
-    }
+    return dict(queries.rows(session, queries.of(session).memos, queries.packed(session, ids)))
+
+
+def _extras(session: Session, ids: array[int]) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    given = queries.packed(session, ids)
+    for customer_id, number in queries.rows(session, queries.of(session).extras, given):
+        found.setdefault(customer_id, []).append(format_national(number))
+    return found
 
 
 def _customer_page(
     read: Reader, plan: _Customers, folder: CustomerList, ids: array[int]
-) -> Iterator[list[str]]:
+) -> Iterator[Row]:
     with read() as session:
         given, statements = queries.packed(session, ids), queries.of(session)
         found = {row[0]: row for row in queries.rows(session, statements.customers, given)}
         memos = _memos(session, ids)
-        extras: dict[int, list[str]] = {}
-        if plan.extras:
-            for customer_id, number in queries.rows(session, statements.extras, given):
-                extras.setdefault(customer_id, []).append(format_national(number))
-    head = (str(folder.id), folder.name)
-    cells_of = _cells_of(folder.columns, plan.columns)
-    items = list(plan.items.values())
-    no_items, no_extras = [""] * len(items), [""] * plan.extras
-    local, users, automatic = plan.local, plan.users, history.AUTOMATIC_NAME
-    one_cell = plan.memo_cells == 1
-    decoded = JSONDecoder().raw_decode  # json.loads asks for white space around it as well
-    for customer_id in ids:
-        if customer_id not in found:  # deleted since the ids were collected
-            continue
-        (
-            _, number, cells, kept, level, status_id, system, cycle, dials, connects,
-            dialled_at, user_id, due_at, note,
-        ) = found[customer_id]  # fmt: skip
-        counted = cycle == folder.cycle
-        more = extras.get(customer_id)
-        yield [
-            str(customer_id),
-            *head,
-            format_national(number),
-            *cells_of(decoded(cells)[0]),
-            *(more + no_extras[len(more) :] if more else no_extras),
-            *(no_items if kept == "{}" else item_values(items, kept)),
-            level,
-            result_name(plan.statuses, status_id, system) if counted else "",
-            local(dialled_at) if dialled_at else "",
-            users.get(user_id, automatic) if dialled_at else "",
-            str(dials) if counted else "0",
-            str(connects) if counted else "0",
-            local(due_at) if due_at else "",
-            note,
-            *(
-                (memos.get(customer_id, ""),)
-                if one_cell
-                else memo_cells(memos.get(customer_id, ""), plan.memo_cells)
-            ),
-        ]
+        extras = _extras(session, ids) if plan.extras else {}
+    rows = [found[customer_id] for customer_id in ids if customer_id in found]  # others: deleted
+    if not rows:
+        return iter(())
+    (
+        customer_ids, numbers, cells, kept, levels, status_ids, system, cycles, dials, connects,
+        dialled_at, user_ids, due_at, notes,
+    ) = zip(*rows, strict=True)  # fmt: skip
+    users, automatic = plan.users, history.AUTOMATIC_NAME
+    counted = [cycle == folder.cycle for cycle in cycles]
+    results = result_names(plan.statuses, status_ids, system)
+    # A column at once: half the time of a row at once.
+    return zip(
+        map(str, customer_ids),
+        [str(folder.id)] * len(rows),
+        [folder.name] * len(rows),
+        [format_national(number) for number in numbers],
+        *_cell_columns(folder.columns, plan.columns, cells),
+        *_extra_columns(plan.extras, [extras.get(customer_id, ()) for customer_id in customer_ids]),
+        *item_columns(list(plan.items.values()), kept),
+        levels,
+        [name if this else "" for name, this in zip(results, counted, strict=True)],
+        plan.local.column(dialled_at),
+        [
+            users.get(user_id, automatic) if at else ""
+            for user_id, at in zip(user_ids, dialled_at, strict=True)
+        ],
+        [str(n) if this else "0" for n, this in zip(dials, counted, strict=True)],
+        [str(n) if this else "0" for n, this in zip(connects, counted, strict=True)],
+        plan.local.column(due_at),
+        notes,
+        *memo_columns(
+            [memos.get(customer_id, "") for customer_id in customer_ids], plan.memo_cells
+        ),
+        strict=True,
+    )
+
+
+def _extra_columns(width: int, numbers: Sequence[Sequence[str]]) -> Iterable[Sequence[str]]:
+    """Give 追加番号1, 追加番号2, …; whose number came since the header was sent is cut off."""
+    return [[of[n] if len(of) > n else "" for of in numbers] for n in range(width)]
 
 
 def _list_columns(folders: Sequence[CustomerList]) -> list[str]:
@@ -230,17 +232,19 @@ def _list_columns(folders: Sequence[CustomerList]) -> list[str]:
     return list(dict.fromkeys(column for folder in folders for column in folder.columns))
 
 
-def _cells_of(own: list[str], all_columns: list[str]) -> Callable[[list[str]], list[str]]:
-    """How a customer's cells come under the header; a row that an older import left is shorter."""
-    width = len(all_columns)
-    if own == all_columns:
-        return lambda cells: cells if len(cells) == width else [*cells, *[""] * width][:width]
-    places = [own.index(name) if name in own else -1 for name in all_columns]
+def _cell_columns(
+    own: list[str], all_columns: list[str], cells: Sequence[str]
+) -> Iterable[Sequence[str]]:
+    """Give the list's columns under the header, from rows' cells as JSON.
 
-    def under(cells: list[str]) -> list[str]:
-        return [cells[i] if 0 <= i < len(cells) else "" for i in places]
-
-    return under
+    A row that an older import left is shorter, and a list may not have every column.
+    """
+    rows: list[list[str]] = loads(f"[{','.join(cells)}]")  # one text: parsed in half the time
+    width = len(own)
+    if any(len(row) != width for row in rows):
+        rows = [[*row, *[""] * width][:width] for row in rows]
+    columns = dict(zip(own, zip(*rows, strict=True), strict=True))
+    return [columns.get(name) or [""] * len(rows) for name in all_columns]
 
 
 def _project_name(session: Session, project_id: int | None) -> str:

@@ -29,9 +29,11 @@ from sqlalchemy import (
     cast,
     column,
     func,
+    literal_column,
     select,
     type_coerce,
 )
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from calltree.models import CallRecord, Customer, ExtraNumber, MemoEntry, Recording, Task
@@ -47,7 +49,7 @@ class Statements:
 
     customers: Query
     memos: Query
-    """(customer id, text), oldest first."""
+    """(customer id, memo): entries oldest first, one line break between."""
     extras: Query
     most_extras: Query
     long_memos: Query
@@ -111,9 +113,7 @@ def _statements(sqlite: bool) -> Statements:
     )
     return Statements(
         customers=_customers(sqlite),
-        memos=select(MemoEntry.customer_id, MemoEntry.text)
-        .where(_among(MemoEntry.customer_id, sqlite))
-        .order_by(MemoEntry.customer_id, MemoEntry.id),
+        memos=_memos(sqlite),
         extras=select(ExtraNumber.customer_id, ExtraNumber.number)
         .where(_among(ExtraNumber.customer_id, sqlite))
         .order_by(ExtraNumber.customer_id, ExtraNumber.position, ExtraNumber.id),
@@ -121,6 +121,27 @@ def _statements(sqlite: bool) -> Statements:
         long_memos=long_memos,
         records=_records(sqlite),
     )
+
+
+def _memos(sqlite: bool) -> Query:
+    wanted = _among(MemoEntry.customer_id, sqlite)
+    if not sqlite:
+        whole = aggregate_order_by(MemoEntry.text, MemoEntry.id)
+        return (
+            select(MemoEntry.customer_id, func.string_agg(whole, "\n"))
+            .where(wanted)
+            .group_by(MemoEntry.customer_id)
+        )
+    # SQLite joins in the order in which rows come, and keeps a subquery's order for that.
+    entries = (
+        select(MemoEntry.customer_id, MemoEntry.text)
+        .where(wanted)
+        .order_by(MemoEntry.customer_id, MemoEntry.id)
+        .subquery()
+    )
+    return select(
+        entries.c.customer_id, func.group_concat(entries.c.text, literal_column("char(10)"))
+    ).group_by(entries.c.customer_id)
 
 
 def _customers(sqlite: bool) -> Query:

@@ -31,17 +31,17 @@ from calltree.services.export_sheets import (
     PAGE,
     SCAN,
     YES,
-    Local,
+    LocalClock,
     Reader,
+    Row,
     Sheet,
-    item_values,
+    item_columns,
     items_by_name,
     layout_of,
-    local_clock,
-    memo_cells,
+    memo_columns,
     memo_header,
     names_of,
-    result_name,
+    result_names,
     slices,
 )
 from calltree.services.history_criteria import HistoryCriteria
@@ -63,7 +63,7 @@ def record_columns(session: Session, *, criteria: HistoryCriteria) -> list[str]:
 class _Records:
     """What the rows of the export per record are made of."""
 
-    local: Local
+    local: LocalClock
     items: dict[str, list[AttributeItem]]
     projects: dict[int, str]
     lists: dict[int, str]
@@ -100,7 +100,7 @@ def records(
     with read() as session:
         callers = session.execute(select(CallerNumber.id, CallerNumber.number))
         plan = _Records(
-            local_clock(zone),
+            LocalClock(zone),
             items_by_name(session, ItemTarget.RESULT, _projects_of(session, criteria)),
             names_of(session, Project),
             names_of(session, CustomerList),
@@ -147,43 +147,51 @@ def _collect(
         key = history.key_of(last)
 
 
-def _record_page(read: Reader, plan: _Records, ids: array[int]) -> Iterator[list[str]]:
+def _record_page(read: Reader, plan: _Records, ids: array[int]) -> Iterator[Row]:
     with read() as session:
         given = queries.packed(session, ids)
         found = {row[0]: row for row in queries.rows(session, queries.of(session).records, given)}
-    items = list(plan.items.values())
-    no_items = [""] * len(items)
-    one_cell = plan.memo_cells == 1
-    local, projects, lists, users = plan.local, plan.projects, plan.lists, plan.users
-    kinds, callers, automatic = history.KIND_NAMES, plan.callers, history.AUTOMATIC_NAME
-    for record_id in ids:
-        if record_id not in found:  # deleted since the ids were collected
-            continue
-        (
-            _, kind, started_at, talk_ms, project_id, list_id, customer_id, main, number,
-            caller_id, user_id, status_id, system, kept, memo, state, reason, destroyed_at,
-        ) = found[record_id]  # fmt: skip
-        dialled = format_national(number)
-        yield [
-            str(record_id),
-            kinds[kind],
-            local(started_at),
-            str(talk_ms // 1000),
-            projects.get(project_id, ""),
-            lists.get(list_id, ""),
-            str(customer_id or ""),
-            dialled if main == number else format_national(main or ""),
-            "" if kind == RecordKind.ENTRY else dialled,
-            callers.get(caller_id, ""),
-            users.get(user_id, automatic),
-            result_name(plan.statuses, status_id, system),
-            *(no_items if kept == "{}" else item_values(items, kept)),
-            *((memo,) if one_cell else memo_cells(memo, plan.memo_cells)),
-            _sound(state, reason, destroyed_at, local) if state else "",
-        ]
+    rows = [found[record_id] for record_id in ids if record_id in found]  # others: deleted since
+    if not rows:
+        return iter(())
+    (
+        record_ids, kinds, started_at, talk_ms, project_ids, list_ids, customer_ids, mains, numbers,
+        caller_ids, user_ids, status_ids, system, kept, memos, states, reasons, destroyed_at,
+    ) = zip(*rows, strict=True)  # fmt: skip
+    local, projects, lists, callers = plan.local, plan.projects, plan.lists, plan.callers
+    users, automatic = plan.users, history.AUTOMATIC_NAME
+    dialled = [format_national(number) for number in numbers]
+    # A column at once: half the time of a row at once.
+    return zip(
+        map(str, record_ids),
+        [history.KIND_NAMES[kind] for kind in kinds],
+        local.column(started_at),
+        [str(ms // 1000) for ms in talk_ms],
+        [projects.get(project_id, "") for project_id in project_ids],
+        [lists.get(list_id, "") for list_id in list_ids],
+        ["" if customer_id is None else str(customer_id) for customer_id in customer_ids],
+        [
+            shown if main == number else format_national(main or "")
+            for main, number, shown in zip(mains, numbers, dialled, strict=True)
+        ],
+        [
+            "" if kind == RecordKind.ENTRY else shown
+            for kind, shown in zip(kinds, dialled, strict=True)
+        ],
+        [callers.get(caller_id, "") for caller_id in caller_ids],
+        [users.get(user_id, automatic) for user_id in user_ids],
+        result_names(plan.statuses, status_ids, system),
+        *item_columns(list(plan.items.values()), kept),
+        *memo_columns(memos, plan.memo_cells),
+        [
+            _sound(state, reason, at, local) if state else ""
+            for state, reason, at in zip(states, reasons, destroyed_at, strict=True)
+        ],
+        strict=True,
+    )
 
 
-def _sound(state: str, reason: str, destroyed_at: str | None, local: Local) -> str:
+def _sound(state: str, reason: str, destroyed_at: str | None, local: LocalClock) -> str:
     """あり, nothing, or what became of it (R-RC-2)."""
     if state == RecordingState.DESTROYED and reason == "capacity" and destroyed_at:
         return f"容量超過により削除 {local(destroyed_at)[:10]}"

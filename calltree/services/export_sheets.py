@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
 from json import loads
 from operator import itemgetter
 from typing import Any
@@ -30,17 +29,18 @@ from calltree.models import (
 from calltree.services import names
 from calltree.text.sheets_out import split_cell
 
-PAGE = 1000
-"""Rows of one read session: some 20 ms of it."""
+PAGE = 4000
+"""Rows of one read session: some 50 ms of it. They are read in the table's order."""
 SCAN = 20_000
 """Rows looked through at once while ids are collected."""
 LONG = 100
 """Memos of more than one cell that are read at once."""
+KNOWN = 65_536
+"""Hours (or minutes) of which the local time is kept."""
 YES = "あり"
 
 Reader = Callable[[], AbstractContextManager[Session]]
 Row = Sequence[str]
-Local = Callable[[str], str]
 
 
 @dataclass(slots=True)
@@ -63,7 +63,7 @@ class Layout:
     """None: all."""
     memo_cells: int = 1
 
-    def pick(self, rows: Iterable[list[str]]) -> Iterator[Row]:
+    def pick(self, rows: Iterable[Row]) -> Iterator[Row]:
         if self.chosen is None:
             return iter(rows)
         if len(self.chosen) == 1:
@@ -109,16 +109,31 @@ def items_by_name(
     return found
 
 
-def result_name(statuses: dict[int, str], status_id: int | None, system: str) -> str:
-    if status_id is not None:
-        return statuses.get(status_id, "")
-    return _SYSTEM_NAMES.get(system, "")
+def result_names(
+    statuses: dict[int, str], chosen: Iterable[int | None], system: Iterable[str]
+) -> list[str]:
+    """Name results: the status where one is saved, else what the system says."""
+    return [
+        _SYSTEM_NAMES.get(word, "") if status_id is None else statuses.get(status_id, "")
+        for status_id, word in zip(chosen, system, strict=True)
+    ]
 
 
 _SYSTEM_NAMES = {result.value: name for result, name in SYSTEM_RESULT_NAMES.items()}
 
 
-def item_values(items: list[list[AttributeItem]], text: str) -> list[str]:
+def item_columns(
+    items: Sequence[list[AttributeItem]], kept: Sequence[str]
+) -> Iterable[Sequence[str]]:
+    """Give a column for each name, from rows' attributes as JSON; most rows have none."""
+    if set(kept) == {"{}"}:
+        return [[""] * len(kept)] * len(items)
+    nothing = [""] * len(items)
+    rows = [nothing if text == "{}" else _item_values(items, text) for text in kept]
+    return zip(*rows, strict=True)
+
+
+def _item_values(items: Sequence[list[AttributeItem]], text: str) -> list[str]:
     kept = loads(text)
     return [
         next((text for item in same if (text := _value(item, kept.get(str(item.id))))), "")
@@ -148,26 +163,49 @@ def memo_header(cells: int) -> list[str]:
     return [names.MEMO_COLUMN, *(f"{names.MEMO_COLUMN}{n}" for n in range(2, cells + 1))]
 
 
-def memo_cells(text: str, cells: int) -> list[str]:
+def memo_columns(texts: Sequence[str], cells: int) -> Iterable[Sequence[str]]:
+    """Give メモ, メモ2, …: as many columns as the longest memo needs."""
     if cells == 1:
-        return [text]
-    pieces = split_cell(text)
-    return pieces + [""] * (cells - len(pieces))
+        return [texts]
+    pieces = ([*split_cell(text), *[""] * cells][:cells] for text in texts)
+    return zip(*pieces, strict=True)
 
 
-def local_clock(zone: ZoneInfo) -> Local:
-    """Make what turns a moment in UTC into 2026/11/22 14:30:05 in the site's zone.
+class LocalClock:
+    """Turns moments in UTC, as text, into 2026/11/22 14:30:05 in the site's zone.
 
     A calendar is slow and calls crowd into the same hours: each is worked out once. Where clocks
     differ from UTC by parts of an hour, each minute.
     """
-    offsets = (datetime(2026, month, 1, tzinfo=zone).utcoffset() for month in (1, 7))
-    whole = all(not offset or offset.seconds % 3600 == 0 for offset in offsets)
-    kept, form = (13, "%Y/%m/%d %H") if whole else (16, "%Y/%m/%d %H:%M")
 
-    @lru_cache(maxsize=65_536)
-    def beginning(utc: str) -> str:
-        moment = datetime.fromisoformat(utc if len(utc) == 16 else f"{utc}:00")
-        return f"{moment.replace(tzinfo=UTC).astimezone(zone):{form}}"
+    def __init__(self, zone: ZoneInfo) -> None:
+        offsets = (datetime(2026, month, 1, tzinfo=zone).utcoffset() for month in (1, 7))
+        whole = all(not offset or offset.seconds % 3600 == 0 for offset in offsets)
+        self.zone = zone
+        self.kept, self.form = (13, "%Y/%m/%d %H") if whole else (16, "%Y/%m/%d %H:%M")
+        self.known: dict[str, str] = {}
 
-    return lambda utc: beginning(utc[:kept]) + utc[kept:19]
+    def __call__(self, utc: str) -> str:
+        return self.column([utc])[0]
+
+    def column(self, moments: Iterable[str | None]) -> list[str]:
+        """Turn all of them; where there is none, nothing stands."""
+        kept, known = self.kept, self.known
+        shown = []
+        for utc in moments:
+            if not utc:
+                shown.append("")
+                continue
+            beginning = known.get(utc[:kept])
+            if beginning is None:
+                beginning = self._learn(utc[:kept])
+            shown.append(beginning + utc[kept:19])
+        return shown
+
+    def _learn(self, beginning: str) -> str:
+        if len(self.known) >= KNOWN:
+            self.known.clear()
+        moment = datetime.fromisoformat(beginning if self.kept == 16 else f"{beginning}:00")
+        shown = f"{moment.replace(tzinfo=UTC).astimezone(self.zone):{self.form}}"
+        self.known[beginning] = shown
+        return shown

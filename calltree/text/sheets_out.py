@@ -6,10 +6,11 @@ import io
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 # The longest cell that Excel keeps.
 CELL_CHARACTERS: Final = 32_767
@@ -24,6 +25,7 @@ _SIGNS: Final = "=+-@\t\r＝＋－＠−﹢﹣⁺₌"
 _BLANKS: Final = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\u200b\ufeff"
 _WATCHED: Final = frozenset(_SIGNS + _BLANKS)
 _DANGEROUS: Final = re.compile(f"[{re.escape(_BLANKS)}]*[{re.escape(_SIGNS)}]")
+_QUOTED: Final = re.compile('[,"\r\n]')
 # 03-1234-5678, +81 (3) 1234 5678, -5: no letters, nothing that could run.
 _NUMBER_LIKE: Final = re.compile(r"[0-9+\-() ]+\Z")
 
@@ -87,19 +89,14 @@ class CsvTable:
 
         None is an empty cell, anything that is not text goes through str(). Lines end in CR LF.
         """
-        buffer = io.StringIO()
-        writer = csv.writer(buffer)
-        if self.encoding is Encoding.UTF_8_BOM:
-            buffer.write("\ufeff")
-        writer.writerow(_safe(header))
+        head = "\ufeff" if self.encoding is Encoding.UTF_8_BOM else ""
+        head += _any_lines([header])
         source = iter(rows)
-        while batch := [_safe(row) for row in islice(source, _BATCH)]:
-            writer.writerows(batch)
-            yield self._encoded(buffer.getvalue())
-            buffer.seek(0)
-            buffer.truncate()
-        if rest := buffer.getvalue():
-            yield self._encoded(rest)
+        while batch := list(islice(source, _BATCH)):
+            yield self._encoded(head + _lines(batch))
+            head = ""
+        if head:
+            yield self._encoded(head)
 
     def _encoded(self, text: str) -> bytes:
         if self.encoding is Encoding.UTF_8_BOM:
@@ -115,13 +112,30 @@ class CsvTable:
             return encoded
 
 
-def _safe(row: Sequence[object]) -> Sequence[object]:
-    # The first characters of a whole row against one set: all that almost every row costs.
-    try:
-        if _WATCHED.isdisjoint({cell[0] for cell in row if cell}):  # type: ignore[index]
-            return row
-    except TypeError:  # a cell that is not text
-        pass
-    return [
-        harmless(cell) if isinstance(cell, str) and cell[:1] in _WATCHED else cell for cell in row
-    ]
+def _lines(batch: list[Sequence[object]]) -> str:
+    """Rows as csv.writer would write them, in half the time: a column at once, not a cell."""
+    if len(batch[0]) > 1:  # alone in its row, an empty cell wears quotes
+        with suppress(TypeError, ValueError):  # a cell that is not text, rows of unequal lengths
+            columns = [_column(column) for column in zip(*batch, strict=True)]
+            return "\r\n".join([*map(",".join, zip(*columns, strict=True)), ""])
+    return _any_lines(batch)
+
+
+def _column(cells: Sequence[Any]) -> Sequence[str]:
+    """Cells of one column, made harmless and quoted; TypeError where one is not text."""
+    different = set(cells)  # names and results come again and again
+    if not _WATCHED.isdisjoint([cell[:1] for cell in different]):
+        cells = [harmless(cell) if cell[:1] in _WATCHED else cell for cell in cells]
+    text = "".join(different)
+    if "," in text or '"' in text or "\n" in text or "\r" in text:
+        quoted = _QUOTED.search
+        cells = ['"' + cell.replace('"', '""') + '"' if quoted(cell) else cell for cell in cells]
+    return cells
+
+
+def _any_lines(rows: Iterable[Sequence[object]]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer).writerows(
+        [harmless(cell) if isinstance(cell, str) else cell for cell in row] for row in rows
+    )
+    return buffer.getvalue()

@@ -121,3 +121,17 @@ def test_R_HS_4_long_text_continues_in_the_next_cell_at_a_line_end() -> None:
     assert all(len(harmless(piece)) <= 32_767 for piece in pieces)
     assert all(piece.endswith("\n") for piece in pieces)
     assert [len(piece) for piece in split_cell("a" * 70_000)] == [32_766, 32_766, 4_468]
+
+
+@given(st.lists(st.tuples(st.text(alphabet='a,"\r\n ='), st.text()), min_size=1, max_size=20))
+def test_R_HS_4_rows_are_written_byte_for_byte_as_csv_writer_does(
+    rows: list[tuple[str, str]],
+) -> None:
+    expected = io.StringIO()
+    csv.writer(expected).writerows([["a", "b"], *([harmless(a), harmless(b)] for a, b in rows)])
+    assert written(list(rows)) == b"\xef\xbb\xbf" + expected.getvalue().encode("utf-8", "replace")
+
+
+def test_R_HS_4_rows_of_one_cell_and_of_unequal_lengths_are_written() -> None:
+    assert read(written([("",), ("x",)]), "utf-8-sig")[1:] == [[""], ["x"]]
+    assert read(written([("=a",), ("x", "y", "z")]), "utf-8-sig")[1:] == [["'=a"], ["x", "y", "z"]]
