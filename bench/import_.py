@@ -4,9 +4,10 @@ Work: check and run, as the worker does them: what is wrong, duplicates against 
 do-not-call, rows in short transactions, published at once. Floor: the same file decoded, parsed and
 inserted (Postgres: COPY) into the product's own indexed table and search index in one transaction,
 unchecked. `value` and `floor` are seconds; `ratio` = value / floor, at most 3. `extra` has the
-fourth import ÷ the first (at most 1.3), the peak of memory over idle (at most 200 MB), and how long
-a second process that writes every 10 ms had to wait during the fourth import and its undo (p99 at
-most 100 ms, longest 250 ms).
+fourth import ÷ the first (at most 1.3; each's CPU and bytes written beside it), the peak of memory
+over idle (at most 200 MB), and how long a second process that writes every 10 ms had to wait (p99
+at most 100 ms, longest 250 ms): while the fourth is undone and while it is imported once more, so
+that the four that are compared had the database to themselves alike.
 """
 
 import csv
@@ -173,26 +174,30 @@ def work(url: str, folder: str, files: list[str]) -> dict[str, Any]:
         project_id, viewer = ground(store)
         idle = peak_mb(reset=True)
         list_id = None
-        seconds, import_id = [], 0
-        waits: dict[str, list[float]] = {}
-        for place, file in enumerate(files):
-            with beside(url, active=place == len(files) - 1) as told:
-                begun = time.perf_counter()
-                import_id = whole(store, uploads, viewer, project_id, list_id, file)
-                seconds.append(time.perf_counter() - begun)
-            waits["import"] = told
+        seconds, cpu, written, import_id = [], [], [], 0
+        for file in files:
+            begun, used, put = time.perf_counter(), time.process_time(), written_mb()
+            import_id = whole(store, uploads, viewer, project_id, list_id, file)
+            seconds.append(time.perf_counter() - begun)
+            cpu.append(time.process_time() - used)
+            written.append(written_mb() - put)
             with store.read() as session:
                 list_id = session.get_one(Import, import_id).list_id
         peak = peak_mb()
-        with beside(url, active=True) as told:
+        waits: dict[str, list[float]] = {}
+        with beside(url) as waits["undo"]:
             begun = time.perf_counter()
             take_back(store, viewer, import_id)
             undo_s = time.perf_counter() - begun
-        waits["undo"] = told
+        with beside(url) as waits["import"]:
+            whole(store, uploads, viewer, project_id, list_id, files[-1])
     return {
         "first_s": seconds[0],
         "each_s": [round(one, 2) for one in seconds],
         "fourth_to_first": round(seconds[-1] / seconds[0], 3),
+        "each_cpu_s": [round(one, 2) for one in cpu],
+        "fourth_to_first_cpu": round(cpu[-1] / cpu[0], 3),
+        "each_written_mb": [round(one) for one in written],
         "undo_s": round(undo_s, 2),
         "peak_mb_over_idle": round(peak - idle, 1),
         "second_writer_ms": {name: figures(times) for name, times in waits.items()},
@@ -288,12 +293,9 @@ def copy_rows(cursor: Any, rows: list[dict[str, Any]]) -> None:
 
 
 @contextmanager
-def beside(url: str, *, active: bool) -> Iterator[list[float]]:
+def beside(url: str) -> Iterator[list[float]]:
     """Another process that writes every 10 ms; gives its waits, in s, when left."""
     told: list[float] = []
-    if not active:
-        yield told
-        return
     context = multiprocessing.get_context("spawn")
     stop, ready, answers = context.Event(), context.Event(), context.Queue()
     # daemon=False: a pool's process may have children only so
@@ -334,6 +336,12 @@ def figures(times: list[float]) -> dict[str, float]:
         "p99": round(ordered[int(len(ordered) * 0.99)], 2),
         "longest": round(ordered[-1], 2),
     }
+
+
+def written_mb() -> float:
+    """What this process sent to the disk so far (Linux)."""
+    match = re.search(r"^write_bytes: (\d+)", Path("/proc/self/io").read_text(), re.MULTILINE)
+    return int(match[1]) / 1e6 if match else 0.0
 
 
 def peak_mb(*, reset: bool = False) -> float:

@@ -18,6 +18,7 @@ from calltree.services import figures, import_rows, import_updates, names
 from calltree.services.import_analysis import Analysis, analyse
 from calltree.services.import_check import MAX_CUSTOMERS, Action, Verdict
 from calltree.services.import_sweep import sweep_rows
+from calltree.services.import_undo import ADDED
 from calltree.services.import_writing import STALE_S, Cancelled, Claim, Clock, Superseded
 
 log = structlog.get_logger(__name__)
@@ -96,6 +97,7 @@ def _publish(claim: Claim, found: Analysis) -> None:
             raise Failed("changed_meanwhile")
         if layout.added:
             folder.columns = list(layout.columns)
+            given.findings = {**given.findings, ADDED: list(layout.added)}
         if given.new_list_name:
             folder.deleted_at = None
         figures.add_customers(session, list_id=folder.id, count=added)

@@ -2,7 +2,8 @@
 
 SQLite has one writer, and a call in progress must never wait for a manager's file: a transaction
 aims at `TARGET_S`, is at most `MOST_ROWS` rows, and is followed by a pause in which whoever waits
-gets his turn (SQLite's own waiting looks every 25 ms at first). Postgres needs neither.
+gets his turn; the log is carried over into the database beside the writers. Postgres needs none of
+it.
 """
 
 from __future__ import annotations
@@ -20,10 +21,12 @@ from calltree.db import Store, announce
 from calltree.models import Import, ImportState
 from calltree.services import search
 
-TARGET_S = 0.030
-PAUSE_S = 0.022
-FEWEST_ROWS = 50
+TARGET_S = 0.025
+PAUSE_S = 0.015
+FEWEST_ROWS = 20
 MOST_ROWS = 500
+CHECKPOINT_ROWS = 600
+"""Rows after which SQLite's log is carried over: some 1,500 pages of it."""
 POSTGRES_ROWS = 1000
 STALE_S = 15.0
 """A worker that has not said a word for so long is dead."""
@@ -78,6 +81,7 @@ class Claim:
     pace: Pace = field(init=False)
     _heartbeat: datetime | None = None
     _told: float = 0.0
+    _rows_logged: int = 0
 
     def __post_init__(self) -> None:
         self.pace = Pace.of(self.store)
@@ -91,8 +95,12 @@ class Claim:
             self._beat(session, progress)
             yield session
             if self.pace.sqlite:  # in the same transaction: half as many waits for the disk
-                search.merge_index(session)
+                search.merge_index(session, pages=self.pace.rows // 3 + 2)
+        self._rows_logged += self.pace.rows
         self.pace.took(time.perf_counter() - start)
+        if self.pace.sqlite and self._rows_logged >= CHECKPOINT_ROWS:
+            self._rows_logged = 0
+            self.store.checkpoint()
 
     def beat(self) -> None:
         """Say that we live, where a long part writes nothing."""

@@ -22,6 +22,7 @@ SQLITE = [
     "CREATE VIRTUAL TABLE customer_search_terms USING fts5vocab('customer_search', 'row')",
     "INSERT INTO customer_search(customer_search, rank) VALUES ('automerge', 0)",
     "INSERT INTO customer_search(customer_search, rank) VALUES ('crisismerge', 1000)",
+    "INSERT INTO customer_search(customer_search, rank) VALUES ('usermerge', 16)",
     'CREATE TRIGGER customer_search_insert AFTER INSERT ON customers BEGIN INSERT INTO customer_search(rowid, folded) VALUES (new.id, new.folded || char(31) || char(31) || new.number); END',
     "CREATE TRIGGER customer_search_delete AFTER DELETE ON customers BEGIN INSERT INTO customer_search(customer_search, rowid, folded) VALUES ('delete', old.id, old.folded || char(31) || char(31) || old.number); END",
     "CREATE TRIGGER customer_search_update AFTER UPDATE OF folded, number ON customers WHEN new.folded <> old.folded OR new.number <> old.number BEGIN INSERT INTO customer_search(customer_search, rowid, folded) VALUES ('delete', old.id, old.folded || char(31) || char(31) || old.number); INSERT INTO customer_search(rowid, folded) VALUES (new.id, new.folded || char(31) || char(31) || new.number); END",
@@ -403,8 +404,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_customers'))
     )
     with op.batch_alter_table('customers', schema=None) as batch_op:
-        batch_op.create_index('ix_customers_import', ['import_id'], unique=False)
-        batch_op.create_index('ix_customers_list_number', ['list_id', 'number'], unique=False)
+        batch_op.create_index('ix_customers_import', ['import_id', 'id', 'list_id', 'deleted_at'], unique=False)
         batch_op.create_index('ix_customers_list_status', ['list_id', 'last_status_id', 'last_dialled_at'], unique=False)
         batch_op.create_index('ix_customers_number', ['number'], unique=False)
         batch_op.create_index('ix_customers_work', ['list_id', 'position', 'deleted_at', 'import_id', 'cycle', 'dials', 'last_status_id', 'last_system', 'last_user_id', 'last_dialled_at', 'assigned_user_id', 'prospect_level'], unique=False)
@@ -783,7 +783,6 @@ def downgrade() -> None:
         batch_op.drop_index('ix_customers_work')
         batch_op.drop_index('ix_customers_number')
         batch_op.drop_index('ix_customers_list_status')
-        batch_op.drop_index('ix_customers_list_number')
         batch_op.drop_index('ix_customers_import')
 
     op.drop_table('customers')

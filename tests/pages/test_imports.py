@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import openpyxl
 import pytest
 from sqlalchemy import func, select
 
@@ -97,6 +98,31 @@ def test_R_LS_3_a_manager_imports_a_cp932_file_and_opens_the_list(
         assert folder.enabled
         assert folder.customers == 1
     assert "名簿.csv" in wizard.browser.get("/admin/imports/").text
+
+
+def test_R_LS_4_a_workbook_is_imported_and_its_rejected_rows_come_back(
+    wizard: Wizard, store: Store
+) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.worksheets[0]
+    for row in (
+        ["電話番号", "会社名", "設立"],
+        ["03-1234-5678", "髙橋商店", 1990],
+        ["12", "短い", 1],
+    ):
+        sheet.append(row)
+    made = io.BytesIO()
+    book.save(made)
+    page = wizard.upload(made.getvalue(), "名簿.xlsx")
+    assert "1行は登録できません" in page.text
+    assert "1件を登録しました" in wizard.press("#start").text
+    with store.read() as session:
+        (customer,) = session.scalars(select(Customer))
+        assert (customer.number, customer.cells) == ("0312345678", ["髙橋商店", "1990"])
+    path = f"/admin/imports/{wizard.last().id}"
+    assert wizard.browser.get(f"{path}/file").data == made.getvalue()
+    rejected = wizard.browser.get(f"{path}/rejects.csv").data.decode("utf-8-sig")
+    assert "12,短い,1,桁数,3" in rejected.splitlines()
 
 
 def test_R_PJ_3_a_project_without_pattern_is_refused_with_a_link(

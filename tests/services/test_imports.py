@@ -258,6 +258,32 @@ def test_R_ST_3_a_column_named_like_a_status_is_refused_with_both_sides(desk: De
     assert desk.folder(desk.run(import_id).list_id).columns == ["前回の結果"]
 
 
+def test_R_ST_3_a_column_named_like_an_attribute_item_is_refused_with_both_sides(
+    desk: Desk,
+) -> None:
+    with desk.store.write() as session:
+        project = session.get_one(Project, desk.project_id)
+        make.make_item(session, project, name="ABC区分")
+        project_name = project.name
+    import_id = desk.upload("電話番号,会社名,ａｂｃ区分\r\n0312345678,桜,小売\r\n")
+    findings = desk.row(import_id).findings
+    assert findings["verdict"] == "columns_wrong"
+    (problem,) = findings["layout"]["problems"]
+    assert problem == {
+        "code": "name_clash_item",
+        "name": "ａｂｃ区分",
+        "place": 2,
+        "other": "ABC区分",
+        "project": project_name,
+        "list": "",
+    }
+    with pytest.raises(Refused, match="import_not_ready"):
+        desk.start(import_id)
+    desk.choose(import_id, targets={2: Target.IGNORE})
+    desk.start(import_id)
+    assert desk.folder(desk.run(import_id).list_id).columns == ["会社名"]
+
+
 def test_R_ST_3_a_status_made_while_the_rows_go_in_stops_them(desk: Desk) -> None:
     import_id = desk.upload("電話番号,業種\r\n0312345678,小売\r\n")
     desk.start(import_id)
@@ -370,6 +396,31 @@ def test_R_LS_7_undo_removes_the_added_and_restores_the_updated(desk: Desk) -> N
     assert desk.undo(second.id).state is ImportState.UNDONE
     assert [c.cells for c in desk.customers(first.list_id)] == [["桜", "東京"], ["松", "滋賀"]]
     assert desk.stored(second.id) == 0
+
+
+def test_R_LS_7_undo_takes_its_added_columns_back_unless_someone_uses_them(desk: Desk) -> None:
+    list_id = desk.whole(HEADER + "0312345678,桜,東京\r\n").list_id
+    content = "電話番号,業種\r\n0612345678,小売\r\n"
+    unused = desk.whole(content, list_id=list_id, targets={1: Target.COLUMN})
+    desk.undo(unused.id)
+    assert desk.folder(list_id).columns == ["会社名", "住所"]
+    used = desk.whole(content, list_id=list_id, targets={1: Target.COLUMN})
+    later = desk.whole("電話番号,業種\r\n0612345679,医療\r\n", list_id=list_id)
+    desk.undo(used.id)
+    assert desk.folder(list_id).columns == ["会社名", "住所", "業種"]
+    assert [c.cells for c in desk.customers(list_id)] == [["桜", "東京"], ["", "", "医療"]]
+    assert later.state is ImportState.DONE
+
+
+def test_R_LS_7_undo_leaves_columns_in_place_before_those_of_a_later_import(desk: Desk) -> None:
+    list_id = desk.whole(HEADER + "0312345678,桜,東京\r\n").list_id
+    first = desk.whole(
+        "電話番号,業種\r\n0612345678,小売\r\n", list_id=list_id, targets={1: Target.COLUMN}
+    )
+    desk.whole("電話番号,紹介\r\n0612345679,甲\r\n", list_id=list_id, targets={1: Target.COLUMN})
+    desk.undo(first.id)
+    assert desk.folder(list_id).columns == ["会社名", "住所", "業種", "紹介"]
+    assert desk.customers(list_id)[1].cells == ["", "", "", "甲"]
 
 
 def test_R_LS_7_undo_is_refused_once_a_customer_was_dialled(desk: Desk) -> None:
