@@ -24,6 +24,7 @@ from calltree.models import (
     CallRecord,
     CallState,
     Customer,
+    CustomerHold,
     CustomerList,
     LegState,
     Operator,
@@ -102,18 +103,44 @@ def desk(session: Session, *, viewer: Viewer, now: datetime) -> Desk | None:
     project = session.get(Project, folder.project_id) if folder else None
     record = records.open_record(session, user_id=viewer.user_id)
     return Desk(
-        viewer, operator, customer, folder, project, _attempt(session, viewer, record), record, now
+        viewer,
+        operator,
+        customer,
+        folder,
+        project,
+        _attempt(session, viewer, record, customer),
+        record,
+        now,
     )
 
 
-def _attempt(session: Session, viewer: Viewer, record: CallRecord | None) -> Attempt | None:
-    """The call that goes on, else the one whose result is on the screen."""
+def _attempt(
+    session: Session, viewer: Viewer, record: CallRecord | None, customer: Customer | None
+) -> Attempt | None:
+    """The call that goes on, else the one whose result is on the screen.
+
+    A call that failed on our side has let go of its record; it is still said how it ended.
+    """
     live = session.scalar(
         select(Attempt).where(Attempt.user_id == viewer.user_id, Attempt.ended_at.is_(None))
     )
-    if live is not None or record is None or record.attempt_id is None:
+    if live is not None or customer is None:
         return live
-    return session.get(Attempt, record.attempt_id)
+    if record is not None:
+        return session.get(Attempt, record.attempt_id) if record.attempt_id else None
+    return session.scalar(
+        select(Attempt)
+        .join(CustomerHold, CustomerHold.customer_id == Attempt.customer_id)
+        .where(
+            Attempt.customer_id == customer.id,
+            Attempt.user_id == viewer.user_id,
+            Attempt.verdict == gate.ALLOWED,
+            CustomerHold.user_id == viewer.user_id,
+            CustomerHold.taken_at <= Attempt.created_at,
+        )
+        .order_by(Attempt.id.desc())
+        .limit(1)
+    )
 
 
 def live(session: Session, at: Desk) -> dict[str, Any]:
