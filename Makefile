@@ -8,7 +8,7 @@ PYTEST := $(PY) -m pytest
 # two processes for two cores; N=0 keeps everything in one, to read the output as it comes
 N ?= 2
 
-.PHONY: help setup setup-dev run test test-sqlite test-postgres bench lint types messages vendor lock migration
+.PHONY: help setup setup-dev run test test-sqlite test-postgres bench lint types messages rules vendor lock migration
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ types: setup-dev ## mypy --strict
 
 messages: setup-dev ## Merge and compile the catalogues; fails on a message without Japanese
 	@$(PY) -m scripts.messages update
+
+rules: ## Write docs/reference/rules-and-tests.md from the names of the tests
+	@python3 -m scripts.rules
 
 vendor: setup-dev ## Fetch the pinned browser assets into calltree/static/vendor (needs npm)
 	@$(PY) -m scripts.vendor

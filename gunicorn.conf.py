@@ -15,7 +15,8 @@ worker_connections = threads
 timeout = 60
 # open sockets hold a worker this long at most; the hub has closed them with 1012 before
 graceful_timeout = 5
-keepalive = 5
+# with as many connections as threads none is kept idle; said as it is, or gunicorn warns at every start
+keepalive = 0
 # a worker that ends after n requests would cut calls' screens at random
 max_requests = 0
 # threads and Redis connections must be born in the worker

@@ -18,7 +18,7 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the administrator decides outside the screens (listed in docs/reference.md)."""
+    """What the administrator decides outside the screens (docs/reference/commands-and-variables.md)."""
 
     database_url: str
     data_dir: Path
@@ -58,7 +58,7 @@ class Settings:
             trusted_proxies=_number(env, "TRUSTED_PROXIES", 0),
             web_threads=_number(env, "WEB_THREADS", 200),
             switch_recordings=env.get("SWITCH_RECORDINGS") or None,
-            clock_rate=float(env.get("CLOCK_RATE") or 1),
+            clock_rate=_rate(env),
         )
 
     @property
@@ -183,6 +183,16 @@ def _number(env: Mapping[str, str], name: str, default: int) -> int:
         return int(env.get(name) or default)
     except ValueError:
         raise SettingsError(f"{name}: write a whole number") from None
+
+
+def _rate(env: Mapping[str, str]) -> float:
+    try:
+        rate = float(env.get("CLOCK_RATE") or 1)
+    except ValueError:
+        rate = 0.0
+    if not 0 < rate < 1000:
+        raise SettingsError("CLOCK_RATE: write a number above 0, 1 for real time")
+    return rate
 
 
 def _zone(name: str) -> ZoneInfo:

@@ -1,6 +1,6 @@
 """The practice site: accounts, one project and one list for trying out and training (R-AR-5).
 
-A number's last digit decides what the practice carrier does (docs: practice), so the list holds
+A number's last digit decides what the practice carrier does (docs/reference/practice-switch.md), so the list holds
 every digit, and people (9) most often.
 """
 
