@@ -72,6 +72,7 @@ def run(options: Options) -> Result:
     draw = random.Random(options.seed)
     numbers = [f"031{place:06}{draw.choice('4444444417')}" for place in range(count)]
     with running_site(options) as site:
+        number_events(site)
         users, customers = fill(site, count=OPERATORS, numbers=numbers)
         with watched(site) as seen:
             before, started = site.cpu_s(), time.monotonic()
@@ -240,13 +241,18 @@ def watched(site: Site) -> Iterator[list[Seen]]:
         thread.join()
 
 
+def number_events(site: Site) -> None:
+    """Give Postgres what SQLite's rowid is; the leader writes one transaction at a time."""
+    if site.store.engine.dialect.name == "postgresql":
+        with site.store.engine.begin() as link:
+            link.execute(text("ALTER TABLE attempt_events ADD COLUMN place BIGSERIAL UNIQUE"))
+
+
 def new_rows(link: Connection, last: Any) -> list[Any]:
-    """Rows after the mark; one writer appends them, so their places are in their order."""
-    postgres = link.dialect.name == "postgresql"
-    mark, after = ("ctid", "CAST(:last AS tid)") if postgres else ("rowid", ":last")
-    first = "(0,0)" if postgres else 0
-    query = f"SELECT {mark}, attempt_id, name, at FROM attempt_events WHERE {mark} > {after}"
-    return list(link.execute(text(query), {"last": last or first}))
+    """Rows after the mark."""
+    mark = "place" if link.dialect.name == "postgresql" else "rowid"
+    query = f"SELECT {mark}, attempt_id, name, at FROM attempt_events WHERE {mark} > :last"
+    return list(link.execute(text(query), {"last": last or 0}))
 
 
 def stamp(at: Any) -> float:

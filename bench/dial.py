@@ -41,6 +41,7 @@ PRESSES = 120
 OPERATORS = 60
 AT_ONCE = 20
 RATE_S = 20.0
+LOST_MS = 5000.0
 BUSY = "1"
 """Last digit of a number that is busy at once: the call is over before the next press."""
 
@@ -72,6 +73,9 @@ class Way:
     pressed: dict[str, float] = field(default_factory=dict)
     """Press id → when it was pressed."""
     statuses: dict[int, int] = field(default_factory=dict)
+    verdicts: dict[str, int] = field(default_factory=dict)
+    lost: int = 0
+    """Presses that were answered and never reached the switch."""
 
 
 def run(options: Options) -> Result:
@@ -96,6 +100,7 @@ def run(options: Options) -> Result:
                 took[kind]["product"] += one_round(site, board, product, browsers, pressed, spare)
                 took[kind]["floor"] += one_round(site, board, floor, browsers, pressed, spare)
         statuses = {"product": product.statuses, "floor": floor.statuses}
+        lost = {"product": product.lost, "floor": floor.lost}
     ratios = {
         kind: percentile(both["product"], 0.95) / percentile(both["floor"], 0.95)
         for kind, both in took.items()
@@ -114,6 +119,8 @@ def run(options: Options) -> Result:
                 for name, values in both.items()
             },
             "answers": statuses,
+            "verdicts": product.verdicts,
+            f"not_dialled_counted_as_{LOST_MS:.0f}_ms": lost,
         },
     )
 
@@ -204,18 +211,23 @@ def one_round(
     channels = {press_id: press_id for press_id in way.pressed}
     if way.press is press_open_customer:
         with site.store.read() as session:
-            of_press = select(Attempt.press_id, Attempt.uuid).where(
-                Attempt.press_id.in_(way.pressed), Attempt.verdict == "allowed"
+            of_press = select(Attempt.press_id, Attempt.uuid, Attempt.verdict).where(
+                Attempt.press_id.in_(way.pressed)
             )
-            channels = {str(row.press_id): row.uuid for row in session.execute(of_press)}
-    if len(channels) < len(browsers):
-        raise SystemExit(f"{len(browsers) - len(channels)} presses were refused: {way.statuses}")
-    wait_for(lambda: set(channels.values()) <= set(board.made), "originates", patience_s=15)
+            for row in session.execute(of_press):
+                channels[str(row.press_id)] = row.uuid
+                way.verdicts[row.verdict] = way.verdicts.get(row.verdict, 0) + 1
     wait_for(lambda: nobody_in_call(site, browsers), "the calls' end")
-    return [
-        (board.made[channel] - way.pressed[press_id]) * 1000
-        for press_id, channel in channels.items()
-    ]
+    deadline = time.monotonic() + LOST_MS / 1000
+    while not set(channels.values()) <= set(board.made) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    took = []
+    for press_id, channel in channels.items():
+        way.lost += channel not in board.made
+        made_at = board.made.get(channel)
+        pressed_at = way.pressed[press_id]
+        took.append(LOST_MS if made_at is None else (made_at - pressed_at) * 1000)
+    return took
 
 
 def nobody_in_call(site: Site, browsers: Sequence[Browser]) -> bool:
