@@ -18,7 +18,10 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the administrator decides outside the screens (docs/reference/commands-and-variables.md)."""
+    """What the administrator decides outside the screens.
+
+    docs/reference/commands-and-variables.md lists it.
+    """
 
     database_url: str
     data_dir: Path
@@ -52,7 +55,7 @@ class Settings:
             esl_urls=_esl_urls(env.get("ESL_URL", "")),
             practice_esl_url=env.get("PRACTICE_ESL_URL") or _kept_practice_url(data_dir),
             host=env.get("HOST") or "127.0.0.1",
-            port=_number(env, "PORT", 8000),
+            port=_port(env),
             timezone=_zone(env.get("SITE_TIMEZONE") or "Asia/Tokyo"),
             practice_password=env.get("PRACTICE_PASSWORD") or None,
             trusted_proxies=_number(env, "TRUSTED_PROXIES", 0),
@@ -183,6 +186,13 @@ def _number(env: Mapping[str, str], name: str, default: int) -> int:
         return int(env.get(name) or default)
     except ValueError:
         raise SettingsError(f"{name}: write a whole number") from None
+
+
+def _port(env: Mapping[str, str]) -> int:
+    port = _number(env, "PORT", 8000)
+    if not 0 < port < 65536:
+        raise SettingsError("PORT: write a number from 1 to 65535")
+    return port
 
 
 def _rate(env: Mapping[str, str]) -> float:

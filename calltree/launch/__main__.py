@@ -245,7 +245,12 @@ def main() -> int:
         )
         return 1
     with lock:
-        if not checks.port_is_free(settings.host, settings.port):
+        try:
+            free = checks.port_is_free(settings.host, settings.port)
+        except OSError:
+            say(_("HOST: %s is no address of this machine; 0.0.0.0 is all of them") % settings.host)
+            return 1
+        if not free:
             say(str(_port_busy(settings)))
             return 1
         return Launch(settings).run()

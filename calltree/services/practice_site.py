@@ -1,7 +1,7 @@
 """The practice site: accounts, one project and one list for trying out and training (R-AR-5).
 
-A number's last digit decides what the practice carrier does (docs/reference/practice-switch.md), so the list holds
-every digit, and people (9) most often.
+A number's last digit decides what the practice carrier does, so the list holds every digit, and
+people (9) most often (docs/reference/practice-switch.md).
 """
 
 from __future__ import annotations

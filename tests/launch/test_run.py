@@ -151,18 +151,31 @@ def test_a_busy_port_is_said_in_one_sentence(tmp_path):
     assert family(tmp_path / "var") == []
 
 
-def test_a_wrong_variable_is_said_in_one_sentence(tmp_path):
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"ESL_URL": "http://x"},
+        {"PORT": "many"},
+        {"PORT": "70000"},
+        {"HOST": "no such host"},
+        {"CLOCK_RATE": "0"},
+        {"SITE_TIMEZONE": "Mars/Olympus"},
+    ],
+    ids=lambda wrong: "=".join(*wrong.items()),
+)
+def test_a_wrong_variable_is_said_in_one_sentence(tmp_path, wrong):
     done = subprocess.run(
         [sys.executable, "-m", "calltree.launch"],
         cwd=ROOT,
-        env=environment(tmp_path / "var", 8000) | {"ESL_URL": "http://x"},
+        env=environment(tmp_path / "var", 8000) | wrong,
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 1
     assert len(done.stdout.splitlines()) == 1
-    assert "ESL_URL" in done.stdout
+    assert next(iter(wrong)) in done.stdout
+    assert done.stderr == ""
 
 
 def test_R_AR_5_a_practice_database_is_not_started_with_a_real_switch(app):
