@@ -135,7 +135,8 @@ class Desk:
         except LinkDown:
             self._finish(command, "link_down")
             raise
-        self._finish(command, failure)
+        if failure or command.kind is not CommandKind.DIAL:
+            self._finish(command, failure)  # a dial that was sent is told of by its events
 
     def _ask(self, ask: Ask, link: Link) -> str:
         """Send one; a kill that overtook its own originate is tried again a few times."""
