@@ -18,7 +18,7 @@ from calltree.errors import NotFound, Refused
 from calltree.extensions import reading, settings, writing
 from calltree.htmx import wants_fragment
 from calltree.locale import sentence
-from calltree.models import Customer, Origin
+from calltree.models import Origin
 from calltree.services import desk, gate, holds, presses
 from calltree.services.rights import Right
 
@@ -245,7 +245,8 @@ def _state_changed() -> ResponseReturnValue:
     at = call_screen.desk(session, viewer=viewer(), now=utcnow())
     if at is None:
         return Response(status=204)
-    return render_template("operator/_operator.html", **call_screen.live(session, at))
+    shown = call_screen.fragment(session, at, "_operator.html")
+    return render_template("operator/_operator.html", **shown)
 
 
 @bp.post("/choose")
@@ -255,15 +256,29 @@ def choose() -> ResponseReturnValue:
     with writing() as session:
         at = call_screen.desk(session, viewer=viewer(), now=utcnow())
         if at is not None and at.customer is not None:
-            _choose(session, at.customer, request.form.get("number", ""))
+            _choose(session, at, request.form.get("number", ""))
     return _status()
 
 
-def _choose(session: Session, customer: Customer, number: str) -> None:
-    caller = request.form.get("caller_number", type=int)
-    offered = call_panels.numbers_of(session, customer)
-    known = number if number in offered and number != customer.number else ""
-    desk.choose(session, user_id=viewer().user_id, number=known, caller_number_id=caller)
+def _choose(session: Session, at: call_screen.Desk, number: str) -> None:
+    """Keep what is offered of what was asked for; anything else is the customer's own choice."""
+    if at.customer is None or at.project is None:
+        return
+    wanted = request.form.get("caller_number", type=int)
+    ours = {caller.id for caller in gate.caller_numbers(session, project=at.project)}
+    theirs = call_panels.numbers_of(session, at.customer)
+    desk.choose(
+        session,
+        user_id=viewer().user_id,
+        number=number if number in theirs and number != at.customer.number else "",
+        caller_number_id=wanted if wanted in ours else None,
+    )
+
+
+def _press_id() -> str | None:
+    """Tell which press this is; one too long for its column is no page of ours."""
+    given = request.form.get("press_id", "")
+    return given if 0 < len(given) <= 36 else None
 
 
 @bp.post("/dial")
@@ -285,11 +300,11 @@ def dial() -> ResponseReturnValue:
             user_id=mine.user_id,
             customer_id=at.customer.id,
             caller_number_id=caller,
-            press_id=request.form.get("press_id") or None,
+            press_id=_press_id(),
             confirmed=request.form.get("confirmed") == "1",
         )
         desk.forget_countdown(session, user_id=mine.user_id)
-        _choose(session, at.customer, number)
+        _choose(session, at, number)
         gate.ask(session, request=asked, now=now)
     return _status()
 
@@ -332,4 +347,5 @@ def _status() -> ResponseReturnValue:
     at = call_screen.desk(session, viewer=viewer(), now=utcnow())
     if at is None:
         return Response(status=204)
-    return render_template("operator/_call_status.html", **call_screen.live(session, at))
+    shown = call_screen.fragment(session, at, "_call_status.html")
+    return render_template("operator/_call_status.html", **shown)

@@ -107,7 +107,9 @@ def upload() -> ResponseReturnValue:
 
 def _receive(form: UploadForm) -> Import:
     file: FileStorage = form.file.data
-    name = Path((file.filename or "").replace("\\", "/")).name or "list.csv"
+    # a line feed in a name would break the header of its download
+    plain = "".join(c for c in file.filename or "" if c.isprintable())
+    name = Path(plain.replace("\\", "/")).name or "list.csv"
     folder = settings().uploads_dir
     folder.mkdir(parents=True, exist_ok=True)
     stored = f"{secrets.token_hex(16)}.upload"

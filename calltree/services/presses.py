@@ -17,7 +17,7 @@ from calltree.errors import Refused
 from calltree.models import Attempt, CallState, CommandKind, Operator, SwitchCommand
 from calltree.services import operators, switch_commands
 
-_DIGITS = re.compile(r"[0-9*#A-D]{1,32}\Z")
+_DIGITS = re.compile(r"[0-9*#]{1,32}\Z")
 
 
 def live_attempt(session: Session, *, user_id: int) -> Attempt:
@@ -71,7 +71,7 @@ def unmute(session: Session, *, user_id: int, now: datetime) -> SwitchCommand | 
 def dtmf(session: Session, *, user_id: int, digits: str, now: datetime) -> SwitchCommand:
     """Send tones to the customer; two presses are two tones.
 
-    Raises Refused 'no_call', 'not_talking', 'dtmf_wrong' for anything but 0-9 * # A-D.
+    Raises Refused 'no_call', 'not_talking', 'dtmf_wrong' for anything but 0-9 * #.
     """
     if not _DIGITS.match(digits):
         raise Refused("dtmf_wrong", field="digits")
