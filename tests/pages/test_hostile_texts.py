@@ -33,12 +33,6 @@ ROLES = [Role.MANAGER, Role.OPERATOR, Role.BUSINESS]
 UNTOUCHED = {"language.choose", "people.delete"} | {
     f"auth.{name}" for name in ("sign_out", "try_sign_in", "password")
 }
-    "language.choose",
-    "auth.sign_out",
-    "auth.try_sign_in",
-    "auth.password",
-    "people.delete",
-}
 
 
 def _pages(app: Flask, world: World, role: Role) -> list[str]:
