@@ -6,6 +6,7 @@ those that changed, the same fragment files as the page itself.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 from collections.abc import Callable, Mapping
@@ -16,6 +17,7 @@ from flask import current_app, render_template
 from sqlalchemy.orm import Session
 
 from calltree.blueprints import call_screen, navigation
+from calltree.blueprints.given import whole
 from calltree.db import utcnow
 from calltree.errors import NotFound
 from calltree.locale import choose_locale
@@ -190,8 +192,9 @@ def find(name: str, viewer: Viewer) -> Page:
     kind, _, one = name.partition(":")
     if kind == "call" and viewer.may(Right.DIAL):
         return CallPage(viewer)
-    if kind == "imports" and one.isdecimal() and viewer.may(Right.IMPORT):
-        return ImportPage(viewer, int(one))
+    if kind == "imports" and viewer.may(Right.IMPORT):
+        with contextlib.suppress(ValueError):
+            return ImportPage(viewer, whole(one))
     return Page(viewer)
 
 
