@@ -1,0 +1,104 @@
+"""R-CL-12 on its page: tabs, assigning, and rows that read 作業済み until reload."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+import time_machine
+from flask import Flask
+
+from calltree.db import Store
+from calltree.models import CustomerList, Role, Task
+from tests import factories as make
+from tests.browser import Browser
+from tests.factories import NOW
+from tests.services.desks import Desk, furnish
+
+
+@pytest.fixture(autouse=True)
+def clock() -> Iterator[None]:
+    with time_machine.travel(NOW, tick=True):
+        yield
+
+
+@pytest.fixture
+def desk(app: Flask, store: Store) -> Desk:
+    return furnish(store)
+
+
+@pytest.fixture
+def op(desk: Desk, app: Flask) -> Browser:
+    browser = Browser(app)
+    browser.sign_in_as(desk.user_id)
+    return browser
+
+
+def add(desk: Desk, hours: int | None, user_id: int | None = None) -> int:
+    """A task due in so many hours, フリー with None."""
+    with desk.store.write() as session:
+        folder = session.get_one(CustomerList, desk.list_id)
+        task = Task(
+            customer_id=make.make_customer(session, folder, short_note="夕方が良い").id,
+            list_id=folder.id,
+            user_id=user_id,
+            due_at=None if hours is None else NOW + timedelta(hours=hours),
+            opened_at=NOW,
+        )
+        session.add(task)
+        session.flush()
+        return task.id
+
+
+def rows(op: Browser, tab: str) -> list[str]:
+    return [str(row["id"]) for row in op.get(f"/operator/tasks/?tab={tab}").all("tbody tr")]
+
+
+def test_R_CL_12_each_tab_has_its_tasks_and_the_badge_counts_the_overdue(
+    op: Browser, desk: Desk
+) -> None:
+    past, future, free = add(desk, -1), add(desk, 2), add(desk, None)
+    assert rows(op, "past") == [f"task-{past}"]
+    assert rows(op, "future") == [f"task-{future}"]
+    assert rows(op, "free") == [f"task-{free}"]
+    page = op.get("/operator/tasks/")
+    assert page.one("#badge-tasks-index").get_text(strip=True) == "1"
+    assert "夕方が良い" in str(page.one("tbody tr")["title"])
+
+
+def test_R_CL_12_a_done_row_reads_done_until_reload(op: Browser, desk: Desk) -> None:
+    task_id, other = add(desk, -1), add(desk, -2)
+    page = op.get("/operator/tasks/")
+    asked = page.one("#tasks-shown")
+    shown = "&".join(f"task={field['value']}" for field in asked.find_all("input"))
+    assert op.part(f"{asked['hx-get']}?{shown}").all("hx-partial") == []
+    desk.change(Task, task_id, done_at=NOW)
+    told = op.part(f"{asked['hx-get']}?{shown}")
+    assert told.one("hx-partial")["hx-target"] == f"#task-{task_id} .actions"
+    assert "作業済み" in told.text
+    assert rows(op, "past") == [f"task-{other}"]
+
+
+def test_R_CL_12_only_managers_assign(op: Browser, desk: Desk, app: Flask) -> None:
+    task_id = add(desk, -1)
+    given = {"task": str(task_id), "user_id": str(desk.user_id), "tab": "past"}
+    op.post("/operator/tasks/assign", given, status=403)
+    with desk.store.write() as session:
+        boss = make.make_user(session, Role.SUPERVISOR)
+    supervisor = Browser(app)
+    supervisor.sign_in_as(boss)
+    supervisor.post("/operator/tasks/assign", given)
+    assert desk.get(Task, task_id).user_id == desk.user_id
+
+
+def test_R_CL_12_back_yard_sees_its_tasks_and_cannot_dial(desk: Desk, app: Flask) -> None:
+    with desk.store.write() as session:
+        clerk = make.make_user(session, Role.BACKYARD)
+        make.grant(session, session.get_one(CustomerList, desk.list_id), clerk)
+    add(desk, -1)
+    browser = Browser(app)
+    browser.sign_in_as(clerk)
+    page = browser.get("/operator/tasks/")
+    assert len(page.all("tbody tr")) == 1
+    assert page.all("tbody form") == []
