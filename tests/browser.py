@@ -178,6 +178,8 @@ class Browser:
         answer = Answer(response)
         response.get_data()
         response.close()  # as a server does: a file that is sent is closed
+        for name, value in response.headers:
+            assert value.isascii(), f"no server sends {name}: {value}"
         expected = status if isinstance(status, tuple) else (status,)
         assert answer.status in expected, f"{answer.status}, not {status}: {answer.html[:2000]}"
         if response.mimetype == "text/html" and answer.html.strip() and not answer.location:

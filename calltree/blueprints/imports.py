@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 from flask import Blueprint, Response, flash, render_template, request, send_file, url_for
 from flask.typing import ResponseReturnValue
@@ -337,8 +338,10 @@ def rejects(import_id: int) -> ResponseReturnValue:
     charset = "shift_jis" if found.encoding == "cp932" else "utf-8"
     response = Response(table.chunks(header, rows()), mimetype=f"text/csv; charset={charset}")
     kind = _("rejected")
-    name = f"{Path(given.filename).stem}_{kind}.csv"
-    response.headers.set("Content-Disposition", "attachment", filename=name)
+    spelled = quote(f"{Path(given.filename).stem}_{kind}.csv", safe="")  # a header is ASCII
+    response.headers["Content-Disposition"] = (
+        f"attachment; filename=rejects.csv; filename*=UTF-8''{spelled}"
+    )
     return response
 
 
