@@ -23,6 +23,8 @@ max_requests = 0
 # threads and Redis connections must be born in the worker
 preload_app = False
 control_socket_disable = True
+# uploads and the database are nobody else's on this machine
+umask = 0o027
 accesslog = None
 
 

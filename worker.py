@@ -22,6 +22,7 @@ USAGE = __doc__.split("\n\n")[1]
 def main(arguments: list[str]) -> int:
     """Run what was asked for; the exit code."""
     os.chdir(ROOT)
+    os.umask(0o027)  # recordings, uploads and the database are nobody else's on this machine
     from calltree import runtime
 
     runtime.configure_logging()

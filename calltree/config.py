@@ -23,18 +23,19 @@ class Settings:
     docs/reference/commands-and-variables.md lists it.
     """
 
-    database_url: str
+    # what holds a password is left out of repr: a traceback may print these settings
+    database_url: str = field(repr=False)
     data_dir: Path
-    secret_key: str
-    redis_url: str | None = None
-    esl_urls: tuple[str, ...] = ()
+    secret_key: str = field(repr=False)
+    redis_url: str | None = field(default=None, repr=False)
+    esl_urls: tuple[str, ...] = field(default=(), repr=False)
     """Real switches. Empty: the practice switch, and every page says so (R-AR-5)."""
-    practice_esl_url: str | None = None
+    practice_esl_url: str | None = field(default=None, repr=False)
     """Where the launcher put the practice switch; used only while `esl_urls` is empty."""
     host: str = "127.0.0.1"
     port: int = 8000
     timezone: ZoneInfo = field(default_factory=lambda: ZoneInfo("Asia/Tokyo"))
-    practice_password: str | None = None
+    practice_password: str | None = field(default=None, repr=False)
     trusted_proxies: int = 0
     web_threads: int = 200
     """Threads of a web process (gunicorn.conf.py); all but 32 may hold an open page's socket."""

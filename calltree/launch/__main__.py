@@ -228,6 +228,7 @@ def main() -> int:
     if parser.parse_args().with_parent:
         die_with_parent(os.getppid())
     os.chdir(ROOT)
+    os.umask(0o027)  # what the children write is nobody else's on this machine
     try:
         settings = Settings.from_env(os.environ)
         lock = checks.hold_data_dir(settings.data_dir)
