@@ -95,7 +95,10 @@ def socket(ws: Server) -> None:
     """Serve one page: `page` says which panels it shows."""
     page = panels.find(request.args.get("page", ""), viewer())
     plain = ws.sock
-    plain.setsockopt(sockets.SOL_SOCKET, sockets.SO_SNDBUF, BUFFER_BYTES)
+    try:
+        plain.setsockopt(sockets.SOL_SOCKET, sockets.SO_SNDBUF, BUFFER_BYTES)
+    except OSError:  # the page left during the handshake
+        return
     ws.sock = WholeSends(plain)
     outbox = Outbox(page.heard, cut=lambda: plain.shutdown(sockets.SHUT_RDWR))
     ws.event.ring = outbox.poke
@@ -167,11 +170,13 @@ class Line:
         if not changed:
             return
         try:
-            drawn = self._page.draw(reading(), changed, fresh)
+            messages = self._page.draw(reading(), changed, fresh)
+            for message in ["".join(messages)] if fresh else messages:
+                reading().commit()  # a slow reader must not keep a moment of the database open
+                if message:
+                    self._send(message)
         finally:
             db.session.remove()  # the next drawing must see a later moment
-        if drawn:
-            self._send("".join(drawn))
 
     def _drop_what_came(self) -> None:
         """Nothing is said on this line; raises ConnectionClosed when the other side is gone."""
