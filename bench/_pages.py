@@ -1,8 +1,8 @@
 """Open pages of a bench, in a process of their own: `python -m bench._pages` reads a plan as JSON.
 
 `open` is printed when every page has its whole state; at the end of its input it prints what
-arrived: [[page, moment, state of the call box]] and, for the floor, the milliseconds from a
-publish on Redis to a bare socket.
+arrived: [[page, moment, state of the call box]], when the site itself told of each operator's call
+[[user id, moment]] and, for the floor, the milliseconds from a publish on Redis to a bare socket.
 """
 
 import asyncio
@@ -41,6 +41,17 @@ def publish(redis_url: str, stop: threading.Event) -> None:
     with redis.from_url(redis_url) as link:
         while not stop.wait(EVERY_S):
             link.publish("bench-floor", repr(time.time()))
+
+
+def listen(redis_url: str, channel: str, told: list[tuple[int, float]]) -> None:
+    """Note when the ledger has written something down and says so."""
+    with redis.from_url(redis_url) as link, link.pubsub() as heard:
+        heard.subscribe(channel)
+        for message in heard.listen():
+            if message["type"] == "message":
+                notice = json.loads(message["data"])
+                if notice["topic"] == "call":
+                    told.append((notice["ids"]["user_id"], time.time()))
 
 
 class Pages:
@@ -96,9 +107,13 @@ def main() -> None:
         return
     pages, stop = Pages(plan), threading.Event()
     threading.Thread(target=publish, args=(plan["redis_url"], stop), daemon=True).start()
+    told: list[tuple[int, float]] = []
+    heard = (plan["redis_url"], plan["channel"], told)
+    threading.Thread(target=listen, args=heard, daemon=True).start()
     asyncio.run(pages.run())
     stop.set()
-    print(json.dumps({"came": pages.came, "floor_ms": pages.floor_ms, "lines": pages.lines}))
+    came = {"came": pages.came, "lines": pages.lines, "told": told}
+    print(json.dumps({**came, "floor_ms": pages.floor_ms}))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,9 @@ event's stamp at the switch until the page's socket delivers the call box in tha
 with one open page and with two hundred that all show the lines in use. Floor, in the same run and
 under the same load: one Redis publish that a bare process passes on to a bare socket.
 `value` and `floor` are medians in ms with one page, `ratio` = value / floor, at most 6. `extra` has
-the two hundred pages and `growth`, at most 2. `--rows` is the number of calls of each part (900).
+the two hundred pages and `growth`, at most 2, and where the time goes: `written_ms` until the
+ledger has committed the event and tells so on Redis, the rest until the page has it. `--rows` is
+the number of calls of each part (900).
 """
 
 import json
@@ -26,7 +28,7 @@ from sqlalchemy import select
 from bench import Options, Result
 from bench._telephone import ROOT, Site, fill, percentile, running_site, wait_for
 from bench.calls import press_all, settle, stamp
-from calltree import create_app
+from calltree import create_app, doorbells
 from calltree.db import utcnow
 from calltree.models import Attempt, AttemptEvent, Role, User
 from calltree.services import operators
@@ -48,6 +50,7 @@ class Part:
     """What came to so many pages."""
 
     lags_ms: list[float]
+    written_ms: list[float]
     floor_ms: list[float]
     lines: int
     missed: int
@@ -60,6 +63,7 @@ class Part:
         return {
             "median_ms": round(self.median_ms, 2),
             "p95_ms": round(percentile(self.lags_ms, 0.95), 2),
+            "written_ms": round(statistics.median(self.written_ms), 2),
             "fragments": len(self.lags_ms),
             "not_seen": self.missed,
             "lines_pushed": self.lines,
@@ -106,7 +110,10 @@ def measured(
     came: dict[int, list[tuple[float, str]]] = {}
     for place, at, state in told["came"]:
         came.setdefault(watching[place], []).append((at, state))
-    lags, missed = [], 0
+    written: dict[int, list[float]] = {}
+    for user_id, at in told["told"]:
+        written.setdefault(user_id, []).append(at)
+    lags, until_written, missed = [], [], 0
     for user_id, name, at in happened(site, watching, since):
         seen = next(
             (t for t, state in came.get(user_id, []) if t >= at and state in STATES[name]), None
@@ -115,7 +122,9 @@ def measured(
             missed += 1
         else:
             lags.append((seen - at) * 1000)
-    return Part(lags, told["floor_ms"], told["lines"], missed)
+            heard = next((t for t in written.get(user_id, []) if t >= at), seen)
+            until_written.append((heard - at) * 1000)
+    return Part(lags, until_written, told["floor_ms"], told["lines"], missed)
 
 
 def happened(site: Site, watching: list[int], since: Any) -> list[tuple[int, str, float]]:
@@ -183,6 +192,7 @@ def pages(site: Site, watching: list[int]) -> Iterator["subprocess.Popen[str]"]:
         "port": int(site.env["PORT"]),
         "bare_port": free_port(),
         "redis_url": site.env["REDIS_URL"],
+        "channel": doorbells.live_channel(doorbells.site_key(site.store)),
         "cookies": cookies(site, watching),
     }
     started = []

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
+from typing import Any
 
-from flask import Blueprint, Flask, abort, send_from_directory, url_for
+from flask import Blueprint, Flask, abort, request, send_from_directory, url_for
 from flask.typing import ResponseReturnValue
 
 from calltree.blueprints.access import public
@@ -45,7 +46,18 @@ def serve(asked: str, name: str) -> ResponseReturnValue:
 
 def asset_url(name: str) -> str:
     """Return the versioned address of a file under `static/`."""
-    return url_for("assets.serve", asked=version(), name=name)
+    return kept_url("assets.serve", asked=version(), name=name)
+
+
+def kept_url(endpoint: str, **values: str) -> str:
+    """Return `url_for` of what is asked for again and again: worked out once a process."""
+    return _kept_url(request.script_root, endpoint, tuple(values.items()))
+
+
+@lru_cache(maxsize=500)
+def _kept_url(_root: str, endpoint: str, values: tuple[tuple[str, str], ...]) -> str:
+    given: dict[str, Any] = dict(values)
+    return url_for(endpoint, **given)
 
 
 def init_app(app: Flask) -> None:

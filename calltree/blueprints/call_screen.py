@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from flask import url_for
 from flask_babel import gettext as _
-from sqlalchemy import select
+from sqlalchemy import and_, bindparam, select
 from sqlalchemy.orm import Session
 
+from calltree.blueprints.assets import kept_url
 from calltree.blueprints.formats import phone
 from calltree.extensions import settings
 from calltree.locale import sentence
@@ -93,67 +93,81 @@ class Desk:
     now: datetime
 
 
-def desk(session: Session, *, viewer: Viewer, now: datetime) -> Desk | None:
-    """Gather the operator's desk; None before they have entered their screen."""
-    operator = session.get(Operator, viewer.user_id)
-    if operator is None:
-        return None
-    customer = session.get(Customer, operator.customer_id) if operator.customer_id else None
-    folder = session.get(CustomerList, customer.list_id) if customer else None
-    project = session.get(Project, folder.project_id) if folder else None
-    record = records.open_record(session, user_id=viewer.user_id)
-    return Desk(
-        viewer,
-        operator,
-        customer,
-        folder,
-        project,
-        _attempt(session, viewer, record, customer),
-        record,
-        now,
+# One statement, built once: every event of a call draws from it.
+_DESK = (
+    select(Operator, Customer, CustomerList, Project, CallRecord, Attempt)
+    .outerjoin(Customer, Customer.id == Operator.customer_id)
+    .outerjoin(CustomerList, CustomerList.id == Customer.list_id)
+    .outerjoin(Project, Project.id == CustomerList.project_id)
+    .outerjoin(CallRecord, CallRecord.id == Operator.record_id)
+    .outerjoin(Attempt, and_(Attempt.user_id == Operator.user_id, Attempt.ended_at.is_(None)))
+    .where(Operator.user_id == bindparam("of"))
+    .limit(1)
+)
+_FAILED = (
+    select(Attempt)
+    .join(CustomerHold, CustomerHold.customer_id == Attempt.customer_id)
+    .where(
+        Attempt.customer_id == bindparam("customer"),
+        Attempt.user_id == bindparam("of"),
+        Attempt.verdict == gate.ALLOWED,
+        CustomerHold.user_id == bindparam("of"),
+        CustomerHold.taken_at <= Attempt.created_at,
     )
+    .order_by(Attempt.id.desc())
+    .limit(1)
+)
 
 
-def _attempt(
+def desk(session: Session, *, viewer: Viewer, now: datetime) -> Desk | None:
+    """Gather the operator's desk; None before they have entered their screen.
+
+    The call is the one that goes on, else the one whose result is on the screen.
+    """
+    row = session.execute(_DESK, {"of": viewer.user_id}).first()
+    if row is None:
+        return None
+    operator, customer, folder, project = row[:4]
+    record: CallRecord | None = row[4]
+    attempt = row[5] or _last_call(session, viewer, record, customer)
+    return Desk(viewer, operator, customer, folder, project, attempt, record, now)
+
+
+def _last_call(
     session: Session, viewer: Viewer, record: CallRecord | None, customer: Customer | None
 ) -> Attempt | None:
-    """The call that goes on, else the one whose result is on the screen.
-
-    A call that failed on our side has let go of its record; it is still said how it ended.
-    """
-    live = session.scalar(
-        select(Attempt).where(Attempt.user_id == viewer.user_id, Attempt.ended_at.is_(None))
-    )
-    if live is not None or customer is None:
-        return live
+    """A call that failed on our side has let go of its record; it is still said how it ended."""
+    if customer is None:
+        return None
     if record is not None:
         return session.get(Attempt, record.attempt_id) if record.attempt_id else None
-    return session.scalar(
-        select(Attempt)
-        .join(CustomerHold, CustomerHold.customer_id == Attempt.customer_id)
-        .where(
-            Attempt.customer_id == customer.id,
-            Attempt.user_id == viewer.user_id,
-            Attempt.verdict == gate.ALLOWED,
-            CustomerHold.user_id == viewer.user_id,
-            CustomerHold.taken_at <= Attempt.created_at,
-        )
-        .order_by(Attempt.id.desc())
-        .limit(1)
-    )
+    return session.scalar(_FAILED, {"of": viewer.user_id, "customer": customer.id})
 
 
 def live(session: Session, at: Desk) -> dict[str, Any]:
     """Give what may change without a press of this operator."""
-    return {
-        "operator": _operator(session, at),
-        "call": call(session, at),
-        "actions": _actions(at),
-        "today": today(session, viewer=at.viewer, now=at.now),
-        "lines": lines(session),
-        "softphone": _softphone(at),
-        "predictive": False,
-    }
+    values: dict[str, Any] = {}
+    for name in LIVE:
+        values |= fragment(session, at, name)
+    return values
+
+
+def fragment(session: Session, at: Desk, name: str) -> dict[str, Any]:
+    """Give the values of one fragment of `LIVE`; the others are not asked for."""
+    match name:
+        case "_operator.html":
+            return {"operator": _operator(session, at)}
+        case "_call_status.html":
+            return {"call": call(session, at)}
+        case "_actions.html":
+            return {"actions": _actions(at), "predictive": False}
+        case "_today.html":
+            return {"today": today(session, viewer=at.viewer, now=at.now)}
+        case "_softphone.html":
+            return {"softphone": _softphone(at)}
+        case "_lines.html":
+            return {"lines": lines(session)}
+    raise KeyError(name)
 
 
 def _operator(session: Session, at: Desk) -> dict[str, Any]:
@@ -168,7 +182,7 @@ def _operator(session: Session, at: Desk) -> dict[str, Any]:
         "since": at.operator.since,
         "limit_s": site.wrap_up_limit_s if state is OperatorState.WRAP_UP else None,
         "title": f"{word} – {name_of(at)}" if at.customer else "",
-        "poll": url_for("calling.part", name="operator"),
+        "poll": kept_url("calling.part", name="operator"),
         "may_change": state in (OperatorState.AWAY, OperatorState.BROWSING, OperatorState.READY),
         "reasons": site.away_reasons,
     }
@@ -205,13 +219,15 @@ def call(session: Session, at: Desk) -> dict[str, Any]:
         "held": state == "held",
         "muted": at.operator.muted,
         "press_id": str(uuid.uuid4()),
+        "customer_id": at.customer.id if at.customer else "",
+        "drawn": int(at.now.timestamp() * 1000),
         "asks": asks,
         "callers": _callers(session, at),
         "warn_leave": bool(at.record and records.needs_result(at.record)) or in_call,
         "proposes": proposed(session, at),
         "long_talk": at.record is not None and at.record.talk_ms >= results.LONG_TALK_MS,
-        "choose_url": url_for("calling.choose"),
-        "poll": url_for("calling.part", name="call_status"),
+        "choose_url": kept_url("calling.choose"),
+        "poll": kept_url("calling.part", name="call_status"),
     }
 
 
@@ -239,7 +255,7 @@ def _countdown(at: Desk) -> dict[str, Any] | None:
     until = at.operator.dial_at
     if until is None or until < at.now - timedelta(seconds=5):
         return None
-    return {"until": until, "cancel_url": url_for("calling.stop_countdown")}
+    return {"until": until, "cancel_url": kept_url("calling.stop_countdown")}
 
 
 def chosen_number(at: Desk) -> str:
@@ -331,22 +347,22 @@ def _buttons(at: Desk, state: str, verdict: gate.Verdict | None) -> dict[str, An
     )  # fmt: skip
     return {
         "call": {
-            "url": url_for("calling.dial"),
+            "url": kept_url("calling.dial"),
             "why_not": _("A call is going on.") if live_call else blocked,
         },
         "hang_up": {
-            "url": url_for("calling.press", wish="hang_up"),
+            "url": kept_url("calling.press", wish="hang_up"),
             "why_not": "" if live_call else no_call,
         },
         "hold": {
-            "url": url_for("calling.press", wish="resume" if state == "held" else "hold"),
+            "url": kept_url("calling.press", wish="resume" if state == "held" else "hold"),
             "why_not": "" if talking else not_talking,
         },
         "mute": {
-            "url": url_for("calling.press", wish="unmute" if at.operator.muted else "mute"),
+            "url": kept_url("calling.press", wish="unmute" if at.operator.muted else "mute"),
             "why_not": "" if talking else not_talking,
         },
-        "dtmf": {"url": url_for("calling.dtmf"), "why_not": "" if talking else not_talking},
+        "dtmf": {"url": kept_url("calling.dtmf"), "why_not": "" if talking else not_talking},
     }
 
 
@@ -382,8 +398,8 @@ def today(session: Session, *, viewer: Viewer, now: datetime) -> dict[str, Any]:
         "dials": summed.dials,
         "connects": summed.connects,
         "blanks": records.count_own_blanks(session, user_id=viewer.user_id, now=now),
-        "blanks_url": url_for("history.index", status="blank"),
-        "url": url_for("calling.part", name="today"),
+        "blanks_url": kept_url("history.index", status="blank"),
+        "url": kept_url("calling.part", name="today"),
     }
 
 
@@ -393,7 +409,7 @@ def lines(session: Session) -> dict[str, Any]:
     return {
         "used": in_use.total,
         "total": in_use.limit,
-        "poll": url_for("calling.part", name="lines"),
+        "poll": kept_url("calling.part", name="lines"),
     }
 
 
@@ -407,6 +423,6 @@ def _softphone(at: Desk) -> dict[str, Any]:
         else "info",
         "connecting": state in (LegState.NONE, LegState.CONNECTING),
         "word": _(LEG_WORDS[state]),
-        "url": url_for("calling.screen"),
-        "poll": url_for("calling.part", name="softphone"),
+        "url": kept_url("calling.screen"),
+        "poll": kept_url("calling.part", name="softphone"),
     }

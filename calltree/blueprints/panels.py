@@ -9,11 +9,11 @@ from __future__ import annotations
 import contextlib
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flask import current_app, render_template
+from flask import current_app
 from sqlalchemy.orm import Session
 
 from calltree.blueprints import call_screen, navigation
@@ -51,13 +51,18 @@ class Page:
         """Name what the page's own panels change with."""
         return frozenset()
 
-    def draw(self, session: Session, changed: Changed, fresh: bool) -> list[str]:
-        """Give the fragments that show what changed; `fresh` after connecting, all of them."""
-        return [
+    def draw(self, session: Session, changed: Changed, fresh: bool) -> Iterator[str]:
+        """Give messages of fragments that show what changed; `fresh` after connecting, all.
+
+        Each is to be sent before the next is asked for: what somebody waits for comes first.
+        """
+        badges = [
             partial("_badge.html", item=navigation.badge_of(session, endpoint))
             for address, endpoint in self._badges.items()
             if address in changed
         ]
+        if badges:
+            yield "".join(badges)
 
 
 BADGES_CHANGE_WITH = {"recordings.problems": "recording", "tasks.index": "tasks"}
@@ -69,36 +74,72 @@ class CallPage(Page):
     name = "call"
 
     def __init__(self, viewer: Viewer) -> None:
-        self._mine = frozenset(
-            f"{topic}:user_id={viewer.user_id}" for topic in ("operator", "call", "figures")
-        )
+        own = f"user_id={viewer.user_id}"
+        self._figures = f"figures:{own}"
+        self._state = frozenset({f"operator:{own}", f"call:{own}", "switch", "site"})
         self._lines_full: bool | None = None
         super().__init__(viewer)
 
     def addresses(self) -> frozenset[str]:
-        return self._mine | {"lines", "switch", "site"}
+        return self._state | {self._figures, "lines"}
 
-    def draw(self, session: Session, changed: Changed, fresh: bool) -> list[str]:
-        drawn: list[str] = []
-        redraw = bool(changed & (self._mine | {"switch", "site"}))
-        if "lines" in changed:
-            lines = _lines(session) if fresh else LINES.get(session)
-            # CALL is refused while no line is free: the button must know when one is.
-            redraw |= self._lines_full not in (None, lines.full)
-            self._lines_full = lines.full
-            drawn.append(lines.text)
-        if redraw:
-            drawn = self._own(session) + drawn
-        return drawn + super().draw(session, changed, fresh)
+    def draw(self, session: Session, changed: Changed, fresh: bool) -> Iterator[str]:
+        mine = bool(changed & self._state)
+        lines, full = self._draw_lines(session, changed, fresh)
+        today = self._figures in changed
+        at = None
+        if mine or full or today:
+            at = call_screen.desk(session, viewer=self.viewer, now=utcnow())
+        rest = []
+        if at is not None and (mine or full):
+            box = _own(session, at, "_call_status.html")
+            if mine:
+                yield box  # what everybody waits for
+            else:
+                rest.append(box)
+            rest += [_own(session, at, name) for name in ("_operator.html", *STEADY)]
+        if at is not None and today:
+            rest.append(_own(session, at, "_today.html"))
+        if rest or lines:
+            yield "".join([*rest, lines])
+        yield from super().draw(session, changed, fresh)
 
-    def _own(self, session: Session) -> list[str]:
-        at = call_screen.desk(session, viewer=self.viewer, now=utcnow())
-        if at is None:
-            return []
-        context = call_screen.live(session, at)
-        own = [name for name in call_screen.LIVE if name != "_lines.html"]
-        own.sort(key=lambda name: name != "_call_status.html")  # what everybody waits for is first
-        return [partial(f"operator/{name}", **context) for name in own]
+    def _draw_lines(self, session: Session, changed: Changed, fresh: bool) -> tuple[str, bool]:
+        """Give the lines in use, and whether CALL must be drawn anew for them.
+
+        CALL is refused while no line is free: the button must know when one is.
+        """
+        if "lines" not in changed:
+            return "", False
+        lines = _lines(session) if fresh else LINES.get(session)
+        before, self._lines_full = self._lines_full, lines.full
+        return lines.text, before not in (None, lines.full)
+
+
+STEADY = ("_actions.html", "_softphone.html")
+"""Fragments of few forms, the same for everybody who is in the same state."""
+
+
+def _own(session: Session, at: call_screen.Desk, name: str) -> str:
+    values = call_screen.fragment(session, at, name)
+    template = f"operator/{name}"
+    return (
+        _same(choose_locale(), template, values) if name in STEADY else partial(template, **values)
+    )
+
+
+_SAME: dict[tuple[str, str, str], str] = {}
+_MOST_SAME = 200
+
+
+def _same(locale: str, template: str, values: dict[str, Any]) -> str:
+    """Draw what has nothing of anybody's own in it, once for each set of values."""
+    key = (locale, template, repr(values))
+    if key not in _SAME:
+        if len(_SAME) >= _MOST_SAME:
+            _SAME.clear()
+        _SAME[key] = partial(template, **values)
+    return _SAME[key]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,19 +194,18 @@ class ImportPage(Page):
     def addresses(self) -> frozenset[str]:
         return frozenset({f"imports:import_id={self._import_id}"})
 
-    def draw(self, session: Session, changed: Changed, fresh: bool) -> list[str]:
-        drawn = super().draw(session, changed, fresh)
+    def draw(self, session: Session, changed: Changed, fresh: bool) -> Iterator[str]:
+        yield from super().draw(session, changed, fresh)
         if not changed & self.addresses():
-            return drawn
+            return
         try:
             given = imports.get(session, viewer=self.viewer, import_id=self._import_id)
         except NotFound:
-            return drawn
+            return
         over = given.state not in IMPORT_WORKS
         if fresh and over:
-            return drawn  # the page is another step's, or it asks by itself every 10 s
-        status = partial("imports/_status.html", swap="outerHTML", given=given, over=over)
-        return [*drawn, status]
+            return  # the page is another step's, or it asks by itself every 10 s
+        yield partial("imports/_status.html", swap="outerHTML", given=given, over=over)
 
 
 IMPORT_WORKS = (
@@ -179,8 +219,11 @@ IMPORT_WORKS = (
 
 
 def partial(template: str, swap: str = "outerMorph", **context: Any) -> str:
-    """Draw a fragment as a message that puts it where its own id is."""
-    text = render_template(template, **context)
+    """Draw a fragment as a message that puts it where its own id is.
+
+    A fragment says all its values itself: what surrounds a whole page is not read for it.
+    """
+    text = current_app.jinja_env.get_template(template).render(context)
     root = _ROOT_ID.match(text)
     if root is None:
         raise ValueError(f"{template} has no id on its root")

@@ -185,6 +185,7 @@ def close_record(session: Session, *, user_id: int, now: datetime) -> CallRecord
     effects.follow_recording(session, record=record, status=status, now=now)
     session.flush()
     _tell(session, record)
+    announce(session, "figures", user_id=user_id)  # their 空白 of today
     return record
 
 
