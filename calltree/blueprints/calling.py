@@ -18,7 +18,7 @@ from calltree.errors import NotFound, Refused
 from calltree.extensions import reading, settings, writing
 from calltree.htmx import wants_fragment
 from calltree.locale import sentence
-from calltree.models import Origin
+from calltree.models import Customer, Origin
 from calltree.services import desk, gate, holds, presses
 from calltree.services.rights import Right
 
@@ -281,6 +281,13 @@ def _press_id() -> str | None:
     return given if 0 < len(given) <= 36 else None
 
 
+def require_same(customer: Customer) -> None:
+    """Refuse a press that was drawn for another customer than the one who is open by now."""
+    drawn_for = request.form.get("customer", type=int)
+    if drawn_for is not None and drawn_for != customer.id:
+        raise Refused("customer_changed")
+
+
 @bp.post("/dial")
 @requires(Right.DIAL)
 def dial() -> ResponseReturnValue:
@@ -291,6 +298,7 @@ def dial() -> ResponseReturnValue:
         at = call_screen.desk(session, viewer=mine, now=now)
         if at is None or at.customer is None:
             raise Refused("nothing_open")
+        require_same(at.customer)
         waiting = at.operator.dial_at is not None
         number = request.form.get("number") or call_screen.chosen_number(at)
         caller = request.form.get("caller_number", type=int) or at.operator.chosen_caller_id

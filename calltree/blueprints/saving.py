@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from calltree.blueprints import call_page, call_panels, call_screen
 from calltree.blueprints.access import requires, viewer
-from calltree.blueprints.calling import after_next, sit_down
+from calltree.blueprints.calling import after_next, require_same, sit_down
 from calltree.blueprints.page import page_id
 from calltree.db import utcnow
 from calltree.errors import Refused
@@ -46,7 +46,7 @@ def save() -> ResponseReturnValue:
         if action == "save_other":
             _other_number()
         if action in {"save_next", "next", "skip"}:
-            return _go_on(dials=action != "skip")
+            return _go_on(dials=action != "skip", saved=action == "save_next")
     except Refused as refusal:
         return _refused(refusal)
     return redirect(url_for("calling.screen"), 303)
@@ -57,6 +57,7 @@ def _save_result() -> None:
     at = call_screen.desk(reading(), viewer=mine, now=utcnow())
     if at is None or at.customer is None or at.project is None:
         raise Refused("nothing_open")
+    require_same(at.customer)
     form = result_form(project_id=at.project.id)
     _ask_about_long_call(at, form)
     with writing() as session:
@@ -123,11 +124,14 @@ def _other_number() -> None:
             )
 
 
-def _go_on(*, dials: bool) -> ResponseReturnValue:
+def _go_on(*, dials: bool, saved: bool) -> ResponseReturnValue:
     """Take the next customer; 次へ and 保存して次へ dial after the project's wait."""
     mine, now = viewer(), utcnow()
     with writing() as session:
         sit_down(session, now)
+        open_now = call_screen.desk(session, viewer=mine, now=now)
+        if open_now is not None and open_now.customer is not None and not saved:
+            require_same(open_now.customer)
         blank = records.leaves_blank(session, user_id=mine.user_id)
         if blank and not _confirmed("ask_leave_blank"):
             raise Refused("ask_leave_blank")

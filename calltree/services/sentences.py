@@ -19,6 +19,7 @@ SENTENCES: dict[str, str] = {
         "Press again to save it anyway."
     ),
     "ask_leave_blank": N_("No result is saved yet. Press again to go on; the record stays blank."),
+    "customer_changed": N_("Another customer is open by now. Reload the page."),
     "no_other_number": N_("This customer has no further number."),
     "callback_unreadable": N_("Enter the callback time as a date and a time."),
     "page_in_use": N_("Your operator screen is in use in another window."),

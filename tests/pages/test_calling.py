@@ -156,6 +156,16 @@ def test_R_CL_3_the_same_numbers_call_from_another_list_is_marked(op: Browser, d
     assert "本日、別リストで架電済み" in page.one("#customer").get_text()
 
 
+def test_R_CL_6_a_press_drawn_for_another_customer_is_refused(op: Browser, desk: Desk) -> None:
+    op.press("/operator/call/dial", {"customer": "999"}, status=409, headers=PAGE)
+    assert desk.rows(Attempt) == []
+    record = desk.calls()
+    answer = save(op, desk, "save", BuiltIn.PROSPECT, customer="999")
+    assert "別の顧客" in answer.one("#call-errors").get_text()
+    assert desk.get(type(record), record.id).status_id is None
+    assert save(op, desk, "skip", customer="999").status == 422
+
+
 # --- saving
 
 

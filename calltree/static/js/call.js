@@ -15,8 +15,37 @@
     if (radio) radio.checked = true;
   }
 
-  new MutationObserver(propose).observe(document.body, {
-    subtree: true, childList: true, attributes: true, attributeFilter: ["data-proposes"],
+  /* An answer that was drawn before a push may arrive after it. The older drawing is then asked anew. */
+  let newest = 0;
+
+  function notice() {
+    const box = document.getElementById("call-status");
+    const drawn = Number(box?.dataset.drawn || 0);
+    if (!drawn) return;
+    if (drawn >= newest) {
+      newest = drawn;
+      return;
+    }
+    newest = drawn;
+    for (const part of document.querySelectorAll("#call-status, #call-actions, #operator-state")) {
+      window.htmx.ajax("GET", part.dataset.poll, { target: part, swap: "outerMorph" });
+    }
+  }
+
+  /* A push for the next customer that overtakes the page's own answer: its buttons must not stand beside
+     the boxes and numbers of the one before. The answer brings the whole screen. */
+  document.addEventListener("htmx:ws:before:message:incoming", (event) => {
+    const text = event.detail?.message?.data;
+    const open = document.querySelector('#call-form input[name="customer"]')?.value;
+    const about = typeof text === "string" && text.match(/name="customer"\s+value="(\d*)"/);
+    if (open && about && about[1] !== open) event.preventDefault();
+  });
+
+  new MutationObserver(() => {
+    notice();
+    propose();
+  }).observe(document.body, {
+    subtree: true, childList: true, attributes: true, attributeFilter: ["data-proposes", "data-drawn"],
   });
 
   /* The recording of one customer does not stay open beside the next. */
