@@ -126,9 +126,9 @@ def _statements(sqlite: bool) -> Statements:
 def _memos(sqlite: bool) -> Query:
     wanted = _among(MemoEntry.customer_id, sqlite)
     if not sqlite:
-        whole = aggregate_order_by(MemoEntry.text, MemoEntry.id)
+        between: ColumnElement[str] = aggregate_order_by(literal_column("chr(10)"), MemoEntry.id)
         return (
-            select(MemoEntry.customer_id, func.string_agg(whole, "\n"))
+            select(MemoEntry.customer_id, func.string_agg(MemoEntry.text, between))
             .where(wanted)
             .group_by(MemoEntry.customer_id)
         )
