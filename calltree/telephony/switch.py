@@ -12,6 +12,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -165,7 +166,7 @@ class Leader:
 
     def _write_down(self) -> None:
         while not self._reign.over.is_set():
-            batch = self._batch()
+            batch = self._first()
             while batch and not self._reign.over.is_set():
                 try:
                     self._write_batch(batch)
@@ -177,22 +178,22 @@ class Leader:
                     log.error("ledger not written", error=type(error).__name__, waiting=len(batch))
                     self._reign.over.wait(0.5)
 
-    def _batch(self) -> list[Told]:
+    def _first(self) -> list[Told]:
         try:
-            batch = [self._inbox.get(timeout=0.2)]
+            return [self._inbox.get(timeout=0.2)]
         except queue.Empty:
             return []
-        while len(batch) < BATCH:
-            try:
+
+    def _fill(self, batch: list[Told]) -> None:
+        """Take along what came while we waited for the database's writer."""
+        with suppress(queue.Empty):
+            while len(batch) < BATCH:
                 batch.append(self._inbox.get_nowait())
-            except queue.Empty:
-                break
-        return batch
 
     def _write_batch(self, batch: list[Told]) -> None:
         """Several events share a commit; one that makes trouble is written alone, and may fail."""
         try:
-            acts = self._hear(batch)
+            acts = self._hear(batch, and_more=True)
         except (DBAPIError, LeaseLost) as error:
             if len(batch) == 1 or not _is_our_fault(error):
                 raise
@@ -216,9 +217,12 @@ class Leader:
                 log.exception("event not written", name=type(told.event).__name__)
         return acts
 
-    def _hear(self, batch: list[Told]) -> list[Act]:
+    def _hear(self, batch: list[Told], *, and_more: bool = False) -> list[Act]:
+        """Write these down in one transaction; `and_more` adds to them what waits by now."""
         acts: list[Act] = []
         with self._reign.write() as session:
+            if and_more:
+                self._fill(batch)
             for told in batch:
                 acts += ledger.hear(
                     session,
