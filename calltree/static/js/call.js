@@ -28,7 +28,7 @@
     }
     newest = drawn;
     for (const part of document.querySelectorAll("#call-status, #call-actions, #operator-state")) {
-      window.htmx.ajax("GET", part.dataset.poll, { target: part, swap: "outerMorph" });
+      window.htmx.ajax("GET", part.dataset.poll, { source: part, target: part, swap: "outerMorph" });
     }
   }
 

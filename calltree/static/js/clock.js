@@ -47,7 +47,7 @@
     if (day() !== shown) {
       shown = day();
       for (const element of document.querySelectorAll("[data-midnight]")) {
-        window.htmx.ajax("GET", element.dataset.midnight, { target: element, swap: "outerMorph" });
+        window.htmx.ajax("GET", element.dataset.midnight, { source: element, target: element, swap: "outerMorph" });
       }
     }
     /* Wake just after the next full second, so the figures of all clocks move together. */

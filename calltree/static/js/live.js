@@ -17,8 +17,9 @@
 
   function poll() {
     if (document.querySelector("[data-poll]") === null) return;
+    /* each is its own source: of several requests from one htmx drops all but two */
     for (const element of document.querySelectorAll("[data-poll]")) {
-      window.htmx.ajax("GET", element.dataset.poll, { target: element, swap: "outerMorph" });
+      window.htmx.ajax("GET", element.dataset.poll, { source: element, target: element, swap: "outerMorph" });
     }
   }
 
