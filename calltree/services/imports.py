@@ -274,15 +274,16 @@ def undo(session: Session, *, viewer: Viewer, import_id: int, now: datetime) -> 
     """
     if not viewer.may(Right.BULK_WORK):
         raise NotAllowed(Right.BULK_WORK)
+    counted = _counted(session, import_id)  # first: while the lock is held nobody can dial
     # The gate takes the same lock: a dial is either seen here or meets no customer any more.
     session.execute(select(Site.id).where(Site.id == 1).with_for_update())
     found = get(session, viewer=viewer, import_id=import_id, lock=True)
     if found.state in (ImportState.UNDOING, ImportState.UNDONE):
         return found
-    if not may_undo(session, given=found):
+    if counted is None or not may_undo(session, given=found):
         raise Refused("import_dialled")
     _check_list_free(session, found)
-    _stop_counting(session, found, now)
+    _stop_counting(session, found, counted, now)
     found.state = ImportState.UNDOING
     found.heartbeat_at = None
     audit.note(
@@ -292,13 +293,20 @@ def undo(session: Session, *, viewer: Viewer, import_id: int, now: datetime) -> 
     return found
 
 
-def _stop_counting(session: Session, given: Import, now: datetime) -> None:
+def _counted(session: Session, import_id: int) -> dict[int, int] | None:
+    """How many customers each list shows of an import; None while it is not done."""
+    if session.scalar(select(Import.state).where(Import.id == import_id)) is not ImportState.DONE:
+        return None
     rows = session.execute(
         select(Customer.list_id, func.count())
-        .where(Customer.import_id == given.id, Customer.deleted_at.is_(None))
+        .where(Customer.import_id == import_id, Customer.deleted_at.is_(None))
         .group_by(Customer.list_id)
-    ).all()
-    for list_id, count in rows:
+    )
+    return dict(iter(rows))
+
+
+def _stop_counting(session: Session, given: Import, counted: dict[int, int], now: datetime) -> None:
+    for list_id, count in counted.items():
         figures.add_customers(session, list_id=list_id, count=-count)
     if given.new_list_name and given.list_id is not None:
         session.execute(
