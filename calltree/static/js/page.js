@@ -42,7 +42,10 @@
   if (desk.dataset.desk !== undefined) sessionStorage.setItem(DESK, "1");
   if (!sessionStorage.getItem(DESK)) return;
 
-  const renew = () => window.htmx.trigger(desk, "calltree:renew");
+  /* A page that says that another one is in use stays so, with its reason, until its button is pressed. */
+  const renew = () => {
+    if (!document.querySelector("[data-in-use]")) window.htmx.trigger(desk, "calltree:renew");
+  };
   window.setTimeout(renew);
   window.setInterval(renew, RENEW_MS);
 
