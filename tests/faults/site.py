@@ -28,9 +28,9 @@ RATE = 2.0
 class Site:
     """Redis, the practice switch and the roles, by name."""
 
-    def __init__(self, data_dir: Path, database_url: str) -> None:
+    def __init__(self, data_dir: Path, database_url: str, *, rate: float = RATE) -> None:
         self.data_dir = data_dir
-        self.switch = PracticeSwitch(data_dir, rate=RATE)
+        self.switch = PracticeSwitch(data_dir, rate=rate)
         self.log = (data_dir / "site.log").open("ab")
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.env = os.environ | {
@@ -39,7 +39,7 @@ class Site:
             "REDIS_URL": own_redis.url(data_dir),
             "PRACTICE_ESL_URL": self.switch.url,
             "SECRET_KEY": "of the tests",
-            "CLOCK_RATE": str(RATE),
+            "CLOCK_RATE": str(rate),
         }
         self.settings = Settings.from_env(self.env)
         self.store = Store(create_engine(self.settings.database_url))

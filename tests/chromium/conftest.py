@@ -1,0 +1,116 @@
+"""A whole site in processes of its own, a real Chromium on it, and operators at its screen."""
+
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+from playwright.sync_api import Browser, expect, sync_playwright
+
+from calltree import create_app
+from tests.chromium.screen import Place
+from tests.databases import PostgresDatabases, SqliteDatabases
+from tests.faults.site import ROOT, Site
+from tests.floor import found_floor, wait_for
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+RATE = 8.0
+"""How much quicker the practice carrier is: 4 s of an announcement take half a second."""
+
+
+expect.set_options(timeout=15_000)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("no chromium on PATH")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+        )
+        yield browser
+        browser.close()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def _web(site: Site) -> Iterator[str]:
+    port = _free_port()
+    env = site.env | {
+        "HOST": "127.0.0.1",
+        "PORT": str(port),
+        "WEB_WORKERS": "1",
+        "WEB_THREADS": "60",
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"],
+        cwd=ROOT,
+        env=env,
+        stdout=site.log,
+        stderr=site.log,
+    )
+
+    def answers() -> bool:
+        with suppress(OSError), urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5) as answer:
+            return bool(answer.status == 200)
+        return False
+
+    try:
+        wait_for(answers, "the web server", patience_s=60)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def place(
+    databases: SqliteDatabases | PostgresDatabases,
+    tmp_path_factory: pytest.TempPathFactory,
+    chromium: Browser,
+) -> Iterator[Place]:
+    """The site of all tests of a module: each has an operator and a list of its own."""
+    directory: Path = tmp_path_factory.mktemp("place")
+    data_dir = directory / "var"
+    data_dir.mkdir()
+    with databases.fresh(directory) as url:
+        site = Site(data_dir, url, rate=RATE)
+        # the carrier alone is hurried: leases of half a second are lost on a busy machine
+        site.env["CLOCK_RATE"] = "1"
+        try:
+            site.start("redis")
+            floor = found_floor(site.store, site.switch)
+            site.start("switch", "calls", "jobs soon")
+            with _web(site) as origin:
+                wait_for(floor.link_up, "link up", patience_s=60)
+                wait_for(site.served, "calls worker", patience_s=60)
+                yield Place(site.store, origin, chromium, create_app(site.settings), floor.list_id)
+        except BaseException:
+            sys.stderr.write(site.shown())
+            raise
+        finally:
+            if jobs := site.processes.pop("jobs soon", None):
+                jobs.terminate()
+                jobs.wait(20)
+            site.stop()
+
+
+@pytest.fixture(autouse=True)
+def _tidy(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Close every window that a test has opened; none of them may have complained."""
+    yield
+    if "place" in request.fixturenames:
+        request.getfixturevalue("place").tidy()
