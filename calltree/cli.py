@@ -108,12 +108,6 @@ def _fill(password: str, *, set_password: bool) -> None:
                 )
 
 
-REFUSALS = {
-    "not_practice": "this database holds no practice site; there is nothing to leave",
-    "still_running": "CALLTREE still runs on this database: stop it (Ctrl-C), wait 5 s, try again",
-}
-
-
 def _leave_practice(*, keep_lists: bool, empty: bool) -> None:
     if keep_lists == empty:
         raise click.UsageError("say either --keep-lists or --empty")
@@ -121,7 +115,7 @@ def _leave_practice(*, keep_lists: bool, empty: bool) -> None:
         with store().write() as session:
             left = leaving_practice.leave(session, keep_lists=keep_lists, now=utcnow())
     except Refused as refusal:
-        raise click.ClickException(REFUSALS[refusal.code]) from None
+        raise click.ClickException(sentence(refusal.code, **refusal.values)) from None
     for root, names in (
         (settings().recordings_dir, left.recordings),
         (settings().uploads_dir, left.uploads),

@@ -13,6 +13,10 @@ def N_(message: str) -> str:  # noqa: N802 - gettext's own name for "translate l
 
 
 SENTENCES: dict[str, str] = {
+    "not_practice": N_("This database holds no practice site; there is nothing to leave."),
+    "still_running": N_(
+        "CALLTREE still runs on this database. Stop it (Ctrl-C), wait 5 s and try again."
+    ),
     "nothing_open": N_("No customer is open. Choose one from a list."),
     "ask_long_no_answer": N_(
         "You talked for %(seconds)s seconds. This result does not keep the recording. "

@@ -284,7 +284,7 @@ def test_R_HS_5_operators_have_no_reports(store: Store, manager: Viewer) -> None
 
 
 numbers = st.integers(min_value=0, max_value=999_999_999)
-days = st.none() | st.dates(min_value=date(2000, 1, 1))
+days = st.none() | st.dates(min_value=date(2000, 1, 1), max_value=date(2999, 12, 31))
 words = st.text(st.characters(exclude_categories=["Cs", "Cc", "Z"]), min_size=1, max_size=20)
 several = st.lists(words, unique=True, max_size=3).map(tuple)
 
