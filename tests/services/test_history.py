@@ -284,6 +284,7 @@ def test_R_HS_5_operators_have_no_reports(store: Store, manager: Viewer) -> None
 
 
 numbers = st.integers(min_value=0, max_value=999_999_999)
+seconds = st.integers(min_value=0, max_value=1_000_000)
 days = st.none() | st.dates(min_value=date(2000, 1, 1), max_value=date(2999, 12, 31))
 words = st.text(st.characters(exclude_categories=["Cs", "Cc", "Z"]), min_size=1, max_size=20)
 several = st.lists(words, unique=True, max_size=3).map(tuple)
@@ -303,8 +304,8 @@ several = st.lists(words, unique=True, max_size=3).map(tuple)
         statuses=several,
         kinds=st.lists(st.sampled_from(RecordKind), unique=True).map(tuple),
         direction=st.sampled_from(Direction),
-        talk_min_s=st.none() | numbers,
-        talk_max_s=st.none() | numbers,
+        talk_min_s=st.none() | seconds,
+        talk_max_s=st.none() | seconds,
         levels=several,
         items=st.dictionaries(numbers, words, max_size=3).map(lambda found: tuple(found.items())),
     )
