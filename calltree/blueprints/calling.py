@@ -28,6 +28,7 @@ PARTS = {
     "operator": "operator/_operator.html",
     "call_status": "operator/_call_status.html",
     "actions": "operator/_actions.html",
+    "anew": "operator/_call_anew.html",
     "today": "operator/_today.html",
     "softphone": "operator/_softphone.html",
     "lines": "operator/_lines.html",

@@ -27,9 +27,8 @@
       return;
     }
     newest = drawn;
-    for (const part of document.querySelectorAll("#call-status, #call-actions, #operator-state")) {
-      window.htmx.ajax("GET", part.dataset.poll, { source: part, target: part, swap: "outerMorph" });
-    }
+    /* all that follows the call in one answer, so that it stays of one moment */
+    window.htmx.ajax("GET", box.dataset.anew, { source: box, target: box, swap: "none" });
   }
 
   /* A push for the next customer that overtakes the page's own answer: its buttons must not stand beside

@@ -54,13 +54,19 @@
     window.setTimeout(tick, 1005 - (now() % 1000));
   }
 
-  /* [data-fires-at="ISO"] is pressed at that moment, if it is still there and enabled (保存して次へ). */
+  /* [data-fires-at="ISO"] is pressed at that moment, if it is still there and enabled (保存して次へ); once
+     for each moment, however often the button is drawn meanwhile. */
+  const fired = new Set();
+
   function arm() {
     for (const element of document.querySelectorAll("[data-fires-at]:not([data-armed])")) {
       element.dataset.armed = "";
+      const moment = element.dataset.firesAt;
       window.setTimeout(() => {
-        if (element.isConnected && !element.disabled) element.click();
-      }, Math.max(0, Date.parse(element.dataset.firesAt) - now()));
+        if (!element.isConnected || element.disabled || fired.has(moment)) return;
+        fired.add(moment);
+        element.click();
+      }, Math.max(0, Date.parse(moment) - now()));
     }
   }
 
