@@ -91,7 +91,10 @@ _RENEW_MINE = (
     )
 )
 _INSERT = {
-    dialect: insert(CustomerHold).on_conflict_do_nothing(index_elements=["customer_id"])
+    # RETURNING, not a count of rows: psycopg's is -1 after an INSERT, which is true as well.
+    dialect: insert(CustomerHold)
+    .on_conflict_do_nothing(index_elements=["customer_id"])
+    .returning(CustomerHold.customer_id)
     for dialect, insert in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
 }
 
@@ -180,8 +183,7 @@ def _insert(session: Session, customer_id: int, user_id: int, page_id: str, now:
     connection = session.connection()
     row = {"customer_id": customer_id, "user_id": user_id, "page_id": page_id}
     moments = dict.fromkeys(("taken_at", "renewed_at", "touched_at"), now)
-    inserted = connection.execute(_INSERT[connection.dialect.name], row | moments)
-    return bool(inserted.rowcount)
+    return connection.scalar(_INSERT[connection.dialect.name], row | moments) is not None
 
 
 def renew(
