@@ -15,7 +15,7 @@ worker_connections = threads
 timeout = 60
 # open sockets hold a worker this long at most; the hub has closed them with 1012 before
 graceful_timeout = 5
-# none is kept idle with as many connections as threads (gunicorn says so at the start), but this is also
+# none is kept idle with as many connections as threads (gunicorn says so), but this is also
 # how long a connection may wait with its first request: a browser opens them beforehand
 keepalive = 5
 # a worker that ends after n requests would cut calls' screens at random
