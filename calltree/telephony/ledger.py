@@ -52,8 +52,11 @@ DEFAULT_RING_S = 30
 # Built once: every event asks these two.
 _BY_UUID = select(Attempt).where(Attempt.uuid == bindparam("of"))
 _NOTED = {
-    "sqlite": sqlite_insert(AttemptEvent).on_conflict_do_nothing(),
-    "postgresql": postgres_insert(AttemptEvent).on_conflict_do_nothing(),
+    # RETURNING, not a count of rows: psycopg's is -1 after an INSERT, which is true as well.
+    "sqlite": sqlite_insert(AttemptEvent).on_conflict_do_nothing().returning(AttemptEvent.event_id),
+    "postgresql": postgres_insert(AttemptEvent)
+    .on_conflict_do_nothing()
+    .returning(AttemptEvent.event_id),
 }
 
 
@@ -388,7 +391,7 @@ def _attempt(session: Session, event: events.ChannelEvent) -> Attempt | None:
 
 def _first_time(session: Session, event: events.SwitchEvent, attempt: Attempt) -> bool:
     connection = session.connection()
-    result = connection.execute(
+    noted = connection.scalar(
         _NOTED[connection.dialect.name],
         {
             "event_id": event.event_id,
@@ -397,6 +400,6 @@ def _first_time(session: Session, event: events.SwitchEvent, attempt: Attempt) -
             "at": event.at,
         },
     )
-    if not result.rowcount:
+    if noted is None:
         log.info("event ignored", attempt=attempt.id, why="repeated")
-    return bool(result.rowcount)
+    return noted is not None
