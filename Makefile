@@ -40,7 +40,7 @@ lint: setup-dev ## ruff, import-linter, djlint
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@.venv/bin/lint-imports --no-cache
-	@$(PY) -m djlint calltree/templates --check --lint --quiet
+	@$(PY) -m djlint calltree/templates --check --lint
 	@$(PY) -m scripts.messages check
 
 types: setup-dev ## mypy --strict
