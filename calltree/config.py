@@ -41,6 +41,10 @@ class Settings:
     """Threads of a web process (gunicorn.conf.py); all but 32 may hold an open page's socket."""
     switch_recordings: str | None = None
     """The recordings directory as FreeSWITCH sees it; ours is `recordings_dir`."""
+    switch_directory_url: str = "http://127.0.0.1:8000/switch/directory"
+    """Where FreeSWITCH asks for operators' credentials (mod_xml_curl)."""
+    switch_secret: str = field(default="", repr=False)
+    """Password of the user `switch` at that address (basic authentication)."""
     clock_rate: float = 1.0
     """Practice and soak runs only: how many times faster than the wall clock time-outs run."""
 
@@ -51,7 +55,7 @@ class Settings:
         return cls(
             database_url=_database_url(env.get("DATABASE_URL"), data_dir),
             data_dir=data_dir,
-            secret_key=env.get("SECRET_KEY") or _kept_secret(data_dir),
+            secret_key=env.get("SECRET_KEY") or _kept_secret(data_dir / "secret_key"),
             redis_url=env.get("REDIS_URL") or None,
             esl_urls=_esl_urls(env.get("ESL_URL", "")),
             practice_esl_url=env.get("PRACTICE_ESL_URL") or _kept_practice_url(data_dir),
@@ -62,6 +66,8 @@ class Settings:
             trusted_proxies=_number(env, "TRUSTED_PROXIES", 0),
             web_threads=_number(env, "WEB_THREADS", 200),
             switch_recordings=env.get("SWITCH_RECORDINGS") or None,
+            switch_directory_url=_directory_url(env),
+            switch_secret=env.get("SWITCH_SECRET") or _kept_secret(data_dir / "switch_secret"),
             clock_rate=_rate(env),
         )
 
@@ -142,13 +148,12 @@ def _limits_url(redis_url: str | None) -> str:
     return redis_url.replace("unix://", "redis+unix://", 1)
 
 
-def _kept_secret(data_dir: Path) -> str:
-    """Return the secret made on first start; sessions must survive a restart."""
-    path = data_dir / "secret_key"
+def _kept_secret(path: Path) -> str:
+    """Return the secret made on first start; sessions and links must survive a restart."""
     try:
         return path.read_text()
     except FileNotFoundError:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
     secret = secrets.token_urlsafe(48)
     try:
         with path.open("x") as file:
@@ -194,6 +199,14 @@ def _port(env: Mapping[str, str]) -> int:
     if not 0 < port < 65536:
         raise SettingsError("PORT: write a number from 1 to 65535")
     return port
+
+
+def _directory_url(env: Mapping[str, str]) -> str:
+    url = env.get("SWITCH_DIRECTORY_URL") or f"http://127.0.0.1:{_port(env)}/switch/directory"
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username:
+        raise SettingsError("SWITCH_DIRECTORY_URL: write http://host:port/switch/directory")
+    return url
 
 
 def _rate(env: Mapping[str, str]) -> float:
