@@ -48,7 +48,7 @@ class User(Base):
     deleted_at: Mapped[datetime | None]
     last_sign_in_at: Mapped[datetime | None]
 
-    leg_kind: Mapped[LegKind] = mapped_column(default=LegKind.DEVICE)
+    leg_kind: Mapped[LegKind] = mapped_column(default=LegKind.BROWSER)
     device: Mapped[str] = mapped_column(String(64), default="")
     """Extension of the desk phone; empty: the user's own id on the practice switch."""
 

@@ -19,7 +19,8 @@ from sqlalchemy.orm import Session
 from calltree.db import announce
 from calltree.errors import Refused
 from calltree.models.calls import LegState, Operator, OperatorInterval, OperatorState
-from calltree.models.people import User
+from calltree.models.people import LegKind, User
+from calltree.models.projects import Site
 from calltree.text.days import site_day
 
 S = OperatorState
@@ -107,8 +108,8 @@ def ensure(session: Session, *, user_id: int, now: datetime) -> Operator:
     """Give the operator's row, made (signed out) when there is none."""
     operator = session.get(Operator, user_id)
     if operator is None:
-        user = session.get_one(User, user_id)
-        operator = Operator(user_id=user_id, since=now, leg_kind=user.leg_kind)
+        kind = leg_kind(session, user_id=user_id)
+        operator = Operator(user_id=user_id, since=now, leg_kind=kind)
         session.add(operator)
         session.flush()
     return operator
@@ -181,7 +182,8 @@ def unlock(
 def sign_in(session: Session, *, user_id: int, now: datetime) -> None:
     """Begin with 離席; someone who is signed in elsewhere keeps their state."""
     ensure(session, user_id=user_id, now=now)
-    move(session, user_id=user_id, by=Move.SIGN_IN, now=now)
+    kind = leg_kind(session, user_id=user_id)
+    move(session, user_id=user_id, by=Move.SIGN_IN, now=now, leg_kind=kind)
 
 
 def sign_out(session: Session, *, user_id: int, now: datetime) -> None:
@@ -242,6 +244,22 @@ def has_live_leg(session: Session, *, user_id: int) -> bool:
     return state in LIVE_LEGS
 
 
+def leg_kind(session: Session, *, user_id: int) -> LegKind:
+    """Give how this user's ear is reached: as set for them, a simulated device in practice.
+
+    The practice switch carries no sound of browsers.
+    """
+    site = session.get(Site, 1)
+    if site is None or site.practice:
+        return LegKind.DEVICE
+    return session.get_one(User, user_id).leg_kind
+
+
+def may_bring_leg(operator: Operator) -> bool:
+    """Answer whether a leg that comes by itself, from a page, may be this operator's."""
+    return operator.leg_kind is LegKind.BROWSER and operator.state is not S.SIGNED_OUT
+
+
 def connect_leg(session: Session, *, user_id: int, uuid: str, node: str, now: datetime) -> bool:
     """Note the leg being made. False while another is being made or lives."""
     ensure(session, user_id=user_id, now=now)
@@ -264,8 +282,8 @@ def leg_moved(session: Session, *, user_id: int, uuid: str, to: LegState, now: d
     Losing the leg ends 待機 at once: nobody may be given a customer whom they cannot hear.
     """
     values: dict[str, Any] = {"leg_state": to, "leg_since": now}
-    if to in (LegState.NONE, LegState.LOST):
-        values["muted"] = False
+    if to is LegState.NONE:
+        values["muted"] = False  # a lost one comes again, and is muted again
     changed = _rows(
         session,
         update(Operator)

@@ -27,6 +27,7 @@ from calltree.telephony.acts import (
     LimitEarly,
     Look,
     PlayRingback,
+    SetMute,
     StopPlaying,
 )
 from calltree.telephony.commands import ApiCommand, Cause
@@ -127,6 +128,8 @@ class Actor:
                 self._ask(link, commands.play_ringback(operator))
             case StopPlaying(leg=leg):
                 self._ask(link, commands.stop_playing(leg))
+            case SetMute(leg=leg, muted=muted):
+                self._ask(link, commands.mute(leg) if muted else commands.unmute(leg))
             case LimitEarly(customer=customer, seconds=seconds):
                 self._ask(link, commands.hang_up_in(seconds, customer))
             case CancelTimers(leg=leg):

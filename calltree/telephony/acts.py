@@ -39,6 +39,14 @@ class StopPlaying(Act):
 
 
 @dataclass(frozen=True, slots=True)
+class SetMute(Act):
+    """Silence what an operator says, or let it be heard again."""
+
+    leg: str
+    muted: bool
+
+
+@dataclass(frozen=True, slots=True)
 class LimitEarly(Act):
     """Early media never ends by itself: the switch's own timer ends it."""
 

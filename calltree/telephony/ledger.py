@@ -41,6 +41,7 @@ from calltree.telephony.acts import (
     LimitEarly,
     Look,
     PlayRingback,
+    SetMute,
     StopPlaying,
 )
 from calltree.telephony.calls import Heard, next_state
@@ -48,6 +49,8 @@ from calltree.telephony.calls import Heard, next_state
 log = structlog.get_logger(__name__)
 
 DEFAULT_RING_S = 30
+AGENTS_CONTEXT = "agents"
+"""Where the dialplan takes what an operator's page calls."""
 
 # Built once: every event asks these two.
 _BY_UUID = select(Attempt).where(Attempt.uuid == bindparam("of"))
@@ -84,7 +87,7 @@ def hear(
         return []
     attempt = _attempt(session, event)
     if attempt is None:
-        return _operator_leg(session, event, now)
+        return _operator_leg(session, event, node, now)
     if isinstance(event, events.Destroyed) and attempt.state not in LIVE_STATES:
         return []  # nearly always: its HANGUP_COMPLETE told everything
     if not _first_time(session, event, attempt):
@@ -190,7 +193,29 @@ def leg_parked(session: Session, operator: Operator, *, now: datetime) -> list[A
     waits = attempt.state is CallState.ANSWERED or (
         attempt.state is CallState.EARLY and attempt.joined_at is None
     )
-    return customer_joins(session, attempt) if waits else []
+    # Muted before a reload is muted after it: this leg is another one and knows nothing of it.
+    muted: list[Act] = (
+        [SetMute(operator.leg_node, operator.leg_uuid, muted=True)] if operator.muted else []
+    )
+    return [*muted, *customer_joins(session, attempt)] if waits else []
+
+
+def leg_begun(session: Session, *, user_id: int, uuid: str, node: str, now: datetime) -> list[Act]:
+    """Take a leg that a page made for its operator's own; a leg nobody may have is ended.
+
+    The operator's leg of before, if any, is ended: a second page or a reload has come instead.
+    The customer whom it was joined with is kept until the new one parks.
+    """
+    operator = session.get(Operator, user_id, populate_existing=True)
+    if operator is None or not operators.may_bring_leg(operator):
+        log.warning("leg of nobody who works", user=user_id, channel=uuid)
+        return [HangUp(node, uuid, answered=True)]
+    acts: list[Act] = []
+    if operator.leg_state not in (LegState.NONE, LegState.LOST):
+        acts.append(HangUp(operator.leg_node, operator.leg_uuid, answered=True))
+        leg_lost(session, operator, now=now)
+    operators.connect_leg(session, user_id=user_id, uuid=uuid, node=node, now=now)
+    return acts
 
 
 def ring_time_s(session: Session, attempt: Attempt) -> int:
@@ -317,9 +342,16 @@ def _hung_up(case: _Case) -> list[Act]:
         return []
     endings.hung_up(case.session, case.attempt, case.event, now=case.now)
     operator = case.session.get(Operator, case.attempt.user_id) if case.attempt.user_id else None
-    if was_ringing and operator is not None and operator.leg_uuid:
-        return [StopPlaying(case.attempt.node, operator.leg_uuid)]
-    return []
+    if operator is None or not operator.leg_uuid:
+        return []
+    acts: list[Act] = []
+    if operator.muted:
+        # The switch mutes the leg, not the call: the next customer would hear nothing.
+        operators.set_muted(case.session, user_id=operator.user_id, muted=False)
+        acts.append(SetMute(case.attempt.node, operator.leg_uuid, muted=False))
+    if was_ringing:
+        acts.append(StopPlaying(case.attempt.node, operator.leg_uuid))
+    return acts
 
 
 def _destroyed(case: _Case) -> list[Act]:
@@ -353,7 +385,15 @@ _COMING_UP = (
 # --- the operator's leg and the jobs
 
 
-def _operator_leg(session: Session, event: events.ChannelEvent, now: datetime) -> list[Act]:
+def _operator_leg(
+    session: Session, event: events.ChannelEvent, node: str, now: datetime
+) -> list[Act]:
+    if isinstance(event, events.Answered):
+        # It is answered once and parks often: an old leg's PARK must not make it the new one.
+        ours = event.context == AGENTS_CONTEXT and event.direction == "inbound"
+        if not ours or event.user_id is None:
+            return []
+        return leg_begun(session, user_id=event.user_id, uuid=event.unique_id, node=node, now=now)
     if not isinstance(event, events.Parked | events.HungUp | events.Destroyed):
         return []
     operator = session.scalar(select(Operator).where(Operator.leg_uuid == event.unique_id))

@@ -62,15 +62,20 @@ class Reconciler:
 
     def run(self, link: Link) -> list[Act]:
         """Make one pass. Raises LinkDown when the switch cannot be asked."""
-        listed = _listed(link)
+        rows = _rows(link)
+        listed = {str(row["uuid"]): _created(row) for row in rows}
         now = self.clock()
         with self.reign.store.read() as session:
             calls = self._open_calls(session)
             legs = self._open_legs(session)
             site = session.get_one(Site, 1)
-        found = {uuid: _dump(link, uuid) for uuid in [*calls, *legs]}
+        came = [str(r["uuid"]) for r in rows if r.get("context") == ledger.AGENTS_CONTEXT]
+        found = {uuid: _dump(link, uuid) for uuid in {*calls, *legs, *came}}
         acts: list[Act] = []
         with self.reign.write() as session:
+            for uuid in came:
+                if uuid not in legs:
+                    acts += self._take_leg(session, uuid, found[uuid] or {}, now)
             for uuid, leg_user in legs.items():
                 acts += self._mend_leg(session, leg_user, uuid, found[uuid], now)
             for uuid, seen in calls.items():
@@ -155,6 +160,23 @@ class Reconciler:
         if operator.leg_state is not LegState.PARKED:
             return ledger.leg_parked(session, operator, now=now)
         return []
+
+    def _take_leg(
+        self, session: Session, uuid: str, dump: dict[str, str], now: datetime
+    ) -> list[Act]:
+        """A leg that a page made while nobody listened becomes its operator's."""
+        told = dump.get("variable_calltree_user_id", "")
+        operator = session.get(Operator, int(told)) if told.isdigit() else None
+        if operator is None or not operators.may_bring_leg(operator):
+            return []
+        if operator.leg_uuid == uuid or operator.leg_state not in (LegState.NONE, LegState.LOST):
+            return []
+        if dump.get("Answer-State") != "answered":
+            return []  # its CHANNEL_ANSWER will tell
+        acts = ledger.leg_begun(
+            session, user_id=operator.user_id, uuid=uuid, node=self.node, now=now
+        )
+        return acts + ledger.leg_parked(session, operator, now=now)
 
     def _tidy(self, session: Session, now: datetime) -> None:
         """Let go of what calls that are over still hold; it should never find anything."""
@@ -251,10 +273,10 @@ def _mend_living(
     return []
 
 
-def _listed(link: Link) -> dict[str, datetime | None]:
+def _rows(link: Link) -> list[dict[str, Any]]:
     told = json.loads(link.api(commands.show_channels()) or "{}")
     rows: list[dict[str, Any]] = told.get("rows") or []
-    return {str(row["uuid"]): _created(row) for row in rows if row.get("uuid")}
+    return [row for row in rows if row.get("uuid")]
 
 
 def _created(row: dict[str, Any]) -> datetime | None:
