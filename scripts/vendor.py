@@ -1,8 +1,9 @@
 """Fetch the browser assets that pages load, pinned by version and checked by digest.
 
 Run by a developer (`make vendor`) when a version changes; what it writes is committed, so
-neither a build nor a running site needs the network. Needs `npm` on PATH for `npm pack` only:
-no package script is ever run.
+neither a build nor a running site needs the network. Needs `npm` on PATH; no package script is
+ever run. JsSIP publishes no file that a page could load, so it is bundled here, once, by a pinned
+esbuild from pinned parts: the same bytes on every machine, or the digest refuses them.
 
     python scripts/vendor.py           fetch, check, write
     python scripts/vendor.py --check   compare what is committed with the table, fetch nothing
@@ -25,6 +26,19 @@ ROOT = Path(__file__).resolve().parent.parent
 STATIC_VENDOR = ROOT / "calltree" / "static" / "vendor"
 TEST_VENDOR = ROOT / "tests" / "vendor"
 SPRITE_NAME = "sprite.svg"
+PARTS_LICENCES = "LICENSES-of-parts"
+ESBUILD = "esbuild@0.28.2"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """One module made of a package and the parts it needs, each at its own version."""
+
+    name: str
+    sha256: str
+    parts: tuple[tuple[str, str, str], ...]  # package, version, its licence's file
+    licences: str
+    """sha256 of the parts' licences in one file."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +51,7 @@ class Package:
     room: Path = STATIC_VENDOR
     icons: tuple[str, ...] = field(default=())
     sprite_sha256: str = ""
+    bundle: Bundle | None = None
 
     @property
     def spec(self) -> str:
@@ -51,6 +66,8 @@ class Package:
         kept = dict(self.files.values())
         if self.icons:
             kept[SPRITE_NAME] = self.sprite_sha256
+        if self.bundle:
+            kept |= {self.bundle.name: self.bundle.sha256, PARTS_LICENCES: self.bundle.licences}
         return kept
 
 
@@ -162,6 +179,27 @@ PACKAGES = (
         icons=ICONS,
         sprite_sha256="c3ca475f67f4da4c64ca1a99c2f501b65fcdb14db94f5cba23f9d0f8dea1f388",
     ),
+    Package(
+        "jssip",
+        "3.13.8",
+        {
+            "LICENSE.md": (
+                "LICENSE",
+                "2541fbb7ab0f3b83e6405084d9428cf04dc560165ddd6ff4ea6628abb2e53ca4",
+            )
+        },
+        bundle=Bundle(
+            "jssip.min.js",
+            "bb88ccce5a91645fff3434c68bf0157fa72b9755f463d58c0722b955c2a86c8a",
+            (
+                ("debug", "4.4.3", "LICENSE"),
+                ("events", "3.3.0", "LICENSE"),
+                ("ms", "2.1.3", "license.md"),
+                ("sdp-transform", "2.15.0", "LICENSE"),
+            ),
+            "d09b9917ee80a01d51b328caff560177d0430598e8012319def1016fea1b6574",
+        ),
+    ),
     # Accessibility checks in browser tests; never served.
     Package(
         "axe-core",
@@ -223,6 +261,35 @@ def sprite(archive: tarfile.TarFile, icons: tuple[str, ...]) -> bytes:
     return f'<svg xmlns="http://www.w3.org/2000/svg">\n{body}\n</svg>\n'.encode()
 
 
+def bundled(package: Package, bundle: Bundle) -> dict[str, bytes]:
+    """Return the bundle as an ES module whose default is the package's, and the parts' licences."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        (folder / "package.json").write_text("{}")
+        parts = [f"{name}@{version}" for name, version, _ in bundle.parts]
+        subprocess.run(
+            ["npm", "install", "--silent", "--ignore-scripts", "--no-audit", "--no-fund",
+             "--save-exact", package.spec, *parts, ESBUILD],
+            cwd=folder, check=True, stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        (folder / "entry.mjs").write_text(f'export {{ default }} from "{package.name}";\n')
+        subprocess.run(
+            ["node_modules/.bin/esbuild", "entry.mjs", "--bundle", "--format=esm", "--minify",
+             "--platform=browser", "--target=chrome120", "--legal-comments=none",
+             "--define:process.env.NODE_ENV='production'", "--log-level=error",
+             f"--outfile={bundle.name}"],
+            cwd=folder, check=True,
+        )  # fmt: skip
+        licences = [
+            f"== {name} {version}\n{(folder / 'node_modules' / name / file).read_text()}"
+            for name, version, file in bundle.parts
+        ]
+        return {
+            bundle.name: (folder / bundle.name).read_bytes(),
+            PARTS_LICENCES: "\n".join(licences).encode(),
+        }
+
+
 def fetch(package: Package) -> list[str]:
     """Write the package's files; return one line for each digest that does not match."""
     with (
@@ -232,6 +299,8 @@ def fetch(package: Package) -> list[str]:
         contents = {name: member(archive, path) for path, (name, _) in package.files.items()}
         if package.icons:
             contents[SPRITE_NAME] = sprite(archive, package.icons)
+        if package.bundle:
+            contents |= bundled(package, package.bundle)
     wrong = [
         f"{package.spec} {name}: expected {package.digests()[name] or '(none)'}, got {sha256(data)}"
         for name, data in contents.items()
@@ -262,9 +331,11 @@ def check(package: Package) -> list[str]:
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--check", action="store_true", help="fetch nothing, compare only")
+    parser.add_argument("package", nargs="*", help="these alone; all when none is named")
     options = parser.parse_args(arguments)
     work = check if options.check else fetch
-    wrong = [line for package in PACKAGES for line in work(package)]
+    asked = [p for p in PACKAGES if not options.package or p.name in options.package]
+    wrong = [line for package in asked for line in work(package)]
     for line in wrong:
         sys.stderr.write(line + "\n")
     return 1 if wrong else 0
