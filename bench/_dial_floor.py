@@ -17,8 +17,8 @@ from calltree import create_app
 from calltree.blueprints.access import requires
 from calltree.extensions import writing
 from calltree.services.rights import Right
+from calltree.services.trunks import DEFAULT_GATEWAY
 from calltree.telephony.esl import EslUrl, Link
-from calltree.telephony.nodes import GATEWAY
 
 LANE = "bench:floor"
 TABLE = "CREATE TABLE IF NOT EXISTS bench_presses (press_id VARCHAR(36) PRIMARY KEY)"
@@ -52,7 +52,9 @@ _links: list[Link] = []
 
 def originate(uuid: str, number: str) -> None:
     """The job."""
-    command = f"originate {{origination_uuid={uuid}}}sofia/gateway/{GATEWAY}/{number} &park()"
+    command = (
+        f"originate {{origination_uuid={uuid}}}sofia/gateway/{DEFAULT_GATEWAY}/{number} &park()"
+    )
     _links[0].bgapi(command, uuid)  # type: ignore[arg-type] # bare, not made of `commands`
 
 

@@ -23,6 +23,7 @@ from calltree.models.calls import (
     Origin,
     RecordCorrection,
     RecordKind,
+    Softphone,
     SwitchCommand,
     SystemResult,
     Task,
@@ -64,6 +65,7 @@ from calltree.models.projects import (
 )
 from calltree.models.recordings import Recording, RecordingState
 from calltree.models.search import POSTGRES_STATEMENTS, SQLITE_STATEMENTS
+from calltree.models.trunks import CallerIdForm, NumberForm, Transport, Trunk, TrunkKind
 
 __all__ = [
     "HIDDEN_IMPORT_STATES",
@@ -81,6 +83,7 @@ __all__ = [
     "BuiltIn",
     "CallRecord",
     "CallState",
+    "CallerIdForm",
     "CallerNumber",
     "ClosedDay",
     "CommandKind",
@@ -107,6 +110,7 @@ __all__ = [
     "ListGroupGrant",
     "MemoEntry",
     "NumberDirection",
+    "NumberForm",
     "Operator",
     "OperatorInterval",
     "OperatorState",
@@ -125,9 +129,13 @@ __all__ = [
     "Role",
     "Setting",
     "Site",
+    "Softphone",
     "SwitchCommand",
     "SystemResult",
     "Task",
+    "Transport",
+    "Trunk",
+    "TrunkKind",
     "User",
     "WorkQueue",
 ]

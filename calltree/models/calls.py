@@ -100,6 +100,8 @@ class Attempt(Base):
     number: Mapped[str] = mapped_column(String(16))
     caller_number_id: Mapped[int | None] = mapped_column(ForeignKey("caller_numbers.id"))
     node: Mapped[str] = mapped_column(String(64), default="")
+    trunk_id: Mapped[int | None] = mapped_column(ForeignKey("trunks.id"))
+    """The trunk it left by; None before that, and where no trunk is set up."""
     verdict: Mapped[str] = mapped_column(String(32))
     """'allowed', or the code of the gate's refusal."""
     verdict_detail: Mapped[dict[str, Any]] = mapped_column(default=dict)
@@ -172,6 +174,10 @@ class CommandKind(StrEnum):
     DTMF = "dtmf"
     CONNECT_LEG = "connect_leg"
     DROP_LEG = "drop_leg"
+    LOAD_TRUNKS = "load_trunks"
+    """Write the trunks into the switch's configuration and let it read them."""
+    CHECK = "check"
+    """Read how the switch is, for the page that shows it."""
 
 
 class SwitchCommand(Base):
@@ -428,6 +434,28 @@ class Operator(Base):
     leg_state: Mapped[LegState] = mapped_column(default=LegState.NONE)
     leg_since: Mapped[datetime | None]
     muted: Mapped[bool] = mapped_column(default=False)
+
+
+class Softphone(Base):
+    """The telephone in an operator's page: what it signs in with, and what it says of itself.
+
+    One a user, so a second page's credentials end the first one's.
+    """
+
+    __tablename__ = "softphones"
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    a1_hash: Mapped[str] = mapped_column(String(32), default="")
+    """md5(user:domain:token): the token itself is known to the page alone."""
+    session_version: Mapped[int] = mapped_column(default=0)
+    """The user's when it was given out: whoever is forced out loses it too."""
+    page_id: Mapped[str] = mapped_column(String(36), default="")
+    expires_at: Mapped[datetime | None]
+    microphone: Mapped[str] = mapped_column(String(16), default="")
+    """'ok', or what is wrong with it; '' before the page has said anything."""
+    trouble: Mapped[str] = mapped_column(String(16), default="")
+    """What the page shows in red; '' when all is well."""
+    reported_at: Mapped[datetime | None]
 
 
 class OperatorInterval(Base):

@@ -50,7 +50,9 @@ class User(Base):
 
     leg_kind: Mapped[LegKind] = mapped_column(default=LegKind.BROWSER)
     device: Mapped[str] = mapped_column(String(64), default="")
-    """Extension of the desk phone; empty: the user's own id on the practice switch."""
+    """Extension of the desk phone; empty: the user's own id."""
+    device_hash: Mapped[str] = mapped_column(String(32), default="")
+    """md5(extension:domain:secret) of the desk phone; the secret was shown once and not kept."""
 
     # 機能制限 (R-US-5)
     may_monitor: Mapped[bool] = mapped_column(default=False)

@@ -152,6 +152,8 @@ class CallerNumber(Base):
     label: Mapped[str] = mapped_column(String(64), default="")
     direction: Mapped[NumberDirection] = mapped_column(default=NumberDirection.BOTH)
     line_cap: Mapped[int | None]
+    trunk_id: Mapped[int | None] = mapped_column(ForeignKey("trunks.id"))
+    """The trunk that its calls take; None: the first whose prefixes fit."""
     retired_at: Mapped[datetime | None]
 
 

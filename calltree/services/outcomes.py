@@ -39,6 +39,8 @@ LINE_ERROR = Outcome("call_line_error", line_error=True)
 TRUNK_REFUSED = Outcome("call_trunk_refused", line_error=True)
 GATEWAY_DOWN = Outcome("call_gateway_down", line_error=True)
 SWITCH_DOWN = Outcome("call_switch_down", line_error=True)
+NO_TRUNK = Outcome("call_no_trunk", line_error=True)
+TRUNK_FULL = Outcome("call_trunk_full", line_error=True)
 
 NO_CHANNEL_CAUSES = frozenset(
     {"INVALID_GATEWAY", "GATEWAY_DOWN", "CHAN_NOT_IMPLEMENTED", "DESTINATION_OUT_OF_ORDER"}
@@ -65,6 +67,8 @@ _BY_CAUSE: dict[str, Outcome] = {
     "GATEWAY_DOWN": GATEWAY_DOWN,
     "INVALID_GATEWAY": GATEWAY_DOWN,
     "SYSTEM_SHUTDOWN": SWITCH_DOWN,
+    "NO_TRUNK": NO_TRUNK,
+    "TRUNK_FULL": TRUNK_FULL,
 }
 
 # 401, 402, 403 and 407 carry CALL_REJECTED too, but it is our trunk that they refuse.

@@ -21,6 +21,7 @@ from calltree.models import (
     ProjectState,
     ResultStatus,
     Site,
+    Trunk,
 )
 from calltree.services import audit, names
 from calltree.services.rights import Viewer
@@ -229,6 +230,7 @@ class NumberDetails:
     label: str = ""
     direction: NumberDirection = NumberDirection.BOTH
     line_cap: int | None = None
+    trunk_id: int | None = None
 
 
 def save_number(
@@ -242,6 +244,9 @@ def save_number(
     """Create or change a caller number; the digits of an existing one never change."""
     if details.line_cap is not None and details.line_cap < 1:
         raise Refused("line_cap_range", field="line_cap")
+    trunk = session.get(Trunk, details.trunk_id) if details.trunk_id else None
+    if details.trunk_id and (trunk is None or trunk.retired_at):
+        raise Refused("trunk_gone", field="trunk_id")
     if number_id is None:
         number = _new_number(session, details.number)
     else:
@@ -249,6 +254,7 @@ def save_number(
     number.label = details.label.strip()
     number.direction = details.direction
     number.line_cap = details.line_cap
+    number.trunk_id = details.trunk_id
     session.add(number)
     session.flush()
     audit.note(

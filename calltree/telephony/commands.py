@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NewType
 
+from calltree.models.trunks import CallerIdForm, NumberForm
+
 ApiCommand = NewType("ApiCommand", str)
 """A command that one of the builders here has made; a link takes nothing else."""
 
@@ -28,6 +30,16 @@ HOLD_MUSIC = "local_stream://default"
 RINGBACK = "tone_stream://L=-1;%(1000,2000,400,16)"
 
 PING_SUBCLASS = "calltree::ping"
+
+# What the gateway's own setting does not say: P-Asserted-Identity, and whether it may be shown.
+_CALLER_ID = {
+    CallerIdForm.FROM: {},
+    CallerIdForm.ASSERTED: {"sip_cid_type": "pid"},
+    CallerIdForm.ANONYMOUS: {
+        "sip_cid_type": "pid",
+        "origination_privacy": "screen:hide_name:hide_number",
+    },
+}
 
 _NUMBER = re.compile(r"[0-9]{3,15}")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -66,7 +78,7 @@ class OutsideCall:
     """One customer's leg, as the gate allowed it. Every part is checked when it is made.
 
     `uuid` is chosen by us, so that every event can be matched from the first one on; `ring_s` is
-    how long it may ring.
+    how long it may ring. Numbers are national digits; the two forms are the trunk's.
     """
 
     uuid: str
@@ -76,6 +88,10 @@ class OutsideCall:
     attempt_id: int
     site_id: str
     ring_s: int
+    user_id: int | None = None
+    """Whose press it was: told with every event of this leg, so that their page can be at once."""
+    number_form: NumberForm = NumberForm.NATIONAL
+    caller_id_form: CallerIdForm = CallerIdForm.FROM
 
     def __post_init__(self) -> None:
         _uuid(self.uuid)
@@ -85,23 +101,34 @@ class OutsideCall:
         _positive(self.attempt_id)
         _match(_SITE, self.site_id, "a site id")
         _seconds(self.ring_s, limit=600)
+        if self.user_id is not None:
+            _positive(self.user_id)
 
     def _variables(self) -> dict[str, str]:
+        caller = self._in_form(self.caller_number)
+        pressed = {} if self.user_id is None else {"calltree_for": str(self.user_id)}
         return {
             "origination_uuid": self.uuid,
             # Whole seconds, and it fires up to 0.7 s early: ask for one more.
             "originate_timeout": str(self.ring_s + 1),
-            "origination_caller_id_number": self.caller_number,
-            "origination_caller_id_name": self.caller_number,
+            "origination_caller_id_number": caller,
+            "origination_caller_id_name": caller,
+            **_CALLER_ID[self.caller_id_form],
             "calltree_attempt": str(self.attempt_id),
             "calltree_site": self.site_id,
+            **pressed,
             "RECORD_STEREO": "true",
             "RECORD_STEREO_SWAP": "true",  # left the operator, right the customer
             "transfer_after_bridge": f"{ORPHAN_EXTENSION}:XML:{ORPHAN_CONTEXT}",
         }
 
     def _dial_string(self) -> str:
-        return f"sofia/gateway/{self.gateway}/{self.number}"
+        return f"sofia/gateway/{self.gateway}/{self._in_form(self.number)}"
+
+    def _in_form(self, number: str) -> str:
+        if self.number_form is NumberForm.E164 and number.startswith("0"):
+            return f"+81{number[1:]}"
+        return number
 
 
 def switch_path(root: str, *parts: str | int) -> SwitchPath:
@@ -293,6 +320,40 @@ def status() -> ApiCommand:
 
 def version() -> ApiCommand:
     return ApiCommand("version")
+
+
+def modules() -> ApiCommand:
+    """JSON as `show_channels`; each row has the file name of a loaded module."""
+    return ApiCommand("show modules as json")
+
+
+def epoch() -> ApiCommand:
+    """Answers the switch's own clock, in seconds."""
+    return ApiCommand("strepoch")
+
+
+def profile_status(profile: str) -> ApiCommand:
+    return ApiCommand(f"sofia xmlstatus profile {_name(profile)}")
+
+
+def reload_xml() -> ApiCommand:
+    """Let the switch read its configuration files anew; running calls are not touched."""
+    return ApiCommand("reloadxml")
+
+
+def rescan(profile: str) -> ApiCommand:
+    """Take gateways that are new in the configuration. One that is there stays as it is."""
+    return ApiCommand(f"sofia profile {_name(profile)} rescan")
+
+
+def kill_gateway(profile: str, gateway: str) -> ApiCommand:
+    """Forget a gateway, a moment later; its calls go on. `rescan` then takes it as changed."""
+    return ApiCommand(f"sofia profile {_name(profile)} killgw {_name(gateway)}")
+
+
+def gateway_xml(gateway: str) -> ApiCommand:
+    """One XML element, or `Invalid Gateway!`."""
+    return ApiCommand(f"sofia xmlstatus gateway {_name(gateway)}")
 
 
 def gateway_status(gateway: str) -> ApiCommand:

@@ -8,8 +8,6 @@ from calltree.config import Settings
 from calltree.telephony.esl import EslUrl
 
 PRACTICE = "practice"
-GATEWAY = "carrier"
-"""The trunk's name in every switch's configuration."""
 DOMAIN = "calltree"
 """The directory domain of operators' telephones."""
 

@@ -28,11 +28,11 @@ from calltree.models.calls import (
 )
 from calltree.models.people import User
 from calltree.models.projects import Site
-from calltree.services import leases, operators, records, switch_commands
+from calltree.services import leases, operators, records, switch_commands, trunks
 from calltree.telephony import commands, endings
 from calltree.telephony.commands import ApiCommand, Cause
 from calltree.telephony.esl import CommandRefused, Link, LinkDown
-from calltree.telephony.nodes import DOMAIN, GATEWAY
+from calltree.telephony.nodes import DOMAIN
 from calltree.telephony.timings import Timings
 
 log = structlog.get_logger(__name__)
@@ -170,13 +170,15 @@ class Desk:
 
 def _dial(order: Order) -> Plan:
     refusal = _why_not_dial(order)
-    if refusal:
-        endings.not_sent(order.session, order.attempt, reason=refusal, now=order.now)
-        return Refusal(refusal)
+    site = order.session.get_one(Site, 1)
+    route = refusal or _route(order, site)
+    if isinstance(route, str):
+        endings.not_sent(order.session, order.attempt, reason=route, now=order.now)
+        return Refusal(route)
     attempt = order.session.scalar(
         update(Attempt)
         .where(Attempt.id == order.command.attempt_id, Attempt.state == CallState.QUEUED)
-        .values(state=CallState.DIALLING, dialled_at=order.now)
+        .values(state=CallState.DIALLING, dialled_at=order.now, trunk_id=route.trunk_id)
         .returning(Attempt)
         .execution_options(synchronize_session=False, populate_existing=True)
     )
@@ -189,10 +191,13 @@ def _dial(order: Order) -> Plan:
         uuid=attempt.uuid,
         number=attempt.number,
         caller_number=str(order.command.args["caller"]),
-        gateway=GATEWAY,
+        gateway=route.gateway,
         attempt_id=attempt.id,
-        site_id=_site_key(order.session),
+        site_id=site.site_key,
         ring_s=int(order.command.args["ring_time_s"]),
+        user_id=attempt.user_id,
+        number_form=route.number_form,
+        caller_id_form=route.caller_id_form,
     )
     return [Ask(commands.originate_manual(call), job_uuid=attempt.uuid)]
 
@@ -203,6 +208,13 @@ def _why_not_dial(order: Order) -> str:
     if not leases.link_is_up(order.session, node=order.command.node):
         return "SWITCH_DOWN"  # nobody would hear what becomes of it
     return ""
+
+
+def _route(order: Order, site: Site) -> trunks.Route | str:
+    if site.practice:
+        return trunks.DEFAULT_ROUTE  # trunks can be set up before there is a real switch
+    args = order.command.args
+    return trunks.route(order.session, number=args["number"], trunk_id=args.get("trunk_id"))
 
 
 def _hang_up(order: Order) -> Plan:

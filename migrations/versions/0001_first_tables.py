@@ -48,16 +48,6 @@ def upgrade() -> None:
     sa.Column('retired_at', calltree.db.UtcDateTime(), nullable=True),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_attribute_items'))
     )
-    op.create_table('caller_numbers',
-    sa.Column('id', sa.Integer(), nullable=False),
-    sa.Column('number', sa.String(length=16), nullable=False),
-    sa.Column('label', sa.String(length=64), nullable=False),
-    sa.Column('direction', sa.Enum('outbound', 'inbound', 'both', name='numberdirection', native_enum=False, length=32), nullable=False),
-    sa.Column('line_cap', sa.Integer(), nullable=True),
-    sa.Column('retired_at', calltree.db.UtcDateTime(), nullable=True),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_caller_numbers')),
-    sa.UniqueConstraint('number', name=op.f('uq_caller_numbers_number'))
-    )
     op.create_table('closed_days',
     sa.Column('day', sa.Date(), nullable=False),
     sa.Column('name', sa.String(length=64), nullable=False),
@@ -108,6 +98,24 @@ def upgrade() -> None:
     sa.Column('restored_at', calltree.db.UtcDateTime(), nullable=True),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_site'))
     )
+    op.create_table('trunks',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('name', sa.String(length=64), nullable=False),
+    sa.Column('kind', sa.Enum('registered', 'address', name='trunkkind', native_enum=False, length=32), nullable=False),
+    sa.Column('proxy', sa.String(length=255), nullable=False),
+    sa.Column('realm', sa.String(length=255), nullable=False),
+    sa.Column('transport', sa.Enum('udp', 'tcp', name='transport', native_enum=False, length=32), nullable=False),
+    sa.Column('username', sa.String(length=64), nullable=False),
+    sa.Column('password', sa.String(length=128), nullable=False),
+    sa.Column('lines', sa.Integer(), nullable=True),
+    sa.Column('prefixes', calltree.db.Json, nullable=False),
+    sa.Column('number_form', sa.Enum('national', 'e164', name='numberform', native_enum=False, length=32), nullable=False),
+    sa.Column('caller_id_form', sa.Enum('from', 'asserted', 'anonymous', name='calleridform', native_enum=False, length=32), nullable=False),
+    sa.Column('position', sa.Integer(), nullable=False),
+    sa.Column('enabled', sa.Boolean(), nullable=False),
+    sa.Column('retired_at', calltree.db.UtcDateTime(), nullable=True),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_trunks'))
+    )
     op.create_table('users',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('login_id', sa.String(length=64), nullable=False),
@@ -123,6 +131,7 @@ def upgrade() -> None:
     sa.Column('last_sign_in_at', calltree.db.UtcDateTime(), nullable=True),
     sa.Column('leg_kind', sa.Enum('browser', 'device', name='legkind', native_enum=False, length=32), nullable=False),
     sa.Column('device', sa.String(length=64), nullable=False),
+    sa.Column('device_hash', sa.String(length=32), nullable=False),
     sa.Column('may_monitor', sa.Boolean(), nullable=False),
     sa.Column('may_dial_manually', sa.Boolean(), nullable=False),
     sa.Column('may_answer_inbound', sa.Boolean(), nullable=False),
@@ -148,6 +157,18 @@ def upgrade() -> None:
     with op.batch_alter_table('audit_entries', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_audit_entries_at'), ['at'], unique=False)
 
+    op.create_table('caller_numbers',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('number', sa.String(length=16), nullable=False),
+    sa.Column('label', sa.String(length=64), nullable=False),
+    sa.Column('direction', sa.Enum('outbound', 'inbound', 'both', name='numberdirection', native_enum=False, length=32), nullable=False),
+    sa.Column('line_cap', sa.Integer(), nullable=True),
+    sa.Column('trunk_id', sa.Integer(), nullable=True),
+    sa.Column('retired_at', calltree.db.UtcDateTime(), nullable=True),
+    sa.ForeignKeyConstraint(['trunk_id'], ['trunks.id'], name=op.f('fk_caller_numbers_trunk_id')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_caller_numbers')),
+    sa.UniqueConstraint('number', name=op.f('uq_caller_numbers_number'))
+    )
     op.create_table('do_not_call',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('number', sa.String(length=16), nullable=False),
@@ -194,6 +215,39 @@ def upgrade() -> None:
     with op.batch_alter_table('operator_intervals', schema=None) as batch_op:
         batch_op.create_index('ix_operator_intervals_day', ['site_day', 'user_id'], unique=False)
 
+    op.create_table('result_statuses',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('pattern_id', sa.Integer(), nullable=True),
+    sa.Column('built_in', sa.Enum('no_answer', 'fax', 'not_in_use', 'prospect', 'callback', 'claim', name='builtin', native_enum=False, length=32), nullable=True),
+    sa.Column('name', sa.String(length=64), nullable=False),
+    sa.Column('name_key', sa.String(length=64), nullable=False),
+    sa.Column('position', sa.Integer(), nullable=False),
+    sa.Column('connected', sa.Boolean(), nullable=False),
+    sa.Column('conversion', sa.Boolean(), nullable=False),
+    sa.Column('asks_callback_time', sa.Boolean(), nullable=False),
+    sa.Column('bans_number', sa.Boolean(), nullable=False),
+    sa.Column('colour', sa.String(length=16), nullable=False),
+    sa.Column('key', sa.String(length=1), nullable=False),
+    sa.Column('retired_at', calltree.db.UtcDateTime(), nullable=True),
+    sa.ForeignKeyConstraint(['pattern_id'], ['result_patterns.id'], name=op.f('fk_result_statuses_pattern_id')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_result_statuses')),
+    sa.UniqueConstraint('built_in', name=op.f('uq_result_statuses_built_in'))
+    )
+    with op.batch_alter_table('result_statuses', schema=None) as batch_op:
+        batch_op.create_index('uq_result_statuses_pattern_name', ['pattern_id', 'name_key'], unique=True, sqlite_where=sa.text('retired_at IS NULL'), postgresql_where=sa.text('retired_at IS NULL'))
+
+    op.create_table('softphones',
+    sa.Column('user_id', sa.Integer(), nullable=False),
+    sa.Column('a1_hash', sa.String(length=32), nullable=False),
+    sa.Column('session_version', sa.Integer(), nullable=False),
+    sa.Column('page_id', sa.String(length=36), nullable=False),
+    sa.Column('expires_at', calltree.db.UtcDateTime(), nullable=True),
+    sa.Column('microphone', sa.String(length=16), nullable=False),
+    sa.Column('trouble', sa.String(length=16), nullable=False),
+    sa.Column('reported_at', calltree.db.UtcDateTime(), nullable=True),
+    sa.ForeignKeyConstraint(['user_id'], ['users.id'], name=op.f('fk_softphones_user_id')),
+    sa.PrimaryKeyConstraint('user_id', name=op.f('pk_softphones'))
+    )
     op.create_table('projects',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('name', sa.String(length=64), nullable=False),
@@ -222,27 +276,6 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_projects')),
     sa.UniqueConstraint('name', name=op.f('uq_projects_name'))
     )
-    op.create_table('result_statuses',
-    sa.Column('id', sa.Integer(), nullable=False),
-    sa.Column('pattern_id', sa.Integer(), nullable=True),
-    sa.Column('built_in', sa.Enum('no_answer', 'fax', 'not_in_use', 'prospect', 'callback', 'claim', name='builtin', native_enum=False, length=32), nullable=True),
-    sa.Column('name', sa.String(length=64), nullable=False),
-    sa.Column('name_key', sa.String(length=64), nullable=False),
-    sa.Column('position', sa.Integer(), nullable=False),
-    sa.Column('connected', sa.Boolean(), nullable=False),
-    sa.Column('conversion', sa.Boolean(), nullable=False),
-    sa.Column('asks_callback_time', sa.Boolean(), nullable=False),
-    sa.Column('bans_number', sa.Boolean(), nullable=False),
-    sa.Column('colour', sa.String(length=16), nullable=False),
-    sa.Column('key', sa.String(length=1), nullable=False),
-    sa.Column('retired_at', calltree.db.UtcDateTime(), nullable=True),
-    sa.ForeignKeyConstraint(['pattern_id'], ['result_patterns.id'], name=op.f('fk_result_statuses_pattern_id')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_result_statuses')),
-    sa.UniqueConstraint('built_in', name=op.f('uq_result_statuses_built_in'))
-    )
-    with op.batch_alter_table('result_statuses', schema=None) as batch_op:
-        batch_op.create_index('uq_result_statuses_pattern_name', ['pattern_id', 'name_key'], unique=True, sqlite_where=sa.text('retired_at IS NULL'), postgresql_where=sa.text('retired_at IS NULL'))
-
     op.create_table('do_not_call_projects',
     sa.Column('entry_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('project_id', sa.Integer(), nullable=False),
@@ -421,6 +454,7 @@ def upgrade() -> None:
     sa.Column('number', sa.String(length=16), nullable=False),
     sa.Column('caller_number_id', sa.Integer(), nullable=True),
     sa.Column('node', sa.String(length=64), nullable=False),
+    sa.Column('trunk_id', sa.Integer(), nullable=True),
     sa.Column('verdict', sa.String(length=32), nullable=False),
     sa.Column('verdict_detail', calltree.db.Json, nullable=False),
     sa.Column('state', sa.Enum('refused', 'queued', 'dialling', 'ringing', 'early', 'answered', 'talking', 'held', 'ended', 'failed', 'abandoned', name='callstate', native_enum=False, length=32), nullable=False),
@@ -443,6 +477,7 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['customer_id'], ['customers.id'], name=op.f('fk_attempts_customer_id')),
     sa.ForeignKeyConstraint(['list_id'], ['lists.id'], name=op.f('fk_attempts_list_id')),
     sa.ForeignKeyConstraint(['project_id'], ['projects.id'], name=op.f('fk_attempts_project_id')),
+    sa.ForeignKeyConstraint(['trunk_id'], ['trunks.id'], name=op.f('fk_attempts_trunk_id')),
     sa.ForeignKeyConstraint(['user_id'], ['users.id'], name=op.f('fk_attempts_user_id')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_attempts')),
     sa.UniqueConstraint('press_id', name=op.f('uq_attempts_press_id')),
@@ -605,7 +640,7 @@ def upgrade() -> None:
     op.create_table('switch_commands',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('node', sa.String(length=64), nullable=False),
-    sa.Column('kind', sa.Enum('dial', 'hang_up', 'hold', 'resume', 'mute', 'unmute', 'dtmf', 'connect_leg', 'drop_leg', name='commandkind', native_enum=False, length=32), nullable=False),
+    sa.Column('kind', sa.Enum('dial', 'hang_up', 'hold', 'resume', 'mute', 'unmute', 'dtmf', 'connect_leg', 'drop_leg', 'load_trunks', 'check', name='commandkind', native_enum=False, length=32), nullable=False),
     sa.Column('attempt_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
     sa.Column('user_id', sa.Integer(), nullable=True),
     sa.Column('args', calltree.db.Json, nullable=False),
@@ -820,11 +855,12 @@ def downgrade() -> None:
 
     op.drop_table('lists')
     op.drop_table('do_not_call_projects')
+    op.drop_table('projects')
+    op.drop_table('softphones')
     with op.batch_alter_table('result_statuses', schema=None) as batch_op:
         batch_op.drop_index('uq_result_statuses_pattern_name', sqlite_where=sa.text('retired_at IS NULL'), postgresql_where=sa.text('retired_at IS NULL'))
 
     op.drop_table('result_statuses')
-    op.drop_table('projects')
     with op.batch_alter_table('operator_intervals', schema=None) as batch_op:
         batch_op.drop_index('ix_operator_intervals_day')
 
@@ -838,17 +874,18 @@ def downgrade() -> None:
         batch_op.drop_index('ix_do_not_call_number')
 
     op.drop_table('do_not_call')
+    op.drop_table('caller_numbers')
     with op.batch_alter_table('audit_entries', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_audit_entries_at'))
 
     op.drop_table('audit_entries')
     op.drop_table('users')
+    op.drop_table('trunks')
     op.drop_table('site')
     op.drop_table('settings')
     op.drop_table('result_patterns')
     op.drop_table('leases')
     op.drop_table('groups')
     op.drop_table('closed_days')
-    op.drop_table('caller_numbers')
     op.drop_table('attribute_items')
     # ### end Alembic commands ###
