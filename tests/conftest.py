@@ -20,6 +20,7 @@ from calltree.extensions import db
 from calltree.launch import own_redis
 from tests.browser import Browser
 from tests.databases import PostgresDatabases, PostgresServer, SqliteDatabases
+from tests.windows import CHROMIUM, PROVOKES, Windows, running_chromium
 
 POSTGRES_PORT = "CALLTREE_TEST_POSTGRES_PORT"
 NEEDS_DATABASE = {"database_url", "empty_database_url"}
@@ -88,6 +89,24 @@ def empty_database_url(
     """A database of this test's own without a table: for migrations."""
     with databases.empty(tmp_path) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Windows]:
+    """The run's own Chromium; `new_context()` is another machine."""
+    if CHROMIUM is None:
+        pytest.skip("no chromium on PATH")
+    with running_chromium() as windows:
+        yield windows
+
+
+@pytest.fixture(autouse=True)
+def _windows_are_quiet(request: pytest.FixtureRequest) -> Iterator[None]:
+    """No page may have complained, but of what the test's marker `provokes` names."""
+    yield
+    if "chromium" in request.fixturenames:
+        marks = request.node.iter_markers(PROVOKES)
+        request.getfixturevalue("chromium").tidy(*(text for mark in marks for text in mark.args))
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """A whole site in processes of its own, a real Chromium on it, and operators at its screen."""
 
-import shutil
 import signal
 import socket
 import subprocess
@@ -11,33 +10,20 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import expect
 
 from calltree import create_app
 from tests.chromium.screen import Place
 from tests.databases import PostgresDatabases, SqliteDatabases
 from tests.faults.site import ROOT, Site
 from tests.floor import found_floor, wait_for
+from tests.windows import Windows
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 RATE = 8.0
 """How much quicker the practice carrier is: 4 s of an announcement take half a second."""
 
 
 expect.set_options(timeout=15_000)
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("no chromium on PATH")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-        )
-        yield browser
-        browser.close()
 
 
 def _free_port() -> int:
@@ -80,7 +66,7 @@ def _web(site: Site) -> Iterator[str]:
 def place(
     databases: SqliteDatabases | PostgresDatabases,
     tmp_path_factory: pytest.TempPathFactory,
-    chromium: Browser,
+    chromium: Windows,
 ) -> Iterator[Place]:
     """The site of all tests of a module: each has an operator and a list of its own."""
     directory: Path = tmp_path_factory.mktemp("place")
@@ -106,11 +92,3 @@ def place(
                 jobs.terminate()
                 jobs.wait(20)
             site.stop()
-
-
-@pytest.fixture(autouse=True)
-def _tidy(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Close every window that a test has opened; none of them may have complained."""
-    yield
-    if "place" in request.fixturenames:
-        request.getfixturevalue("place").tidy()

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 
 from flask import Flask
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 from sqlalchemy import select
 
 from calltree.db import Store, utcnow
@@ -27,23 +27,20 @@ from calltree.services import figures, results
 from calltree.text.days import site_day
 from tests import factories as make
 from tests.browser import Browser as Client
+from tests.windows import Windows
 
 PATIENCE_MS = 10_000
-EXPECTED = re.compile(r"status of (401|409|422)|Blocked attempt to show a 'beforeunload'")
-"""What Chromium writes to its console for an answer that refuses; pages say it in words."""
 
 
 @dataclass
 class Place:
-    """The site: where operators and lists are made, and the windows that are open on it."""
+    """The site: where operators and lists are made, and the Chromium that looks at it."""
 
     store: Store
     origin: str
-    chromium: Browser
+    chromium: Windows
     app: Flask
     list_id: int
-    windows: list[BrowserContext] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
 
     def seat(self, *numbers: str, **project: object) -> Seat:
         """An operator of their own with a list of these numbers, signed in on a new machine."""
@@ -79,7 +76,6 @@ class Place:
             viewport={"width": 1366, "height": 768}, locale="ja-JP", timezone_id="Asia/Tokyo"
         )
         opened.set_default_timeout(PATIENCE_MS)
-        self.windows.append(opened)
         return opened
 
     def cookie(self, user_id: int) -> str:
@@ -89,24 +85,6 @@ class Place:
         kept = browser.client.get_cookie("calltree")
         assert kept is not None
         return kept.value
-
-    def listen(self, page: Page) -> None:
-        """Keep what the page's console and scripts complain about."""
-
-        def heard(line: ConsoleMessage) -> None:
-            if line.type == "error" and not EXPECTED.search(line.text):
-                self.complaints.append(f"{line.text} {line.location}")
-
-        page.on("console", heard)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-
-    def tidy(self) -> None:
-        """Close all windows; a complaint of any page fails the test."""
-        for opened in self.windows:
-            opened.close()
-        self.windows.clear()
-        complaints, self.complaints = self.complaints, []
-        assert complaints == [], complaints
 
 
 @dataclass
@@ -128,7 +106,6 @@ class Seat:
             cookie = self.place.cookie(self.user_id)
             opened.add_cookies([{"name": "calltree", "value": cookie, "url": self.place.origin}])
         page = opened.new_page()
-        self.place.listen(page)
         page.goto(f"{self.place.origin}/operator/")
         return page
 

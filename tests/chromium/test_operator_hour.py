@@ -139,6 +139,7 @@ def test_R_CL_4_every_button_of_a_call(place: Place) -> None:
     assert len(seat.records()) == 1, "a double click is one press"
 
 
+@pytest.mark.provokes("422 .*/call/save$")
 def test_R_CL_5_saving_without_a_result_is_refused_and_marked(place: Place) -> None:
     seat = place.seat(*numbers("0", "1"))
     seat.begin()
@@ -166,6 +167,7 @@ def test_R_CL_5_saving_without_a_result_is_refused_and_marked(place: Place) -> N
     assert len(seat.memo()) == 1
 
 
+@pytest.mark.provokes("422 .*/call/save$")
 def test_R_ST_2_a_long_call_is_not_lost_to_no_answer_unasked(place: Place) -> None:
     seat = place.seat(*numbers("0"))
     seat.begin()
@@ -206,6 +208,7 @@ def test_R_CL_5_the_wait_before_the_next_dial_can_be_stopped(place: Place) -> No
     seat.page.wait_for_url(f"**/operator/lists/{seat.list_id}*")
 
 
+@pytest.mark.provokes("422 .*/side/numbers/")
 def test_R_LS_9_a_number_is_added_beside_the_call_and_dialled_next(place: Place) -> None:
     main, extra = numbers("1", "0")
     seat = place.seat(main)
@@ -282,6 +285,7 @@ def test_R_CL_6_dialling_the_same_customer_again_leaves_a_blank(place: Place) ->
     seat.sees_text("#today", "空白 1")
 
 
+@pytest.mark.provokes("422 .*/call/save$")
 def test_R_CL_6_leaving_without_a_result_warns_first(place: Place) -> None:
     seat = place.seat(*numbers("0", "0"), auto_dial_delay_s=5)
     seat.begin()
@@ -324,6 +328,7 @@ def test_R_CL_6_closing_the_tab_warns_and_leaves_a_blank(place: Place) -> None:
     wait_for(lambda: seat.operator().customer_id is None, "the customer is given back")
 
 
+@pytest.mark.provokes("422 .*/sign-out$")
 def test_R_CL_18_own_blanks_are_asked_about_at_sign_out(place: Place) -> None:
     seat = place.seat(*numbers("1"))
     seat.begin()
@@ -370,6 +375,7 @@ def renew(page: Page) -> None:
     page.evaluate("() => htmx.trigger('#desk', 'calltree:renew')")
 
 
+@pytest.mark.provokes("409 .*/call/renew$", "Blocked attempt to show a .beforeunload.")
 def test_R_CL_17_a_second_tab_is_told_and_takes_over_with_the_call(place: Place) -> None:
     seat = place.seat(*numbers("0"))
     seat.begin()
@@ -389,6 +395,7 @@ def test_R_CL_17_a_second_tab_is_told_and_takes_over_with_the_call(place: Place)
     assert seat.results() == ["見込"]
 
 
+@pytest.mark.provokes("409 .*/call/(renew|take-over)$")
 def test_R_CL_17_a_call_is_not_moved_to_another_machine(place: Place) -> None:
     seat = place.seat(*numbers("0"))
     seat.begin()
@@ -480,6 +487,7 @@ def test_R_CL_5_keys_are_text_while_one_types_and_ignore_the_ime(place: Place) -
     assert seat.results() == ["空白"], "confirming a kanji saves nothing"
 
 
+@pytest.mark.provokes("422 .*/call/save$")
 @pytest.mark.parametrize(("width", "height"), [(1366, 768), (1280, 720)])
 def test_R_CL_3_the_page_never_scrolls(place: Place, width: int, height: int) -> None:
     seat = place.seat(*numbers("0"))

@@ -1,10 +1,7 @@
 """The live line in a real Chromium: what arrives, what a dead line says, what it asks."""
 
-import shutil
-from collections.abc import Iterator
-
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from calltree.db import announce
 from calltree.models import CustomerList, Operator, OperatorState
@@ -12,24 +9,14 @@ from calltree.models import Site as SiteRow
 from tests import factories as make
 from tests.live.conftest import OwnRedis, Site
 from tests.services.desks import colleague
+from tests.windows import Windows
 
 pytestmark = pytest.mark.browser
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SLOW_MS = 20_000
 
 
-@pytest.fixture
-def chromium() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("no chromium on PATH")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-def open_call_screen(chromium: Browser, site: Site, user_id: int) -> Page:
+def open_call_screen(chromium: Windows, site: Site, user_id: int) -> Page:
     context = chromium.new_context(locale="ja-JP")
     context.add_cookies(
         [{"name": "calltree", "value": site.cookie(user_id), "url": site.web.origin}]
@@ -62,13 +49,14 @@ def sit_down(site: Site) -> int:
     return user.id
 
 
+@pytest.mark.provokes(
+    "ERR_CONNECTION_REFUSED", "htmx:ws:error", "WebSocket connection to", "Failed to fetch"
+)
 def test_two_pages_and_every_way_to_lose_the_line(
-    chromium: Browser, fragile_site: Site, fragile_redis: OwnRedis
+    chromium: Windows, fragile_site: Site, fragile_redis: OwnRedis
 ) -> None:
     site, mine = fragile_site, fragile_site.desk.user_id
     page = open_call_screen(chromium, site, mine)
-    complaints: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
     other = open_call_screen(chromium, site, sit_down(site))
     state = page.locator("#operator-state strong")
     lost = page.locator("#lost-bar")
@@ -105,4 +93,3 @@ def test_two_pages_and_every_way_to_lose_the_line(
     expect(lost).to_be_hidden(timeout=SLOW_MS)
     expect(state).to_have_text("通話中", timeout=SLOW_MS)
     expect(memo).to_have_value("担当者は不在")
-    assert complaints == []
