@@ -140,5 +140,8 @@ def check() -> None:
 
 def init_app(app: Flask) -> None:
     """Register the groups of commands."""
+    from calltree.upkeep import commands  # heavier than what a page needs at the start
+
+    commands.init_app(app)
     app.cli.add_command(user_commands)
     app.cli.add_command(switch_commands)

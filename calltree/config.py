@@ -45,6 +45,17 @@ class Settings:
     """Where FreeSWITCH asks for operators' credentials (mod_xml_curl)."""
     switch_secret: str = field(default="", repr=False)
     """Password of the user `switch` at that address (basic authentication)."""
+    switch_wss_urls: tuple[str, ...] = ()
+    """Where operators' pages reach each switch, in the order of `esl_urls`; empty: `/sip` of the
+    address that the page came from (the proxy passes it on), on this machine the switch itself."""
+    ice_servers: tuple[str, ...] = field(default=(), repr=False)
+    """STUN and TURN servers for pages: stun:host:port, turn:user:password@host:port."""
+    backup_dir: Path | None = None
+    """Where nightly backups go; None: `backups` under `data_dir`. Better on another disk."""
+    backup_keep: int = 7
+    """How many backups are kept there."""
+    metrics_token: str | None = field(default=None, repr=False)
+    """Who may read /metrics from elsewhere; None: this machine alone."""
     clock_rate: float = 1.0
     """Practice and soak runs only: how many times faster than the wall clock time-outs run."""
 
@@ -68,6 +79,11 @@ class Settings:
             switch_recordings=env.get("SWITCH_RECORDINGS") or None,
             switch_directory_url=_directory_url(env),
             switch_secret=env.get("SWITCH_SECRET") or _kept_secret(data_dir / "switch_secret"),
+            switch_wss_urls=_wss_urls(env.get("SWITCH_WSS_URL", "")),
+            ice_servers=_ice_servers(env.get("ICE_SERVERS", "")),
+            backup_dir=Path(env["BACKUP_DIR"]).resolve() if env.get("BACKUP_DIR") else None,
+            backup_keep=max(_number(env, "BACKUP_KEEP", 7), 1),
+            metrics_token=env.get("METRICS_TOKEN") or None,
             clock_rate=_rate(env),
         )
 
@@ -104,6 +120,11 @@ class Settings:
     def exports_dir(self) -> Path:
         """Files made for download; swept nightly."""
         return self.data_dir / "exports"
+
+    @property
+    def backups_dir(self) -> Path:
+        """Where backups are written and looked for."""
+        return self.backup_dir or self.data_dir / "backups"
 
     def flask_config(self) -> dict[str, Any]:
         """The settings that Flask and its extensions read by their own names."""
@@ -207,6 +228,23 @@ def _directory_url(env: Mapping[str, str]) -> str:
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username:
         raise SettingsError("SWITCH_DIRECTORY_URL: write http://host:port/switch/directory")
     return url
+
+
+def _wss_urls(given: str) -> tuple[str, ...]:
+    urls = tuple(url.strip() for url in given.split(",") if url.strip())
+    for url in urls:
+        # it stands in a header of every page: nothing but an address may
+        if not re.fullmatch(r"wss?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?", url):
+            raise SettingsError("SWITCH_WSS_URL: write wss://host/sip, several with commas")
+    return urls
+
+
+def _ice_servers(given: str) -> tuple[str, ...]:
+    servers = tuple(server.strip() for server in given.split(",") if server.strip())
+    for server in servers:
+        if not re.fullmatch(r"stuns?:[^@\s]+|turns?:[^:@\s]+:[^@\s]+@[^@\s]+", server):
+            raise SettingsError("ICE_SERVERS: write stun:host:3478 or turn:user:password@host:3478")
+    return servers
 
 
 def _rate(env: Mapping[str, str]) -> float:

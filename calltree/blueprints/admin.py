@@ -6,8 +6,9 @@ from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
 from calltree.blueprints.access import requires
+from calltree.db import utcnow
 from calltree.extensions import reading
-from calltree.services import settings
+from calltree.services import backups, settings
 from calltree.services.rights import Right
 from calltree.services.sentences import N_
 
@@ -33,4 +34,5 @@ def home() -> ResponseReturnValue:
         steps=settings.first_steps(session),
         words=STEPS,
         figures=settings.figures_of_site(session),
+        backup=backups.state(session, now=utcnow()),
     )

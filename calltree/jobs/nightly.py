@@ -12,6 +12,7 @@ from sqlalchemy import delete, select
 
 from calltree import runtime
 from calltree.db import Store, utcnow
+from calltree.jobs import backups
 from calltree.models import AttemptEvent, CustomerList, Setting, SwitchCommand
 from calltree.services import figures, search
 from calltree.text.days import site_day
@@ -32,6 +33,7 @@ def run_if_due() -> None:
     now = utcnow()
     if now.astimezone(settings.timezone).hour >= HOUR and _claim(runtime.store(), now):
         run_in(runtime.store(), settings.exports_dir, now=now)
+    backups.run_if_due()
 
 
 def _claim(store: Store, now: datetime) -> bool:
