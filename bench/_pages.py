@@ -49,9 +49,12 @@ def listen(redis_url: str, channel: str, told: list[tuple[int, float]]) -> None:
         heard.subscribe(channel)
         for message in heard.listen():
             if message["type"] == "message":
-                notice = json.loads(message["data"])
-                if notice["topic"] == "call":
-                    told.append((notice["ids"]["user_id"], time.time()))
+                now = time.time()
+                told += [
+                    (notice["ids"]["user_id"], now)
+                    for notice in json.loads(message["data"])
+                    if notice["topic"] == "call"
+                ]
 
 
 class Pages:

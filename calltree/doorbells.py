@@ -115,12 +115,9 @@ class Doorbells:
         )
 
     def _tell_pages(self, told: list[Announcement]) -> None:
-        pipe = self._redis.pipeline(transaction=False)
+        messages = [{"topic": notice.topic, "ids": notice.ids} for notice in told]
         channel = live_channel(self._ask_site_key())
-        for notice in told:
-            message = {"topic": notice.topic, "ids": notice.ids}
-            pipe.publish(channel, json.dumps(message, default=str))
-        pipe.execute()
+        self._redis.publish(channel, json.dumps(messages, default=str))
 
     def _queue(self, lane: str) -> Queue:
         name = lane_name(self._ask_site_key(), lane)

@@ -32,11 +32,15 @@ ENDED = 1008  # the session; the page asks again and is sent to the sign-in page
 DEAF = "deaf"
 """Told to every outbox while announcements cannot be heard: pages poll."""
 
+FORETOLD = "foretold"
+"""A hint for one person's pages is handed on as it is; of all else only that it changed."""
+
 SHARED_EVERY_S = 0.5
 STUCK_S = 10.0
 _TICK_S = 1.0
 _RETRY_S = 0.5
 _THREADS_FOR_PAGES = 32
+_MOST_HINTS = 8
 
 
 def sockets_of(threads: int) -> int:
@@ -67,6 +71,7 @@ class Outbox:
         self.closing: int | None = None
         self._cut = cut
         self._changed: set[str] = set()
+        self._hints: list[dict[str, Any]] = []
         self._due = threading.Condition()
         self._poked = False
         self._sending_since: float | None = None
@@ -75,6 +80,12 @@ class Outbox:
         """Note that these addresses changed."""
         with self._due:
             self._changed.update(changed)
+            self._due.notify()
+
+    def hint(self, told: dict[str, Any]) -> None:
+        """Hand on what is foretold; to a page that does not keep up the oldest is not worth it."""
+        with self._due:
+            self._hints = [*self._hints[-_MOST_HINTS:], told]
             self._due.notify()
 
     def close(self, code: int) -> None:
@@ -90,12 +101,21 @@ class Outbox:
             self._due.notify()
 
     def take(self, timeout_s: float) -> set[str]:
-        """Wait for changes; empty when none came in time, on a poke, or when closing."""
+        """Wait for changes; empty when none came in time, on a hint, a poke, or when closing."""
         with self._due:
-            self._due.wait_for(lambda: self._changed or self.closing or self._poked, timeout_s)
+            self._due.wait_for(self._is_due, timeout_s)
             self._poked = False
             taken, self._changed = self._changed, set()
         return set() if self.closing else taken
+
+    def take_hints(self) -> list[dict[str, Any]]:
+        """Take what was foretold since the last time, oldest first."""
+        with self._due:
+            taken, self._hints = self._hints, []
+        return taken
+
+    def _is_due(self) -> bool:
+        return bool(self._changed or self._hints or self.closing or self._poked)
 
     def send(self, send: Callable[[str], None], text: str) -> None:
         """Send one message, with a watch on readers that do not take it."""
@@ -191,6 +211,9 @@ class Hub:
 
     def publish(self, topic: str, ids: dict[str, Any]) -> None:
         """Tell whoever hears; what is shared waits until its half second is over."""
+        if topic == FORETOLD:
+            self._foretell(ids)
+            return
         now = time.monotonic()
         for address in addresses(topic, ids):
             if address not in self._outboxes:
@@ -199,6 +222,12 @@ class Hub:
                 self._waiting.add(address)
             else:
                 self._tell(address, now)
+
+    def _foretell(self, ids: dict[str, Any]) -> None:
+        with self._lock:
+            outboxes = list(self._outboxes.get(f"call:user_id={ids['user_id']}", ()))
+        for outbox in outboxes:
+            outbox.hint(ids)
 
     def _tell(self, address: str, now: float) -> None:
         if is_shared(address):
@@ -232,16 +261,19 @@ class Hub:
     def _listen(self) -> None:
         with self._connect() as connection, connection.pubsub() as heard:
             heard.subscribe(self._channel())
+            judge_at = 0.0
             while not self._stopping:
                 message = heard.get_message(timeout=self._tell_waiting())
-                self._judge()
+                if time.monotonic() >= judge_at:
+                    judge_at = time.monotonic() + min(_TICK_S, self._stuck_s / 2)
+                    self._judge()
                 if message is None:
                     continue
                 if message["type"] == "subscribe":
                     self._set_heard(True)
                 elif message["type"] == "message":
-                    told = json.loads(message["data"])
-                    self.publish(told["topic"], told["ids"])
+                    for told in json.loads(message["data"]):
+                        self.publish(told["topic"], told["ids"])
 
     def _set_heard(self, heard: bool) -> None:
         """Say so to everybody; what was missed meanwhile is drawn anew."""

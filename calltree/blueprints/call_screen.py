@@ -215,7 +215,7 @@ def call(session: Session, at: Desk) -> dict[str, Any]:
         "waiting": waiting,
         "outcome": _outcome(at) if state == "ended" else "",
         "countdown": countdown,
-        "buttons": _buttons(at, state, verdict),
+        "buttons": buttons(at, state, verdict),
         "held": state == "held",
         "muted": at.operator.muted,
         "press_id": str(uuid.uuid4()),
@@ -337,7 +337,8 @@ def _judged(attempt: Attempt) -> outcomes.Outcome:
     )
 
 
-def _buttons(at: Desk, state: str, verdict: gate.Verdict | None) -> dict[str, Any]:
+def buttons(at: Desk, state: str, verdict: gate.Verdict | None) -> dict[str, Any]:
+    """Give the buttons of the call box; `verdict` only matters where no call goes on."""
     no_call = _("No call is going on.")
     not_talking = _("You are not talking.")
     live_call = state not in {"idle", "ended"}

@@ -295,8 +295,8 @@ def dial() -> ResponseReturnValue:
     """CALL: ask the gate; the answer is on the screen either way."""
     mine, now = viewer(), utcnow()
     with writing() as session:
-        sit_down(session, now)
         at = call_screen.desk(session, viewer=mine, now=now)
+        sit_down(session, now)
         if at is None or at.customer is None:
             raise Refused("nothing_open")
         require_same(at.customer)
@@ -312,8 +312,10 @@ def dial() -> ResponseReturnValue:
             press_id=_press_id(),
             confirmed=request.form.get("confirmed") == "1",
         )
-        desk.forget_countdown(session, user_id=mine.user_id)
-        _choose(session, at, number)
+        if waiting:
+            desk.stop_countdown(session, user_id=mine.user_id)
+        if number != call_screen.chosen_number(at) or caller != at.operator.chosen_caller_id:
+            _choose(session, at, number)
         gate.ask(session, request=asked, now=now)
     return _status()
 

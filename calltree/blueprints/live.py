@@ -149,6 +149,7 @@ class Line:
         recheck_at = time.monotonic() + self._recheck_s
         while self._outbox.closing is None:
             changed = self._outbox.take(max(recheck_at - time.monotonic(), 0.0))
+            self._foretell(self._outbox.take_hints())
             self._drop_what_came()
             if time.monotonic() >= recheck_at:
                 recheck_at = time.monotonic() + self._recheck_s
@@ -177,6 +178,11 @@ class Line:
                     self._send(message)
         finally:
             db.session.remove()  # the next drawing must see a later moment
+
+    def _foretell(self, hints: list[dict[str, Any]]) -> None:
+        for told in hints:
+            if text := self._page.foretell(told):
+                self._send(text)
 
     def _drop_what_came(self) -> None:
         """Nothing is said on this line; raises ConnectionClosed when the other side is gone."""

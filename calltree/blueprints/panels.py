@@ -16,7 +16,7 @@ from typing import Any
 from flask import current_app
 from sqlalchemy.orm import Session
 
-from calltree.blueprints import call_screen, navigation
+from calltree.blueprints import call_ahead, call_screen, navigation
 from calltree.blueprints.given import whole
 from calltree.db import utcnow
 from calltree.errors import NotFound
@@ -64,6 +64,10 @@ class Page:
         if badges:
             yield "".join(badges)
 
+    def foretell(self, told: Mapping[str, Any]) -> str:
+        """Give the fragment that shows what is foretold; empty when it says nothing here."""
+        return ""
+
 
 BADGES_CHANGE_WITH = {"recordings.problems": "recording", "tasks.index": "tasks"}
 
@@ -78,6 +82,7 @@ class CallPage(Page):
         self._figures = f"figures:{own}"
         self._state = frozenset({f"operator:{own}", f"call:{own}", "switch", "site"})
         self._lines_full: bool | None = None
+        self._box: call_ahead.Box | None = None
         super().__init__(viewer)
 
     def addresses(self) -> frozenset[str]:
@@ -92,7 +97,7 @@ class CallPage(Page):
             at = call_screen.desk(session, viewer=self.viewer, now=utcnow())
         rest = []
         if at is not None and (mine or full):
-            box = _own(session, at, "_call_status.html")
+            box = self._draw_box(call_ahead.box(session, at))
             if mine:
                 yield box  # what everybody waits for
             else:
@@ -103,6 +108,16 @@ class CallPage(Page):
         if rest or lines:
             yield "".join([*rest, lines])
         yield from super().draw(session, changed, fresh)
+
+    def foretell(self, told: Mapping[str, Any]) -> str:
+        """Draw the call box ahead of the ledger (telephony.foretelling)."""
+        ahead = self._box.foretell(told, utcnow()) if self._box else None
+        return self._draw_box(ahead) if ahead else ""
+
+    def _draw_box(self, box: call_ahead.Box) -> str:
+        """Draw it, unless the ledger is still behind what is shown already."""
+        self._box = self._box.or_ahead(box) if self._box else box
+        return partial("operator/_call_status.html", call=self._box.values)
 
     def _draw_lines(self, session: Session, changed: Changed, fresh: bool) -> tuple[str, bool]:
         """Give the lines in use, and whether CALL must be drawn anew for them.

@@ -14,12 +14,23 @@ from sqlalchemy.orm import Session
 from calltree.db import announce
 from calltree.errors import NotAllowed, Refused
 from calltree.models import Attempt, Customer, CustomerHold, LegKind, Operator, OperatorState
-from calltree.services import audit, holds, legs, operators, records, scope, work_queue
+from calltree.services import (
+    audit,
+    holds,
+    legs,
+    operators,
+    records,
+    scope,
+    softphones,
+    work_queue,
+)
 from calltree.services.rights import Right, Viewer
 from calltree.services.work_queue import Taken
 
 PAGE_LIVES_S = 30
 """A page that has not been heard of for this long is taken for closed."""
+_PAGE_FRESH_S = 5
+"""A page heard of just now need not be noted again at each press."""
 
 
 def open_customer(
@@ -134,12 +145,12 @@ def go_away(session: Session, *, user_id: int, reason: str, now: datetime) -> No
 def come_back(session: Session, *, user_id: int, now: datetime) -> None:
     """End 離席: back to the customer who is open, else to 待機.
 
-    Raises Refused 'in_a_call', 'wrap_up_open', 'no_leg'.
+    Raises Refused 'in_a_call', 'wrap_up_open', 'no_leg', 'mic_…'.
     """
     operator = operators.ensure(session, user_id=user_id, now=now)
     session.refresh(operator)
     if operator.customer_id is None:
-        operators.become_ready(session, user_id=user_id, now=now)
+        _become_ready(session, user_id, now)
         return
     operators.open_customer(
         session,
@@ -153,11 +164,20 @@ def come_back(session: Session, *, user_id: int, now: datetime) -> None:
 def stand_by(session: Session, *, user_id: int, now: datetime) -> None:
     """待機: leave the open customer and be ready for pushed calls.
 
-    Raises Refused 'in_a_call', 'wrap_up_open', 'no_leg'; nothing is left then.
+    Raises Refused 'in_a_call', 'wrap_up_open', 'no_leg', 'mic_…'; nothing is left then.
     """
     operators.ensure(session, user_id=user_id, now=now)
-    operators.become_ready(session, user_id=user_id, now=now)
+    _become_ready(session, user_id, now)
     records.leave(session, user_id=user_id, now=now)
+
+
+def _become_ready(session: Session, user_id: int, now: datetime) -> None:
+    """Nobody is given a customer whom they could not hear, or who could not hear them."""
+    if operators.has_live_leg(session, user_id=user_id):  # else become_ready says so
+        why_not = softphones.why_not_ready(session, user_id=user_id, now=now)
+        if why_not:
+            raise Refused(why_not)
+    operators.become_ready(session, user_id=user_id, now=now)
 
 
 def get_up(session: Session, *, user_id: int, now: datetime) -> None:
@@ -166,7 +186,7 @@ def get_up(session: Session, *, user_id: int, now: datetime) -> None:
     if operator is None or operator.state is OperatorState.SIGNED_OUT:
         return
     records.leave(session, user_id=user_id, now=now)
-    legs.drop(session, user_id=user_id, now=now)
+    softphones.revoke(session, user_id=user_id, now=now)
     operators.sign_out(session, user_id=user_id, now=now)
     operator.page_id, operator.page_machine, operator.page_seen_at = "", "", None
 
@@ -230,7 +250,10 @@ def claim_page(
     `machine` marks the browser it is in: a call moves to another page of that one only. False:
     another page is in use (「別の画面で使用中」). Called on opening and every 10 s.
     """
-    operators.ensure(session, user_id=user_id, now=now)
+    operator = operators.ensure(session, user_id=user_id, now=now)
+    fresh = operator.page_seen_at and now - operator.page_seen_at < timedelta(seconds=_PAGE_FRESH_S)
+    if fresh and (operator.page_id, operator.page_machine) == (page_id, machine):
+        return True
     gone = Operator.page_seen_at < now - timedelta(seconds=PAGE_LIVES_S)
     claimed = session.scalar(
         update(Operator)

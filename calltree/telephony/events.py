@@ -51,6 +51,8 @@ class ChannelEvent(SwitchEvent):
     site_id: str | None
     user_id: int | None
     """Our `calltree_user_id`: the operator whose leg this is."""
+    pressed_by: int | None = None
+    """Our `calltree_for`: the operator whose press dialled this customer."""
     direction: str
     """'inbound', 'outbound' or ''. An operator's browser leg is inbound."""
     context: str
@@ -221,6 +223,7 @@ def _channel(event: Event) -> dict[str, Any]:
         "attempt_id": _count(event, "variable_calltree_attempt"),
         "site_id": event.get("variable_calltree_site"),
         "user_id": _count(event, "variable_calltree_user_id"),
+        "pressed_by": _count(event, "variable_calltree_for"),
         "direction": event.get("Call-Direction", ""),
         "context": event.get("Caller-Context", ""),
         "caller_number": event.get("Caller-Caller-ID-Number", ""),

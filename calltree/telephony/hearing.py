@@ -49,6 +49,7 @@ class Hearing:
         timings: Timings,
         inbox: queue.Queue[Told],
         act: Callable[[Act], None],
+        foretell: Callable[[events.SwitchEvent], None],
         clock: Callable[[], datetime],
     ) -> None:
         self.node = node
@@ -57,6 +58,7 @@ class Hearing:
         self._timings = timings
         self._inbox = inbox
         self._act = act
+        self._foretell = foretell
         self._clock = clock
         self._command: Link | None = None
         self._up = False
@@ -170,6 +172,7 @@ class Hearing:
             return
         if not ledger.is_news(event):
             return
+        self._foretell(event)
         try:
             self._inbox.put_nowait(Told(self.node.name, event))
         except queue.Full:

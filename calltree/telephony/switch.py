@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import queue
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -30,6 +31,7 @@ from calltree.telephony import endings, ledger
 from calltree.telephony.acting import Actor, Recordings
 from calltree.telephony.acts import Act, HangUp, Look
 from calltree.telephony.esl import LinkDown
+from calltree.telephony.foretelling import Foretelling
 from calltree.telephony.hearing import Hearing, Told
 from calltree.telephony.lease import Reign, take_lease
 from calltree.telephony.nodes import Node, nodes
@@ -73,6 +75,8 @@ class SwitchRole:
 
 def run(settings: Settings, store: Store, stop: threading.Event) -> None:
     """Run the role with the settings of this process until `stop`."""
+    # A thread back from the database or a link gets the interpreter soon, not after 5 ms.
+    sys.setswitchinterval(0.0005)
     role = SwitchRole(
         store=store,
         nodes=nodes(settings),
@@ -97,12 +101,14 @@ class Leader:
         self._actors: dict[str, Actor] = {}
         self._hearings: dict[str, Hearing] = {}
         self._unjoined: dict[int, float] = {}
+        self._foretelling = Foretelling(lambda: role.store.publisher, reign.over)
         for node in role.nodes:
             self._add(node)
 
     def lead(self, stop: threading.Event) -> None:
         """Run every thread of the reign until it is over."""
         works: list[Callable[[], None]] = [self._keep, self._write_down, self._watch_clocks]
+        works.append(self._foretelling.run)
         works += [hearing.run for hearing in self._hearings.values()]
         works += [actor.run for actor in self._actors.values()]
         threads = [
@@ -129,6 +135,7 @@ class Leader:
             timings=self._timings,
             inbox=self._inbox,
             act=self._act,
+            foretell=self._foretelling.hear,
             clock=self._clock,
         )
         self._hearings[node.name] = hearing

@@ -34,7 +34,7 @@ def test_a_command_reaches_its_nodes_queue_and_every_page(store, settings, redis
         assert (job.func_name, job.args) == (doorbells.SERVE, [command.id])
         assert job.ttl == 5
         heard = next(filter(None, (listener.get_message(timeout=1) for _ in range(10))))
-        assert json.loads(heard["data"])["ids"] == {"command_id": command.id, "node": "practice"}
+        assert json.loads(heard["data"])[0]["ids"] == {"command_id": command.id, "node": "practice"}
         listener.close()
 
 

@@ -1,0 +1,84 @@
+"""The call box ahead of the ledger: shown at once, and never for long against it."""
+
+import json
+from typing import Any
+
+import pytest
+import redis
+
+from calltree import doorbells
+from calltree.db import announce, utcnow
+from calltree.models import Attempt, CallState, Operator
+from tests.live.conftest import Line, Site
+from tests.services.desks import colleague
+
+
+@pytest.fixture
+def call(site: Site) -> Attempt:
+    """A call that is being dialled, with the customer on the operator's screen."""
+    attempt = site.desk.press(confirmed=True)
+    assert attempt.verdict == "allowed"
+    site.desk.leaves(attempt)
+    with site.store.write() as session:
+        session.get_one(Operator, site.desk.user_id).customer_id = site.desk.customer_id
+    return attempt
+
+
+def foretell(site: Site, call: Attempt, state: str, **ids: Any) -> None:
+    """The hint alone, as the switch role publishes it: nothing is in the ledger."""
+    told = {"user_id": site.desk.user_id, "uuid": call.uuid, "state": state}
+    told |= {"at": utcnow().isoformat()} | ids
+    key = doorbells.site_key(site.store)
+    with redis.from_url(site.web.env["REDIS_URL"]) as link:
+        link.publish(doorbells.live_channel(key), json.dumps([{"topic": "foretold", "ids": told}]))
+
+
+def watching(site: Site) -> Line:
+    line = site.open(site.desk.user_id)
+    line.until('class="pane call-status dialling"')
+    return line
+
+
+def test_a_page_shows_what_is_heard_before_the_ledger_has_it(site: Site, call: Attempt) -> None:
+    line = watching(site)
+    for state, word in (("ringing", "呼出中"), ("talking", "通話中")):
+        foretell(site, call, state)
+        assert word in line.until(f'class="pane call-status {state}"')
+    foretell(site, call, "ended", cause="USER_BUSY", sip_status="486")
+    assert "data-since" not in line.until('class="pane call-status ended"')
+
+
+def test_an_older_state_of_the_ledger_does_not_turn_it_back(site: Site, call: Attempt) -> None:
+    line = watching(site)
+    foretell(site, call, "talking")
+    line.until('class="pane call-status talking"')
+    with site.store.write() as session:
+        announce(session, "call", attempt_id=call.id, user_id=site.desk.user_id)
+    assert 'class="pane call-status talking"' in line.until('id="call-status"')
+
+
+def test_the_ledger_wins_over_a_hint_it_has_overtaken(site: Site, call: Attempt) -> None:
+    line = watching(site)
+    foretell(site, call, "ringing")
+    line.until('class="pane call-status ringing"')
+    with site.store.write() as session:
+        row = session.get_one(Attempt, call.id)
+        row.state, row.answered_at, row.joined_at = CallState.TALKING, utcnow(), utcnow()
+        announce(session, "call", attempt_id=call.id, user_id=site.desk.user_id)
+    line.until('class="pane call-status talking"')
+    foretell(site, call, "ringing")  # delivered twice, late
+    with site.store.write() as session:
+        announce(session, "call", attempt_id=call.id, user_id=site.desk.user_id)
+    line.until('class="pane call-status talking"')
+    assert not any("call-status ringing" in message for message in line.heard[-2:])
+
+
+def test_a_hint_for_another_call_or_another_operator_shows_nothing(
+    site: Site, call: Attempt
+) -> None:
+    line = watching(site)
+    foretell(site, call, "talking", uuid="5b1b0f0e-0000-4000-8000-000000000001")
+    foretell(site, call, "talking", user_id=colleague(site.desk).id)
+    with site.store.write() as session:
+        announce(session, "call", attempt_id=call.id, user_id=site.desk.user_id)
+    assert 'class="pane call-status dialling"' in line.until('id="call-status"')
