@@ -1,8 +1,8 @@
-"""Whether the process answers, and whether each part it needs does."""
+"""Whether the process answers, whether each part it needs does, and the figures of both."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import NoResultFound, SQLAlchemyError
 
 from calltree import doorbells
+from calltree.blueprints import metrics
 from calltree.blueprints.access import public
 from calltree.db import utcnow
 from calltree.extensions import reading, settings, store
@@ -40,6 +41,13 @@ def ready() -> ResponseReturnValue:
     """200 with each part's state, 503 when one is missing. Says nothing that a stranger may use."""
     parts = {name: _works(part) for name, part in PARTS.items()}
     return jsonify(parts), 200 if all(parts.values()) else 503
+
+
+@bp.get("/metrics")
+@public
+def figures() -> ResponseReturnValue:
+    """Figures for Prometheus (R-AR-4)."""
+    return metrics.answer()
 
 
 def _works(part: Callable[[], bool]) -> bool:
@@ -74,6 +82,15 @@ def _switch() -> bool:
 
 def _jobs() -> bool:
     """Whether each lane of jobs has a worker that lives."""
+    return _worked_on(doorbells.LANES)
+
+
+def _calls() -> bool:
+    """Whether commands to each switch are obeyed at once, and not only by the sweep."""
+    return _worked_on([doorbells.calls_lane(node) for node in settings().node_names])
+
+
+def _worked_on(lanes: Iterable[str]) -> bool:
     key = doorbells.site_key(store())
     with doorbells.connect(_redis_url()) as connection:
         since = utcnow() - WORKER_SILENT
@@ -83,7 +100,7 @@ def _jobs() -> bool:
             if worker.last_heartbeat and worker.last_heartbeat >= since
             for queue in worker.queue_names()
         }
-    return {doorbells.lane_name(key, lane) for lane in doorbells.LANES} <= served
+    return {doorbells.lane_name(key, lane) for lane in lanes} <= served
 
 
 def _redis_url() -> str:
@@ -96,4 +113,5 @@ PARTS = {
     "redis": _redis,
     "switch": _switch,
     "jobs": _jobs,
+    "calls": _calls,
 }

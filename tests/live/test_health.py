@@ -23,6 +23,7 @@ def test_each_part_is_told(app: Flask, store: Store, settings: Settings, client:
         "redis": True,
         "switch": False,
         "jobs": False,
+        "calls": False,
     }
     with app.app_context():
         stamp()
@@ -30,7 +31,8 @@ def test_each_part_is_told(app: Flask, store: Store, settings: Settings, client:
         make.make_switch(session, nodes={"practice": {"link_up": True}})
     key = doorbells.site_key(store)
     with Redis.from_url(settings.redis_url or "") as connection:
-        lanes = [Queue(doorbells.lane_name(key, x), connection=connection) for x in doorbells.LANES]
+        names = [*doorbells.LANES, doorbells.calls_lane("practice")]
+        lanes = [Queue(doorbells.lane_name(key, name), connection=connection) for name in names]
         worker = SimpleWorker(lanes, connection=connection)
         worker.register_birth()
         assert set(client.get("/readyz").json.values()) == {True}

@@ -84,6 +84,7 @@ PUBLIC = {
     "auth.try_sign_in",
     "assets.serve",
     "health.alive",
+    "health.figures",
     "health.ready",
     "language.choose",
 }
