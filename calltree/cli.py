@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from pathlib import Path
 
 import click
 from flask import Flask
@@ -16,6 +17,8 @@ from calltree.extensions import settings, store
 from calltree.locale import sentence
 from calltree.models import Role, User
 from calltree.services import leaving_practice, people, practice_site, recordings, setup
+from calltree.telephony.config.wanted import ConfigError, Wanted
+from calltree.telephony.config.writing import write
 from calltree.text.folding import fold_name
 
 user_commands = AppGroup("user", help="Users, when nobody can sign in.")
@@ -128,8 +131,34 @@ def _leave_practice(*, keep_lists: bool, empty: bool) -> None:
         click.echo("give the projects a real caller number, look at each list, then enable it.")
 
 
-@switch_commands.command("check")
-def check() -> None:
+@switch_commands.command("config")
+@click.option("--out", type=click.Path(path_type=Path), help="Where to; SWITCH_CONFIG_DIR.")
+@click.option("--node", default="", help="For which switch of ESL_URL; the first.")
+@click.option("--test-carrier", is_flag=True, help="With a carrier that decides by the last digit.")
+@click.option("--group", default="", help="Who reads it when not the same user; SWITCH_GROUP.")
+def config(out: Path | None, node: str, test_carrier: bool, group: str) -> None:
+    """Write a complete FreeSWITCH configuration from the settings and the trunks."""
+    try:
+        with store().read() as session:
+            wanted = Wanted.read(session, settings(), node=node, test_carrier=test_carrier)
+        place = wanted.place
+        target = out or place.config_dir_of(wanted.node)
+        if target is None:
+            raise click.UsageError("say --out DIR, or set SWITCH_CONFIG_DIR")
+        written = write(target, wanted, group=group or place.group)
+    except (ConfigError, OSError) as error:
+        raise click.ClickException(str(error)) from None
+    for word, names in (("wrote", written.changed), ("removed", written.removed)):
+        for name in names:
+            click.echo(f"{word}   {name}")
+    for name in written.kept:
+        click.echo(f"kept    {name} (your own)")
+    click.echo(f"{target}: {len(wanted.gateways)} trunks, {len(written.changed)} files changed")
+    click.echo(f"FreeSWITCH reads it with: freeswitch -conf {target.resolve()}")
+
+
+@switch_commands.command("suits", hidden=True)
+def suits() -> None:
     """Say whether this database suits these settings; exit code 1 and one word when not."""
     with store().read() as session:
         why = leaving_practice.mismatch(session, practice=settings().practice)

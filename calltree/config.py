@@ -11,6 +11,8 @@ from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from calltree.switch_place import SwitchPlace
+
 
 class SettingsError(ValueError):
     """A variable of the environment cannot be used; the message says which and what to write."""
@@ -45,6 +47,8 @@ class Settings:
     """Where FreeSWITCH asks for operators' credentials (mod_xml_curl)."""
     switch_secret: str = field(default="", repr=False)
     """Password of the user `switch` at that address (basic authentication)."""
+    switch_place: SwitchPlace = field(default_factory=SwitchPlace)
+    """Where the real switch stands, for its configuration."""
     switch_wss_urls: tuple[str, ...] = ()
     """Where operators' pages reach each switch, in the order of `esl_urls`; empty: `/sip` of the
     address that the page came from (the proxy passes it on), on this machine the switch itself."""
@@ -79,6 +83,7 @@ class Settings:
             switch_recordings=env.get("SWITCH_RECORDINGS") or None,
             switch_directory_url=_directory_url(env),
             switch_secret=env.get("SWITCH_SECRET") or _kept_secret(data_dir / "switch_secret"),
+            switch_place=_switch_place(env),
             switch_wss_urls=_wss_urls(env.get("SWITCH_WSS_URL", "")),
             ice_servers=_ice_servers(env.get("ICE_SERVERS", "")),
             backup_dir=Path(env["BACKUP_DIR"]).resolve() if env.get("BACKUP_DIR") else None,
@@ -228,6 +233,13 @@ def _directory_url(env: Mapping[str, str]) -> str:
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username:
         raise SettingsError("SWITCH_DIRECTORY_URL: write http://host:port/switch/directory")
     return url
+
+
+def _switch_place(env: Mapping[str, str]) -> SwitchPlace:
+    try:
+        return SwitchPlace.from_env(env)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
 
 
 def _wss_urls(given: str) -> tuple[str, ...]:

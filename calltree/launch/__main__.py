@@ -109,7 +109,7 @@ class Launch:
 
     def _right_database(self) -> None:
         """Practice records and real calls never meet in one database (R-AR-5)."""
-        child = Child("check", [*FLASK, "switch", "check"], env=self.env, quiet=True)
+        child = Child("check", [*FLASK, "switch", "suits"], env=self.env, quiet=True)
         self.children.start(child)
         if self.children.wait_end(child):
             why = child.last_lines[-1] if child.last_lines else ""
