@@ -33,6 +33,7 @@ from calltree.blueprints import (
     reports,
     saving,
     site,
+    softphone,
     tasks,
 )
 
@@ -42,6 +43,7 @@ ALL = (
     admin.bp,
     operator.bp,
     calling.bp,
+    softphone.bp,
     saving.bp,
     call_side.bp,
     tasks.bp,
@@ -73,5 +75,6 @@ def init_app(app: Flask) -> None:
     assets.init_app(app)
     navigation.init_app(app)
     live.init_app(app)
+    softphone.init_app(app)
     for blueprint in ALL:
         app.register_blueprint(blueprint)

@@ -37,6 +37,7 @@ PASSIVE = (
     "live.socket",
     "calling.part",
     "calling.renew",
+    "softphone.report",
     "imports.status",
     "exports.recent",
     "health.alive",

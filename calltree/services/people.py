@@ -124,13 +124,14 @@ def change(
     user.name = details.name.strip()
     if user.role is not details.role:
         user.role = details.role
-        user.session_version += 1  # the old screens hold the old rights
+        _end_sessions(session, user, now)  # the old screens hold the old rights
     user.note = details.note
     for name in RESTRICTIONS:
         if name in details.restrictions:
             setattr(user, name, details.restrictions[name])
     if details.password_hash:
-        _replace_password(user, details.password_hash)
+        user.password_hash = details.password_hash
+        _end_sessions(session, user, now)
         changed.append("password")
     audit.note(
         session, viewer=viewer, action="user.changed", kind="user", object_id=user_id, now=now,
@@ -154,7 +155,11 @@ def set_password(
     own = viewer is not None and viewer.user_id == user_id
     if viewer and not own and not viewer.may(Right.EDIT_USERS) and user.role is not Role.OPERATOR:
         raise NotAllowed(Right.EDIT_USERS)
-    _replace_password(user, password_hash)
+    user.password_hash = password_hash
+    if own:
+        user.session_version += 1  # their page goes on and asks for new credentials
+    else:
+        _end_sessions(session, user, now)
     audit.note(
         session, viewer=viewer, action="user.password_set", kind="user", object_id=user_id, now=now
     )
@@ -179,7 +184,7 @@ def remove(session: Session, *, viewer: Viewer, user_id: int, now: datetime) -> 
         raise Refused("user_in_call", name=user.name)
     _leave_work(session, user_id, now)
     user.deleted_at = now
-    user.session_version += 1
+    _end_sessions(session, user, now)
     session.execute(delete(GroupMember).where(GroupMember.user_id == user_id))
     audit.note(
         session, viewer=viewer, action="user.deleted", kind="user", object_id=user_id, now=now,
@@ -205,9 +210,12 @@ def _leave_work(session: Session, user_id: int, now: datetime) -> None:
     session.execute(delete(Draft).where(Draft.user_id == user_id))
 
 
-def _replace_password(user: User, password_hash: str) -> None:
-    user.password_hash = password_hash
+def _end_sessions(session: Session, user: User, now: datetime) -> None:
+    # Imported here: calling rules know users, not the other way round.
+    from calltree.services import softphones
+
     user.session_version += 1
+    softphones.revoke(session, user_id=user.id, now=now)
 
 
 def _check_names(session: Session, details: UserDetails, *, user_id: int | None) -> None:

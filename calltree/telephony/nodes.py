@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from calltree.config import Settings
+from calltree.services import softphones
 from calltree.telephony.esl import EslUrl
 
 PRACTICE = "practice"
-DOMAIN = "calltree"
+DOMAIN = softphones.DOMAIN
 """The directory domain of operators' telephones."""
 
 

@@ -52,7 +52,9 @@ def test_no_press_is_taken_without_a_token(app: Flask, world: World, browser_of)
     for token in ({}, {"csrf_token": "x"}, {"csrf_token": browser.csrf_token() + "x"}):
         for endpoint, path in world.paths(app, "POST", world.near):
             answer = browser.client.post(path, data=token)
-            if answer.status_code != 419:
+            # the switch has no session: it proves itself by a password of its own
+            refused = 401 if endpoint == "softphone.directory" else 419
+            if answer.status_code != refused:
                 wrong.append((endpoint, answer.status_code))
     assert wrong == []
 

@@ -87,6 +87,7 @@ PUBLIC = {
     "health.figures",
     "health.ready",
     "language.choose",
+    "softphone.directory",
 }
 
 

@@ -1,0 +1,174 @@
+"""The telephone in the operator's page: its credentials, what it says of itself, and what the
+switch asks about those who sign in there.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from typing import Any
+from xml.sax.saxutils import quoteattr
+
+from flask import Blueprint, Flask, Response, jsonify, render_template, request
+from flask.typing import ResponseReturnValue
+
+from calltree.blueprints.access import public, requires, viewer
+from calltree.blueprints.calling import sit_down
+from calltree.blueprints.headers import LOCAL_SWITCH
+from calltree.blueprints.page import page_id
+from calltree.config import Settings
+from calltree.db import utcnow
+from calltree.errors import Refused
+from calltree.extensions import csrf, limiter, reading, settings, writing
+from calltree.locale import sentence
+from calltree.models import LegKind, Operator
+from calltree.services import leases, softphones
+from calltree.services.rights import Right
+
+bp = Blueprint("softphone", __name__)
+
+NOT_FOUND = (
+    '<?xml version="1.0" encoding="UTF-8"?>\n<document type="freeswitch/xml">'
+    '<section name="result"><result status="not found"/></section></document>\n'
+)
+_DOMAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.:-]{0,253}[A-Za-z0-9])?\Z")
+_TURN = re.compile(r"(turns?):([^:@]+):([^@]+)@(.+)\Z")
+
+
+@bp.errorhandler(Refused)
+def refused(refusal: Refused) -> ResponseReturnValue:
+    """Say why to the page's script, in words that it can show."""
+    return jsonify(code=refusal.code, message=sentence(refusal.code, **refusal.values)), 409
+
+
+@bp.post("/operator/softphone/connect")
+@requires(Right.DIAL)
+def connect() -> ResponseReturnValue:
+    """Make this the operator's page and give it what it signs in at the switch with."""
+    now, mine = utcnow(), viewer().user_id
+    with writing() as session:
+        sit_down(session, now)
+        given = softphones.issue(session, user_id=mine, page_id=page_id(), now=now)
+    return jsonify(
+        uri=f"sip:{given.user}@{softphones.DOMAIN}",
+        password=given.token,
+        target=f"sip:{softphones.EXTENSION}@{softphones.DOMAIN}",
+        url=switch_url(settings()),
+        ice=[_ice(server) for server in settings().ice_servers],
+    )
+
+
+def switch_url(of: Settings) -> str:
+    """Return where a page that asks us reaches the first switch."""
+    if of.switch_wss_urls:
+        return of.switch_wss_urls[0]
+    return f"wss://{request.host}/sip" if request.is_secure else LOCAL_SWITCH
+
+
+def _ice(server: str) -> dict[str, str]:
+    turn = _TURN.match(server)
+    if turn is None:
+        return {"urls": server}
+    scheme, user, password, place = turn.groups()
+    return {"urls": f"{scheme}:{place}", "username": user, "credential": password}
+
+
+@bp.post("/operator/softphone/report")
+@requires(Right.DIAL)
+def report() -> ResponseReturnValue:
+    """Hear how the page's telephone is; say how its leg is known here."""
+    mine = viewer().user_id
+    with writing() as session:
+        ours = softphones.report(
+            session,
+            user_id=mine,
+            page_id=page_id(),
+            microphone=request.form.get("microphone", ""),
+            trouble=request.form.get("trouble", ""),
+            now=utcnow(),
+        )
+    if not ours:
+        raise Refused("page_in_use")
+    operator = reading().get(Operator, mine)
+    return jsonify(
+        leg=operator.leg_state if operator else "none",
+        heard=operator is not None
+        and leases.link_is_up(reading(), node=operator.leg_node or settings().node_names[0]),
+    )
+
+
+def panel() -> dict[str, Any]:
+    """Return what the top bar's panel is drawn from."""
+    operator = reading().get(Operator, viewer().user_id)
+    kind = operator.leg_kind if operator else None
+    real = not settings().practice
+    return {"browser": real and kind in (None, LegKind.BROWSER), "practice": not real}
+
+
+@bp.get("/check")
+@requires(Right.OWN_ACCOUNT)
+def environment() -> ResponseReturnValue:
+    """ご利用環境チェック: what this machine brings along, each green or red (R-AR-1)."""
+    return render_template(
+        "operator/environment.html",
+        switch_url="" if settings().practice else switch_url(settings()),
+    )
+
+
+@bp.post("/switch/directory")
+@csrf.exempt  # type: ignore[untyped-decorator]
+@limiter.exempt
+@public
+def directory() -> ResponseReturnValue:
+    """Tell the switch of one telephone that signs in (mod_xml_curl); nothing else is answered."""
+    if not _is_switch():
+        return Response(
+            status=401, headers={"WWW-Authenticate": 'Basic realm="switch", charset="UTF-8"'}
+        )
+    asked = request.form
+    domain = asked.get("domain", "")
+    account = None
+    if asked.get("section") == "directory" and _DOMAIN.match(domain):
+        account = softphones.find(reading(), sip_user=asked.get("user", ""), now=utcnow())
+    body = NOT_FOUND if account is None else _document(account, domain)
+    return Response(body, mimetype="text/xml")
+
+
+def _is_switch() -> bool:
+    given = request.authorization
+    if given is None or given.type != "basic" or not settings().switch_secret:
+        return False
+    pair = f"{given.username or ''}:{given.password or ''}"
+    return hmac.compare_digest(pair.encode(), f"switch:{settings().switch_secret}".encode())
+
+
+def _document(account: softphones.Account, domain: str) -> str:
+    """Return the directory's answer; `dial-string` lets desk phones be called where they are."""
+    dial = (
+        "{presence_id=${dialed_user}@${dialed_domain}}"
+        "${sofia_contact(${dialed_user}@${dialed_domain})}"
+    )
+    variables = {
+        "user_context": "agents",
+        "calltree_user_id": str(account.user_id),
+        "calltree_site": account.site_key,
+    }
+    listed = "".join(
+        f"<variable name={quoteattr(name)} value={quoteattr(value)}/>"
+        for name, value in variables.items()
+    )
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n<document type="freeswitch/xml">'
+        f'<section name="directory"><domain name={quoteattr(domain)}>'
+        f'<params><param name="dial-string" value={quoteattr(dial)}/></params>'
+        '<groups><group name="operators"><users>'
+        f"<user id={quoteattr(account.user)}>"
+        f'<params><param name="a1-hash" value={quoteattr(account.a1_hash)}/></params>'
+        f"<variables>{listed}</variables></user>"
+        "</users></group></groups></domain></section></document>\n"
+    )
+
+
+def init_app(app: Flask) -> None:
+    """Give templates what the panel is drawn from."""
+    app.add_template_global(panel, "softphone_panel")

@@ -1,0 +1,94 @@
+"""A Chromium with a made-up microphone, and a site on a real FreeSWITCH to use it with."""
+
+import math
+import os
+import struct
+import wave
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.databases import PostgresDatabases, SqliteDatabases
+from tests.softphone.real import NEEDS, RealSite, open_real_site
+from tests.windows import Windows
+
+expect.set_options(timeout=15_000)
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--use-fake-device-for-media-stream",
+    "--allow-loopback-in-peer-connection",
+    "--disable-features=WebRtcHideLocalIpsWithMdns",
+]
+ALLOWED = "--use-fake-ui-for-media-stream"
+OPERATOR_HZ = 600
+"""What the operators of these tests say, for as long as they are there."""
+
+
+@pytest.fixture(scope="session")
+def voice(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A WAV of the operator's tone."""
+    path = tmp_path_factory.mktemp("voice") / "operator.wav"
+    _write(
+        path, [int(9000 * math.sin(2 * math.pi * OPERATOR_HZ * i / 48000)) for i in range(96000)]
+    )
+    return path
+
+
+@pytest.fixture(scope="session")
+def silence(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A WAV in which nothing is said."""
+    path = tmp_path_factory.mktemp("voice") / "silence.wav"
+    _write(path, [0] * 96000)
+    return path
+
+
+def _write(path: Path, samples: list[int]) -> None:
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(48000)
+        file.writeframes(struct.pack(f"<{len(samples)}h", *samples))
+
+
+@pytest.fixture
+def listener(chromium: Windows) -> Iterator[Callable[..., Browser]]:
+    """`listener(wav)`: a Chromium whose microphone hears this file; without one, beeps."""
+    opened: list[Browser] = []
+
+    def launch(wav: Path | None = None, *, allowed: bool = True) -> Browser:
+        flags = [*FLAGS, *([ALLOWED] if allowed else [])]
+        if wav is not None:
+            flags.append(f"--use-file-for-fake-audio-capture={wav}")
+        kind = chromium.browser.browser_type
+        path = os.environ.get("CHROMIUM") or _path()
+        opened.append(kind.launch(executable_path=path, args=flags))
+        return opened[-1]
+
+    yield launch
+    for browser in opened:
+        browser.close()
+
+
+def _path() -> str:
+    from tests.windows import CHROMIUM
+
+    assert CHROMIUM is not None
+    return CHROMIUM
+
+
+@pytest.fixture(scope="module")
+def site(
+    databases: SqliteDatabases | PostgresDatabases, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RealSite]:
+    """The site of all tests of a module, on the FreeSWITCH that the environment names."""
+    missing = [name for name in NEEDS if not os.environ.get(name)]
+    if missing:
+        pytest.skip(f"no real FreeSWITCH: {', '.join(missing)} not set")
+    directory = tmp_path_factory.mktemp("real")
+    with databases.fresh(directory) as url, open_real_site(directory, url) as site:
+        yield site
