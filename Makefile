@@ -26,11 +26,11 @@ test: lint types test-sqlite test-postgres ## Lint, types, import rules, then th
 
 test-sqlite: setup-dev ## The whole suite on SQLite
 	@echo "== tests on SQLite"
-	@$(PYTEST) -n $(N) --database sqlite
+	@$(PYTEST) -n $(N) --dist worksteal --database sqlite
 
 test-postgres: setup-dev ## The tests that touch the database, on a Postgres of their own
 	@echo "== tests on Postgres"
-	@$(PYTEST) -n $(N) --database postgres
+	@$(PYTEST) -n $(N) --dist worksteal --database postgres
 
 bench: setup-dev ## Measure; NAME=import for one (python -m bench NAME --json for its options)
 	@$(PY) -m bench $(or $(NAME),all)

@@ -52,6 +52,10 @@ class Answer:
         """What a person reads, white space folded."""
         return " ".join(self.soup.get_text(" ").split())
 
+    def values(self, selector: str) -> dict[str, Any]:
+        """What a form would send if nothing were typed."""
+        return _values(self.one(selector))
+
     @property
     def location(self) -> str:
         """Path and query that a redirect (or htmx's HX-Redirect) leads to."""
@@ -184,10 +188,10 @@ class Browser:
         assert answer.status in expected, f"{answer.status}, not {status}: {answer.html[:2000]}"
         if response.mimetype == "text/html" and answer.html.strip() and not answer.location:
             if "<html" in answer.html:
-                check_page(answer.html, answer.headers, self.locale)
+                check_page(answer.html, answer.headers, self.locale, answer.soup)
                 self.page = answer
             else:
-                check_fragment(answer.html, answer.headers, self.locale)
+                check_fragment(answer.html, answer.headers, self.locale, answer.soup)
         return answer
 
 

@@ -7,10 +7,12 @@ the database once more, on a Postgres server of this run's own.
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from types import CodeType
 
 import pytest
 import redis
 from flask import Flask
+from jinja2.bccache import Bucket, BytecodeCache
 from sqlalchemy import create_engine
 
 from calltree import catalogues, create_app
@@ -23,8 +25,25 @@ from tests.databases import PostgresDatabases, PostgresServer, SqliteDatabases
 from tests.windows import CHROMIUM, PROVOKES, Windows, running_chromium
 
 POSTGRES_PORT = "CALLTREE_TEST_POSTGRES_PORT"
-NEEDS_DATABASE = {"database_url", "empty_database_url"}
+NEEDS_DATABASE = {"databases", "database_url", "empty_database_url"}
 SERVER = pytest.StashKey[PostgresServer]()
+
+
+class CompiledTemplates(BytecodeCache):
+    """Templates are compiled once a process, not once for each test's application."""
+
+    def __init__(self) -> None:
+        self.codes: dict[str, CodeType] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        bucket.code = self.codes.get(f"{bucket.key}:{bucket.checksum}")
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        if bucket.code is not None:
+            self.codes[f"{bucket.key}:{bucket.checksum}"] = bucket.code
+
+
+COMPILED = CompiledTemplates()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -56,10 +75,15 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """On Postgres only what touches the database runs again."""
+    """On Postgres only what touches the database runs again, but for `one_database`."""
     if config.getoption("--database") != "postgres":
         return
-    kept = [item for item in items if NEEDS_DATABASE & {*getattr(item, "fixturenames", ())}]
+    kept = [
+        item
+        for item in items
+        if not item.get_closest_marker("one_database")
+        and NEEDS_DATABASE & {*getattr(item, "fixturenames", ())}
+    ]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = kept
 
@@ -144,6 +168,7 @@ def app(settings: Settings) -> Iterator[Flask]:
     """The application; an exception in a view reaches the test instead of a 500 page."""
     app = create_app(settings)
     app.testing = True
+    app.jinja_env.bytecode_cache = COMPILED
     yield app
     with app.app_context():
         db.session.remove()

@@ -34,11 +34,13 @@ UNFILLED = re.compile(r"\{\{|\{%|%\(\w+\)[sd]|\bUndefined\b")
 LONG_ENOUGH = 8  # characters of Japanese that are no domain word by themselves
 
 
-def check_page(text: str, headers: dict[str, str], locale: str) -> None:
-    """Assert all of it for a whole page."""
+def check_page(
+    text: str, headers: dict[str, str], locale: str, soup: BeautifulSoup | None = None
+) -> None:
+    """Assert all of it for a whole page; `soup` is `text` if somebody has read it already."""
     assert headers.get("Content-Security-Policy") == CONTENT_SECURITY_POLICY
     _check_html(html5lib.HTMLParser(), text, None)
-    soup = BeautifulSoup(text, "html.parser")
+    soup = soup or BeautifulSoup(text, "html.parser")
     html = soup.find("html")
     assert isinstance(html, Tag)
     assert html.get("lang") == locale, f"<html lang> is {html.get('lang')}, not {locale}"
@@ -53,10 +55,12 @@ def check_page(text: str, headers: dict[str, str], locale: str) -> None:
     _check_parts(soup, locale, whole=True)
 
 
-def check_fragment(text: str, headers: dict[str, str], locale: str) -> None:
+def check_fragment(
+    text: str, headers: dict[str, str], locale: str, soup: BeautifulSoup | None = None
+) -> None:
     """Assert what can be asserted for a part of a page."""
     assert headers.get("Content-Security-Policy") == CONTENT_SECURITY_POLICY
-    soup = BeautifulSoup(text, "html.parser")
+    soup = soup or BeautifulSoup(text, "html.parser")
     first = soup.find(True)
     container = CONTAINERS.get(first.name, "div") if isinstance(first, Tag) else "div"
     _check_html(html5lib.HTMLParser(), text, container)
@@ -78,6 +82,7 @@ def _check_html(parser: html5lib.HTMLParser, text: str, container: str | None) -
 
 
 def _check_parts(soup: BeautifulSoup, locale: str, *, whole: bool) -> None:
+    spoken = _spoken(soup)
     faults = [
         *_double_ids(soup),
         *_inline_code(soup),
@@ -85,8 +90,8 @@ def _check_parts(soup: BeautifulSoup, locale: str, *, whole: bool) -> None:
         *_without_name(soup),
         *_without_token(soup),
         *_broken_references(soup, whole=whole),
-        *_unfilled(soup),
-        *untranslated(soup, locale),
+        *_unfilled(spoken),
+        *_untranslated(spoken, locale),
     ]
     assert not faults, "\n".join(faults)
 
@@ -171,11 +176,12 @@ def _broken_references(soup: BeautifulSoup, *, whole: bool) -> list[str]:
 def _spoken(soup: BeautifulSoup) -> list[str]:
     """Every text a person reads or hears, but for what is marked translate="no"."""
     texts = []
+    silent = {id(node) for tag in soup.find_all(translate="no") for node in tag.descendants}
     for node in soup.find_all(string=True):
         parent = node.parent
         if parent is None or parent.name in {"script", "style", "[document]"}:
             continue
-        if not any(above.get("translate") == "no" for above in [parent, *parent.parents]):
+        if id(node) not in silent:
             texts.append(" ".join(str(node).split()))
     for tag in soup.find_all(True):
         texts += [" ".join(str(tag[name]).split()) for name in SPOKEN_ATTRIBUTES if tag.get(name)]
@@ -184,8 +190,8 @@ def _spoken(soup: BeautifulSoup) -> list[str]:
     return [text for text in texts if text]
 
 
-def _unfilled(soup: BeautifulSoup) -> list[str]:
-    return [f"not filled in: {text}" for text in _spoken(soup) if UNFILLED.search(text)]
+def _unfilled(spoken: list[str]) -> list[str]:
+    return [f"not filled in: {text}" for text in spoken if UNFILLED.search(text)]
 
 
 @cache
@@ -220,7 +226,7 @@ def _is_sentence(text: str, locale: str) -> bool:
     return len(fixed) > LONG_ENOUGH
 
 
-def untranslated(soup: BeautifulSoup, locale: str) -> list[str]:
+def _untranslated(spoken: list[str], locale: str) -> list[str]:
     """Texts that stand in the other language: an English id on a Japanese page, or the reverse.
 
     Ids are known from the catalogue, so a customer's English name is no fault; a domain word that
@@ -229,6 +235,6 @@ def untranslated(soup: BeautifulSoup, locale: str) -> list[str]:
     words, sentences = _patterns(locale)
     return [
         f"not in {locale}: {text[:120]}"
-        for text in _spoken(soup)
+        for text in spoken
         if text in words or sentences.search(text)
     ]

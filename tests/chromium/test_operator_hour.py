@@ -108,6 +108,7 @@ def test_R_CL_5_forty_customers_by_keys_alone(place: Place) -> None:
 # --- one call, every button
 
 
+@pytest.mark.one_database
 def test_R_CL_4_every_button_of_a_call(place: Place) -> None:
     seat = place.seat(*numbers("0"))
     seat.begin()
@@ -140,6 +141,7 @@ def test_R_CL_4_every_button_of_a_call(place: Place) -> None:
 
 
 @pytest.mark.provokes("422 .*/call/save$")
+@pytest.mark.one_database
 def test_R_CL_5_saving_without_a_result_is_refused_and_marked(place: Place) -> None:
     seat = place.seat(*numbers("0", "1"))
     seat.begin()
@@ -168,6 +170,7 @@ def test_R_CL_5_saving_without_a_result_is_refused_and_marked(place: Place) -> N
 
 
 @pytest.mark.provokes("422 .*/call/save$")
+@pytest.mark.one_database
 def test_R_ST_2_a_long_call_is_not_lost_to_no_answer_unasked(place: Place) -> None:
     seat = place.seat(*numbers("0"))
     seat.begin()
@@ -187,6 +190,7 @@ def test_R_ST_2_a_long_call_is_not_lost_to_no_answer_unasked(place: Place) -> No
     assert seat.results() == ["不通"]
 
 
+@pytest.mark.one_database
 def test_R_CL_5_the_wait_before_the_next_dial_can_be_stopped(place: Place) -> None:
     seat = place.seat(*numbers("1", "1", "1"), auto_dial_delay_s=5)
     seat.begin()
@@ -209,6 +213,7 @@ def test_R_CL_5_the_wait_before_the_next_dial_can_be_stopped(place: Place) -> No
 
 
 @pytest.mark.provokes("422 .*/side/numbers/")
+@pytest.mark.one_database
 def test_R_LS_9_a_number_is_added_beside_the_call_and_dialled_next(place: Place) -> None:
     main, extra = numbers("1", "0")
     seat = place.seat(main)
@@ -236,6 +241,7 @@ def test_R_LS_9_a_number_is_added_beside_the_call_and_dialled_next(place: Place)
     assert seat.results() == ["不通", "アポ"]
 
 
+@pytest.mark.one_database
 def test_R_CL_18_the_last_call_is_corrected_beside_the_present_one(place: Place) -> None:
     seat = place.seat(*numbers("1", "0"))
     seat.begin()
@@ -254,6 +260,7 @@ def test_R_CL_18_the_last_call_is_corrected_beside_the_present_one(place: Place)
     seat.hang_up()
 
 
+@pytest.mark.one_database
 def test_R_CL_3_the_customer_is_edited_beside_the_call(place: Place) -> None:
     seat = place.seat(*numbers("0"))
     seat.begin()
@@ -271,6 +278,7 @@ def test_R_CL_3_the_customer_is_edited_beside_the_call(place: Place) -> None:
 # --- 空白, in all its ways
 
 
+@pytest.mark.one_database
 def test_R_CL_6_dialling_the_same_customer_again_leaves_a_blank(place: Place) -> None:
     seat = place.seat(*numbers("1"))
     seat.begin()
@@ -286,6 +294,7 @@ def test_R_CL_6_dialling_the_same_customer_again_leaves_a_blank(place: Place) ->
 
 
 @pytest.mark.provokes("422 .*/call/save$")
+@pytest.mark.one_database
 def test_R_CL_6_leaving_without_a_result_warns_first(place: Place) -> None:
     seat = place.seat(*numbers("0", "0"), auto_dial_delay_s=5)
     seat.begin()
@@ -306,6 +315,7 @@ def test_R_CL_6_leaving_without_a_result_warns_first(place: Place) -> None:
     assert seat.today() == (1, 0)
 
 
+@pytest.mark.one_database
 def test_R_CL_6_closing_the_tab_warns_and_leaves_a_blank(place: Place) -> None:
     seat = place.seat(*numbers("0"))
     seat.begin()
@@ -329,6 +339,7 @@ def test_R_CL_6_closing_the_tab_warns_and_leaves_a_blank(place: Place) -> None:
 
 
 @pytest.mark.provokes("422 .*/sign-out$")
+@pytest.mark.one_database
 def test_R_CL_18_own_blanks_are_asked_about_at_sign_out(place: Place) -> None:
     seat = place.seat(*numbers("1"))
     seat.begin()
@@ -349,6 +360,7 @@ def sign_out(page: Page) -> None:
 # --- reload, second page
 
 
+@pytest.mark.one_database
 def test_R_CL_10_a_reload_in_mid_call_comes_back_to_it(place: Place) -> None:
     seat = place.seat(*numbers("0"))
     seat.begin()
@@ -376,6 +388,7 @@ def renew(page: Page) -> None:
 
 
 @pytest.mark.provokes("409 .*/call/renew$", "Blocked attempt to show a .beforeunload.")
+@pytest.mark.one_database
 def test_R_CL_17_a_second_tab_is_told_and_takes_over_with_the_call(place: Place) -> None:
     seat = place.seat(*numbers("0"))
     seat.begin()
@@ -396,6 +409,7 @@ def test_R_CL_17_a_second_tab_is_told_and_takes_over_with_the_call(place: Place)
 
 
 @pytest.mark.provokes("409 .*/call/(renew|take-over)$")
+@pytest.mark.one_database
 def test_R_CL_17_a_call_is_not_moved_to_another_machine(place: Place) -> None:
     seat = place.seat(*numbers("0"))
     seat.begin()
@@ -413,6 +427,7 @@ def test_R_CL_17_a_call_is_not_moved_to_another_machine(place: Place) -> None:
 # --- states, hours, lines
 
 
+@pytest.mark.one_database
 def test_R_CL_14_away_with_a_reason_and_ready(place: Place) -> None:
     seat = place.seat(*numbers("0"))
     seat.begin()
@@ -427,6 +442,7 @@ def test_R_CL_14_away_with_a_reason_and_ready(place: Place) -> None:
     assert seat.operator().customer_id is None
 
 
+@pytest.mark.one_database
 def test_R_CL_5_a_stopped_project_opens_the_customer_and_says_why_it_is_not_dialled(
     place: Place,
 ) -> None:
@@ -446,6 +462,7 @@ def test_R_CL_5_a_stopped_project_opens_the_customer_and_says_why_it_is_not_dial
     seat.hang_up()
 
 
+@pytest.mark.one_database
 def test_R_CL_16_the_page_says_once_that_it_makes_no_emergency_calls(place: Place) -> None:
     seat = place.seat(*numbers("0"))
     said = seat.page.get_by_text("緊急通報")
@@ -454,6 +471,7 @@ def test_R_CL_16_the_page_says_once_that_it_makes_no_emergency_calls(place: Plac
     expect(said).to_have_count(0)
 
 
+@pytest.mark.one_database
 def test_R_CL_9_a_banned_number_says_why_it_is_not_dialled(place: Place) -> None:
     seat = place.seat(*numbers("0"))
     seat.begin()
@@ -469,6 +487,7 @@ def test_R_CL_9_a_banned_number_says_why_it_is_not_dialled(place: Place) -> None
 # --- the page itself
 
 
+@pytest.mark.one_database
 def test_R_CL_5_keys_are_text_while_one_types_and_ignore_the_ime(place: Place) -> None:
     seat = place.seat(*numbers("0", "1"))
     seat.begin()
@@ -489,6 +508,7 @@ def test_R_CL_5_keys_are_text_while_one_types_and_ignore_the_ime(place: Place) -
 
 @pytest.mark.provokes("422 .*/call/save$")
 @pytest.mark.parametrize(("width", "height"), [(1366, 768), (1280, 720)])
+@pytest.mark.one_database
 def test_R_CL_3_the_page_never_scrolls(place: Place, width: int, height: int) -> None:
     seat = place.seat(*numbers("0"))
     seat.page.set_viewport_size({"width": width, "height": height})
@@ -515,6 +535,7 @@ def overflow(page: Page) -> tuple[int, int]:
     return sizes[0], max(sizes[1], sizes[2])
 
 
+@pytest.mark.one_database
 def test_every_page_of_the_operators_is_accessible(place: Place) -> None:
     seat = place.seat(*numbers("0"))
     problems = {"lists": axe(seat.page)}
@@ -544,6 +565,7 @@ def axe(page: Page) -> list[str]:
     ]
 
 
+@pytest.mark.one_database
 def test_R_CL_12_a_task_is_called_from_its_tab_and_reads_done(place: Place) -> None:
     seat = place.seat(*numbers("0", "0"))
     seat.begin()

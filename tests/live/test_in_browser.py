@@ -11,7 +11,7 @@ from tests.live.conftest import OwnRedis, Site
 from tests.services.desks import colleague
 from tests.windows import Windows
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.one_database]
 
 SLOW_MS = 20_000
 

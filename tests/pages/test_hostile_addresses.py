@@ -18,7 +18,7 @@ from tests.pages.world import World, build
 
 HUGE = ["2147483648", "4294967296", "9223372036854775807", "9223372036854775808", "9" * 30]
 VALUES = [
-    *HUGE,
+    *("2147483648", "9223372036854775808", "9" * 30),
     "9" * 9,
     "9" * 5000,
     "-1",
@@ -31,20 +31,17 @@ VALUES = [
     "\x00",
     "a\x00b",
     "\x001",
-    "%",
-    "%s%(x)s{0}{{7*7}}",
-    "'\";--",
+    "%%s%(x)s{0}{{7*7}}'\";--",
     '"><img src=x onerror=alert(1)>',
     "\u202e\u200f\ud83d",
     "0001-01-01",
     "9999-12-31",
     "99999999999999999-1",
-    "1-999999999999999999",
-    "true",
     "😀" * 100,
-    "none",
     "blank",
 ]
+TO_DATABASES = [*HUGE, "9" * 9, "-1", "NaN", "\x00", "a\x00b", "\u202e\u200f\ud83d", "0001-01-01"]
+"""What one database takes and the other refuses; the rest never comes so far."""
 KEYS = [
     *("after", "before", "page", "show", "tab", "task", "next", "player", "step", "import"),
     *("q", "number", "user", "from", "to", "dials_min", "dials_max", "assigned", "ban"),
@@ -75,21 +72,22 @@ def _faults(browser: Browser, addresses: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("role", [Role.MANAGER, Role.OPERATOR, Role.BUSINESS])
-def test_no_query_makes_a_500(app: Flask, world: World, browser_of, role: Role) -> None:
+def test_no_query_makes_a_500(
+    app: Flask, settings: Settings, world: World, browser_of, role: Role
+) -> None:
     browser = browser_of(world.users[role])
+    values = VALUES if settings.database_url.startswith("sqlite") else TO_DATABASES
     addresses = []
     for endpoint, path in world.paths(app, "GET", world.near):
         right = right_of(endpoint, app)
         if role is not Role.MANAGER and (right is None or role not in ROLES_OF[right]):
             continue
-        for value in VALUES:
+        for value in values:
             addresses.append(f"{path}?" + _query(**dict.fromkeys(KEYS, value)))
     assert _faults(browser, addresses) == []
 
 
-@pytest.mark.parametrize(
-    "value", ["0001-01-01", "9999-12-31", "9" * 9, "2147483648", "9" * 30, "²"]
-)
+@pytest.mark.parametrize("value", ["0001-01-01", "9999-12-31", "2147483648", "²"])
 def test_no_single_value_makes_a_500(app: Flask, world: World, browser_of, value: str) -> None:
     browser = browser_of(world.users[Role.MANAGER])
     searches = [
