@@ -1,0 +1,165 @@
+"""What stands in deploy/: read by the programs it is meant for, where they are to be had."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from calltree.config import Settings
+from calltree.doorbells import LANES
+from calltree.switch_place import SwitchPlace
+
+ROOT = Path(__file__).parent.parent
+DEPLOY = ROOT / "deploy"
+UNITS = sorted((DEPLOY / "systemd").glob("calltree*"))
+ROLES = {"web", "calls", "switch", *(f"jobs@{lane}" for lane in LANES)}
+
+
+def run(*command: str, **environment: str) -> str:
+    """Run a program that must be content; its output."""
+    done = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, **environment}, check=False
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    return said
+
+
+def program(name: str) -> str:
+    """Where it is; the test is skipped where it is not."""
+    found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
+    if found is None:
+        pytest.skip(f"{name} is not installed here")
+    return found
+
+
+def test_systemd_reads_every_unit(tmp_path: Path) -> None:
+    analyze = program("systemd-analyze")
+    for unit in UNITS:
+        # its programs are where they will be installed, not here
+        body = re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", unit.read_text(), flags=re.M)
+        (tmp_path / unit.name).write_text(body)
+    units = [str(tmp_path / unit.name) for unit in UNITS]
+    assert run(analyze, "verify", "--man=no", *units, SYSTEMD_UNIT_PATH=f"{tmp_path}:") == ""
+
+
+def test_the_target_starts_every_role_that_worker_py_knows() -> None:
+    target = (DEPLOY / "systemd/calltree.target").read_text()
+    assert set(re.findall(r"calltree-([\w@]+)\.service", target)) == ROLES
+    worker = (ROOT / "worker.py").read_text()
+    for unit in UNITS:
+        if called := re.search(r"worker\.py (\w+)", unit.read_text()):
+            assert f'"{called.group(1)}"' in worker
+
+
+def test_no_unit_is_easier_than_the_others() -> None:
+    hardened = [
+        {line for line in unit.read_text().splitlines() if line.startswith(("Protect", "Restrict",
+         "NoNew", "Private", "Capability", "SystemCall", "Lock", "UMask"))}
+        for unit in UNITS
+        if unit.suffix == ".service"
+    ]  # fmt: skip
+    assert len(hardened) == 4
+    assert all(lines == hardened[0] for lines in hardened)
+    assert {"NoNewPrivileges=yes", "ProtectSystem=strict", "UMask=0027"} <= hardened[0]
+
+
+def test_caddy_reads_the_caddyfile() -> None:
+    run(program("caddy"), "validate", "--adapter", "caddyfile", "--config",
+        str(DEPLOY / "Caddyfile"))  # fmt: skip
+
+
+def test_what_is_inside_stays_inside() -> None:
+    caddy = (DEPLOY / "Caddyfile").read_text()
+    inside = re.search(r"@inside path (.*)", caddy)
+    assert inside is not None
+    assert {"/metrics", "/readyz", "/switch/*"} == set(inside.group(1).split())
+    assert "respond @inside 404" in caddy
+
+
+def test_nft_reads_the_firewall() -> None:
+    nft = program("nft")
+    if os.getuid() != 0:
+        pytest.skip("nft asks for root even to check")
+    run(nft, "-c", "-f", str(DEPLOY / "nftables.conf"))
+
+
+def test_the_firewall_opens_no_port_of_the_inside() -> None:
+    opened = set()
+    for line in (DEPLOY / "nftables.conf").read_text().splitlines():
+        if "dport" in line and not line.strip().startswith("#"):
+            opened |= set(re.findall(r"\d+(?:-\d+)?", line.partition("dport")[2]))
+    assert not opened & {"8000", "8021", "5066", "5432", "6379"}
+    place = SwitchPlace()
+    low, high = place.rtp_ports
+    assert {f"{low}-{high}", str(place.sip_port), str(place.trunk_port), "443"} <= opened
+
+
+def test_logrotate_reads_its_file(tmp_path: Path) -> None:
+    rotate = program("logrotate")
+    body = (
+        (DEPLOY / "logrotate.conf").read_text().replace("su freeswitch freeswitch", "su root root")
+    )
+    file = tmp_path / "calltree"
+    file.write_text(body)
+    file.chmod(0o644)
+    run(rotate, "--debug", "--state", str(tmp_path / "state"), str(file))
+
+
+def test_the_settings_read_the_sample_environment(tmp_path: Path) -> None:
+    lines = (DEPLOY / "calltree.env").read_text().splitlines()
+    given = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+    settings = Settings.from_env(given | {"DATA_DIR": str(tmp_path)})
+    assert not settings.practice
+    assert settings.trusted_proxies == 1
+    reference = (ROOT / "docs/reference/commands-and-variables.md").read_text()
+    named = set(given) | set(re.findall(r"^#([A-Z_]+)=", "\n".join(lines), re.M))
+    assert not [name for name in named if f"`{name}`" not in reference]
+
+
+def compose() -> dict[str, Any]:
+    read: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    return read
+
+
+def test_compose_builds_nothing_and_pins_what_it_takes() -> None:
+    services = compose()["services"]
+    assert {"web", "calls", "switch", "jobs", "postgres", "redis", "freeswitch", "caddy"} <= set(
+        services
+    )
+    for name, service in services.items():
+        assert "build" not in service, name
+        assert re.fullmatch(r"docker\.io/[a-z]+/[a-z]+:[0-9][a-z0-9.-]*", service["image"]), name
+
+
+def test_compose_names_only_what_it_has() -> None:
+    read = compose()
+    volumes, services = set(read["volumes"]), set(read["services"])
+    for service in read["services"].values():
+        named = {volume.partition(":")[0] for volume in service.get("volumes", ())}
+        assert {name for name in named if not name.startswith(".")} <= volumes
+        assert set(service.get("depends_on", ())) <= services
+    used = set(re.findall(r"\$\{(\w+)", (DEPLOY / "compose.yaml").read_text()))
+    sample = (DEPLOY / "compose.env.sample").read_text()
+    assert used == set(re.findall(r"^(\w+)=", sample, re.M))
+
+
+def test_docker_reads_the_compose_file() -> None:
+    docker = program("docker")
+    if subprocess.run([docker, "compose", "version"], capture_output=True).returncode:
+        pytest.skip("docker compose is not installed here")
+    run(docker, "compose", "-f", str(DEPLOY / "compose.yaml"), "--env-file",
+        str(DEPLOY / "compose.env.sample"), "config", "--quiet")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "script", [DEPLOY / "calltree", DEPLOY / "upgrade.sh"], ids=lambda path: path.name
+)
+def test_bash_reads_the_scripts(script: Path) -> None:
+    run("bash", "-n", str(script))
+    assert os.access(script, os.X_OK)
