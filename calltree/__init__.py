@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -15,6 +16,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     # Here and not above: worker-side rooms import this package without loading Flask's.
     from calltree import blueprints, cli, doorbells, extensions, locale, logs
     from calltree.db import Store
+    from calltree.telephony.withdrawing import withdraw_dials
 
     settings = settings or Settings.from_env(os.environ)
     logs.configure()
@@ -29,7 +31,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     extensions.db.init_app(app)
     with app.app_context():
         store = Store(extensions.db.engine)
-    store.publisher = doorbells.for_store(settings, store)
+    store.publisher = doorbells.for_store(settings, store, partial(withdraw_dials, store))
     app.extensions["calltree.store"] = store
     extensions.migrate.init_app(app, extensions.db, render_as_batch=True)
     extensions.csrf.init_app(app)

@@ -27,6 +27,9 @@ SERVE = "calltree.telephony.calls_worker.serve"
 LANES = ("soon", "bulk")
 WEEK_S = 7 * 24 * 3600
 
+Unheard = Callable[[list[int]], None]
+"""Given the ids of commands whose bell was not heard."""
+
 _COMMAND_TTL_S = 5  # an older doorbell is nobody's: the row will have been swept or expired
 _COMMAND_TIMEOUT_S = 15
 _JOB_TIMEOUT_S = {"soon": 120, "bulk": 3600}
@@ -59,10 +62,10 @@ def job_path(name: str) -> str:
     return name if name.startswith("calltree.") else f"calltree.jobs.{name}"
 
 
-def for_store(settings: Settings, store: Store) -> Doorbells:
+def for_store(settings: Settings, store: Store, unheard: Unheard | None = None) -> Doorbells:
     """Give the doorbells of a store: the Redis of the settings, else this DATA_DIR's own."""
     url = settings.redis_url or own_redis.url(settings.data_dir)
-    return Doorbells(connect(url), lambda: site_key(store))
+    return Doorbells(connect(url), lambda: site_key(store), unheard)
 
 
 def site_key(store: Store) -> str:
@@ -74,24 +77,34 @@ def site_key(store: Store) -> str:
 class Doorbells:
     """A `Publisher` for `Store.publisher`: queues for commands and jobs, a channel for pages."""
 
-    def __init__(self, connection: redis.Redis, site_key: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        connection: redis.Redis,
+        site_key: Callable[[], str],
+        unheard: Unheard | None = None,
+    ) -> None:
         """`site_key` is asked once, at the first bell: by then the site has been founded."""
         self._redis = connection
+        self._unheard = unheard
         self._ask_site_key = cache(site_key)
         self._queues: dict[str, Queue] = {}
 
     def __call__(self, told: list[Announcement]) -> None:
         """Ring for each. Never raises for a dead Redis: the work itself is committed."""
+        waiting = [notice.ids["command_id"] for notice in told if notice.topic == "command"]
         try:
             for notice in told:
                 if notice.topic == "command":
                     self._ring(notice.ids)
+                    waiting.remove(notice.ids["command_id"])
                 elif notice.topic == "job":
                     self._enqueue(notice.ids)
             self._tell_pages(told)
         except (redis.RedisError, NoResultFound) as error:  # the latter: nothing is founded yet
             topics = sorted({notice.topic for notice in told})
             log.warning("doorbell not heard", error=type(error).__name__, topics=",".join(topics))
+            if waiting and self._unheard is not None:
+                self._unheard(waiting)
 
     def _ring(self, ids: dict[str, Any]) -> None:
         self._queue(calls_lane(ids["node"])).enqueue_call(

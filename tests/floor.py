@@ -21,6 +21,7 @@ from calltree.models import (
     Audience,
     CallRecord,
     CommandKind,
+    Customer,
     LegState,
     Line,
     Operator,
@@ -106,11 +107,15 @@ class Floor:
 
     # --- presses
 
-    def press(self, user_id: int, number: str, **given: Any) -> Attempt:
-        """CALL on a new customer with this number; what the gate wrote."""
+    def customer(self, number: str) -> Customer:
+        """Another customer of the list."""
         with self.store.write() as session:
             folder = session.get_one(make.CustomerList, self.list_id)
-            customer = make.make_customer(session, folder, number=number)
+            return make.make_customer(session, folder, number=number)
+
+    def press(self, user_id: int, number: str, **given: Any) -> Attempt:
+        """CALL on a new customer with this number; what the gate wrote."""
+        customer = self.customer(number)
         request = DialRequest(
             origin=Origin.CALL,
             number=number,

@@ -41,6 +41,8 @@ GATEWAY_DOWN = Outcome("call_gateway_down", line_error=True)
 SWITCH_DOWN = Outcome("call_switch_down", line_error=True)
 NO_TRUNK = Outcome("call_no_trunk", line_error=True)
 TRUNK_FULL = Outcome("call_trunk_full", line_error=True)
+QUEUE_DOWN = Outcome("call_queue_down", line_error=True)
+QUEUE_DOWN_CAUSE = "QUEUE_DOWN"
 
 NO_CHANNEL_CAUSES = frozenset(
     {"INVALID_GATEWAY", "GATEWAY_DOWN", "CHAN_NOT_IMPLEMENTED", "DESTINATION_OUT_OF_ORDER"}
@@ -69,6 +71,11 @@ _BY_CAUSE: dict[str, Outcome] = {
     "SYSTEM_SHUTDOWN": SWITCH_DOWN,
     "NO_TRUNK": NO_TRUNK,
     "TRUNK_FULL": TRUNK_FULL,
+    QUEUE_DOWN_CAUSE: QUEUE_DOWN,
+    "DIAL_TOO_OLD": NOT_SENT,
+    "QUEUED_TOO_LONG": NOT_SENT,
+    "UNSAFE": NOT_SENT,
+    "CANCELLED": NOT_SENT,
 }
 
 # 401, 402, 403 and 407 carry CALL_REJECTED too, but it is our trunk that they refuse.

@@ -106,6 +106,10 @@ SENTENCES: dict[str, str] = {
     "call_gateway_down": N_("The line to the carrier is down. Tell the administrator."),
     "call_no_trunk": N_("No trunk takes calls to this number. Tell the administrator."),
     "call_trunk_full": N_("All lines of the trunk are in use. Wait until one is free."),
+    "call_queue_down": N_(
+        "Not dialled: a part of the system (Redis) is down. Hanging up and saving work. "
+        "Tell the administrator."
+    ),
     "call_switch_down": N_("The telephone system was stopped. Wait a moment."),
     "lines_range": N_("The number of lines is at least 1."),
     "reserved_range": N_("Fewer lines than the site has can be kept for inbound calls."),

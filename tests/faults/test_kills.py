@@ -7,8 +7,11 @@ import random
 import time
 
 import pytest
+from sqlalchemy import select
 
-from calltree.models import CallState, CommandKind, OperatorState
+from calltree import create_app
+from calltree.models import Attempt, CallState, CommandKind, OperatorState, SwitchCommand
+from tests.browser import Browser
 from tests.faults.site import ProcessFloor, restart_after, running_site
 from tests.floor import wait_for
 
@@ -71,10 +74,32 @@ def test_kill_of_the_calls_worker_leaves_hanging_up_to_the_leader(floor):
     assert floor.records() == 2
 
 
-def test_kill_of_redis_leaves_calling_to_the_leaders_sweep(floor):
+def test_kill_of_redis_refuses_new_dials_and_leaves_hanging_up_to_the_leaders_sweep(floor):
     operator, attempt = _talking(floor)
+    app = create_app(floor.site.settings)
+    waiting, customer = floor.operator(), floor.customer("0312345680")
+    page = Browser(app)
+    page.sign_in_as(waiting)
+    page.post(f"/operator/call/open/{customer.id}")
     floor.site.kill("redis")
-    floor.ask(CommandKind.HANG_UP, attempt)  # the press itself must not fail
+
+    said = page.press("/operator/call/dial", {"number": customer.number, "confirmed": "1"})
+    assert "発信しませんでした" in said.text
+    with floor.store.read() as session:
+        refused = session.scalars(select(Attempt).where(Attempt.user_id == waiting)).one()
+        command = session.scalars(
+            select(SwitchCommand).where(SwitchCommand.attempt_id == refused.id)
+        ).one()
+    assert (refused.state, refused.hangup_cause) == (CallState.FAILED, "QUEUE_DOWN")
+    assert refused.dialled_at is None
+    assert command.taken_by == "press"  # so no sweep dials it later
+    assert floor.operator_row(waiting).attempt_id is None
+    assert floor.records() == 1
+    assert floor.lines_open() == 1
+
+    talker = Browser(app)
+    talker.sign_in_as(operator)
+    talker.press("/operator/call/press/hang_up")
     floor.wait_state(attempt, CallState.ENDED)
     floor.site.restart("redis")
     wait_for(floor.site.served, "the calls worker is back", patience_s=ALLOWED_S)
