@@ -43,13 +43,20 @@ def _pages(app: Flask, world: World, role: Role) -> list[str]:
     ]
 
 
+SUSPECT = re.compile(r"""<(img src=x|svg/|script>)|"'(>|&gt;)""")
+"""A sign of the texts above that nobody escaped; without one there is nothing to look for."""
+
+
 def _injected(html: str) -> list[str]:
+    if not SUSPECT.search(html):
+        return []
     soup = BeautifulSoup(html, "html.parser")
     found = [str(tag)[:100] for tag in soup.select("img[src=x], svg[onload], [onerror], [onload]")]
     found += [str(tag)[:100] for tag in soup.find_all("script") if not tag.get("src")]
     return found
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("text", SHOWN, ids=range(len(SHOWN)))
 def test_no_stored_text_becomes_markup(
     app: Flask, store: Store, settings: Settings, browser_of, text: str
