@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import secrets
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 from flask import Flask
 from flask.cli import AppGroup
+from flask_babel import gettext as _
 from sqlalchemy import select
 from werkzeug.security import generate_password_hash
 
@@ -17,9 +20,15 @@ from calltree.extensions import settings, store
 from calltree.locale import sentence
 from calltree.models import Role, User
 from calltree.services import leaving_practice, people, practice_site, recordings, setup
+from calltree.telephony import inspection
+from calltree.telephony.care import wanted_gateways
 from calltree.telephony.config.wanted import ConfigError, Wanted
 from calltree.telephony.config.writing import write
+from calltree.telephony.nodes import nodes
 from calltree.text.folding import fold_name
+from calltree.upkeep import switch_state
+from calltree.upkeep.findings import Light
+from calltree.upkeep.switch_sentences import PARTS, say
 
 user_commands = AppGroup("user", help="Users, when nobody can sign in.")
 
@@ -155,6 +164,32 @@ def config(out: Path | None, node: str, test_carrier: bool, group: str) -> None:
         click.echo(f"kept    {name} (your own)")
     click.echo(f"{target}: {len(wanted.gateways)} trunks, {len(written.changed)} files changed")
     click.echo(f"FreeSWITCH reads it with: freeswitch -conf {target.resolve()}")
+
+
+@switch_commands.command("check")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def check(as_json: bool) -> None:
+    """Say what of the telephone is as it should be, and what to do; exit code 1 for a red part."""
+    if not settings().switch_urls:
+        raise click.ClickException("No switch is running: make run starts the practice switch.")
+    with store().read() as session:
+        gateways = wanted_gateways(session, settings())
+    red = False
+    for node in nodes(settings()):
+        reading = inspection.inspect(node.url, node.name, settings(), gateways, now=utcnow())
+        judged = switch_state.judge(reading, now=utcnow())
+        red = red or any(one.light is Light.RED for one in judged)
+        if as_json:
+            click.echo(json.dumps({"node": node.name, "found": [asdict(one) for one in judged]}))
+            continue
+        click.echo(node.name)
+        for one in judged:
+            says, todo = say(one, _)
+            light = click.style(f"{one.light.upper():6}", fg=one.light)
+            click.echo(f"  {light}  {_(PARTS[one.part])}: {says}")
+            if todo:
+                click.echo(f"          -> {todo}")
+    raise SystemExit(1 if red else 0)
 
 
 @switch_commands.command("suits", hidden=True)

@@ -40,6 +40,8 @@ from calltree.models import (
     Role,
     Site,
     SystemResult,
+    Trunk,
+    TrunkKind,
     User,
 )
 from calltree.services.rights import Viewer
@@ -122,6 +124,22 @@ def make_pattern(session: Session, **given: Any) -> ResultPattern:
     session.add(pattern)
     session.flush()
     return pattern
+
+
+def make_trunk(session: Session, **given: Any) -> Trunk:
+    """A trunk that registers, in use, for all numbers."""
+    values: dict[str, Any] = {
+        "name": f"回線{next(_counter)}",
+        "kind": TrunkKind.REGISTERED,
+        "proxy": "sip.example.jp",
+        "username": "0501112222",
+        "password": "s3cret-of-trunk",
+        "prefixes": [],
+    }
+    trunk = Trunk(**(values | given))
+    session.add(trunk)
+    session.flush()
+    return trunk
 
 
 def get_pattern(session: Session, project: Project) -> ResultPattern:

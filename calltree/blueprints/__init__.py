@@ -34,7 +34,9 @@ from calltree.blueprints import (
     saving,
     site,
     softphone,
+    switches,
     tasks,
+    trunks,
 )
 
 ALL = (
@@ -54,6 +56,8 @@ ALL = (
     reports.bp,
     exports.bp,
     projects.bp,
+    trunks.bp,
+    switches.bp,
     patterns.bp,
     bans.bp,
     people.bp,

@@ -57,6 +57,8 @@ ADMIN: list[tuple[str, list[tuple[str, str]]]] = [
         [
             ("projects.index", N_("Projects")),
             ("projects.numbers", N_("Caller numbers")),
+            ("trunks.index", N_("Trunks")),
+            ("switches.index", N_("Check of the telephone")),
             ("patterns.index", N_("Results and attributes")),
             ("bans.index", N_("Do-not-call numbers")),
             ("people.index", N_("Users")),

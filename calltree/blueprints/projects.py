@@ -26,7 +26,7 @@ from calltree.extensions import reading, writing
 from calltree.htmx import go
 from calltree.locale import lazy
 from calltree.models import Audience, DiallingMode, NumberDirection, Project, ProjectState
-from calltree.services import patterns, projects
+from calltree.services import patterns, projects, trunks
 from calltree.services.rights import Right
 from calltree.services.sentences import N_
 
@@ -153,10 +153,13 @@ class NumberForm(FlaskForm):  # type: ignore[misc]
         description=lazy(N_("Empty: no limit of its own.")),
         validators=[Optional(), NumberRange(min=1)],
     )
+    trunk_id = SelectField(lazy(N_("Trunk")), coerce=optional_id)
 
     def offer(self) -> None:
         """Fill the choices."""
         self.direction.choices = [(key.value, _(name)) for key, name in DIRECTION_NAMES.items()]
+        found = [(trunk.id, trunk.name) for trunk in trunks.all_trunks(reading())]
+        self.trunk_id.choices = [("", _("The first that takes the called number")), *found]
 
 
 @bp.get("/")
@@ -232,6 +235,7 @@ def number(number_id: int | None) -> ResponseReturnValue:
             label=form.label.data or "",
             direction=form.direction.data,
             line_cap=form.line_cap.data,
+            trunk_id=form.trunk_id.data,
         )
         try:
             with writing() as session:

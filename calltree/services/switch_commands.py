@@ -6,14 +6,24 @@ command takes it by compare-and-set, so the worker and the leader's sweep never 
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from calltree.db import announce
 from calltree.models.calls import CommandKind, SwitchCommand
+
+# Built once: every command is taken.
+_TAKE = (
+    update(SwitchCommand)
+    .where(SwitchCommand.id == bindparam("of"), SwitchCommand.taken_at.is_(None))
+    .values(taken_at=bindparam("now"), taken_by=bindparam("by"))
+    .returning(SwitchCommand)
+    .execution_options(synchronize_session=False, populate_existing=True)
+)
 
 
 def ask(
@@ -43,13 +53,7 @@ def ask(
 
 def take(session: Session, *, command_id: int, by: str, now: datetime) -> SwitchCommand | None:
     """Take a command for serving; None when somebody else has it or it does not exist."""
-    return session.scalar(
-        update(SwitchCommand)
-        .where(SwitchCommand.id == command_id, SwitchCommand.taken_at.is_(None))
-        .values(taken_at=now, taken_by=by)
-        .returning(SwitchCommand)
-        .execution_options(synchronize_session=False, populate_existing=True)
-    )
+    return session.scalar(_TAKE, {"of": command_id, "now": now, "by": by})
 
 
 def finish(session: Session, *, command_id: int, now: datetime, failure: str = "") -> None:
@@ -63,16 +67,40 @@ def finish(session: Session, *, command_id: int, now: datetime, failure: str = "
 
 
 def unserved(session: Session, *, node: str, older_than: datetime) -> list[int]:
-    """Give the ids of this node's commands that nobody took, oldest first."""
+    """Give the ids of this node's commands that nobody took, oldest first.
+
+    Those about the switch itself are left out: they take seconds, which no call may wait for.
+    """
     return list(
         session.scalars(
             select(SwitchCommand.id)
             .where(
                 SwitchCommand.node == node,
                 SwitchCommand.taken_at.is_(None),
+                SwitchCommand.kind.not_in((CommandKind.LOAD_TRUNKS, CommandKind.CHECK)),
                 SwitchCommand.created_at <= older_than,
             )
             .order_by(SwitchCommand.id)
             .limit(100)
         )
     )
+
+
+AWAITED_S = 30
+"""An order that nobody has served by then is taken for lost."""
+
+
+def still_awaited(command: SwitchCommand, now: datetime) -> bool:
+    """Whether an order about the switch itself may still be served."""
+    return command.done_at is None and now - command.created_at < timedelta(seconds=AWAITED_S)
+
+
+def latest(session: Session, *, kind: CommandKind, nodes: Iterable[str]) -> list[SwitchCommand]:
+    """Return the latest command of a kind for each switch that had one."""
+    newest = (
+        select(func.max(SwitchCommand.id))
+        .where(SwitchCommand.kind == kind, SwitchCommand.node.in_(list(nodes)))
+        .group_by(SwitchCommand.node)
+    )
+    query = select(SwitchCommand).where(SwitchCommand.id.in_(newest)).order_by(SwitchCommand.node)
+    return list(session.scalars(query))

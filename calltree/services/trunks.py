@@ -235,10 +235,4 @@ def load(
 
 def last_loads(session: Session, *, nodes: Iterable[str]) -> list[SwitchCommand]:
     """Return each switch's latest order to take the trunks."""
-    latest = (
-        select(func.max(SwitchCommand.id))
-        .where(SwitchCommand.kind == CommandKind.LOAD_TRUNKS, SwitchCommand.node.in_(list(nodes)))
-        .group_by(SwitchCommand.node)
-    )
-    query = select(SwitchCommand).where(SwitchCommand.id.in_(latest)).order_by(SwitchCommand.node)
-    return list(session.scalars(query))
+    return switch_commands.latest(session, kind=CommandKind.LOAD_TRUNKS, nodes=nodes)

@@ -20,6 +20,7 @@ from rq.timeouts import JobTimeoutException
 
 from calltree import doorbells, runtime
 from calltree.db import Store, utcnow
+from calltree.telephony.care import Care
 from calltree.telephony.esl import Link, LinkDown
 from calltree.telephony.nodes import Node, nodes
 from calltree.telephony.serving import Desk
@@ -109,7 +110,9 @@ def run(node_name: str | None = None) -> None:
     settings, store = runtime.settings(), runtime.store()
     node = _node(node_name)
     timings = Timings().hurried(settings.clock_rate)
-    _warm = Warm(node, Desk(store, runtime.holder(), timings, utcnow), timings)
+    _warm = Warm(
+        node, Desk(store, runtime.holder(), timings, utcnow, Care(settings, store)), timings
+    )
     stopping = _remember_stop()
     while not stopping.is_set():
         try:

@@ -327,6 +327,17 @@ def modules() -> ApiCommand:
     return ApiCommand("show modules as json")
 
 
+def originate_nowhere(uuid: str) -> ApiCommand:
+    """A leg without anybody at its end, to try out what needs one; gone after a minute."""
+    variables = {"origination_uuid": _uuid(uuid), "park_timeout": "60"}
+    return _originate(variables, "null/check", "&park")
+
+
+def file_exists(file: SwitchPath) -> ApiCommand:
+    """Answers `true` or `false`."""
+    return ApiCommand(f"file_exists {_path(file)}")
+
+
 def epoch() -> ApiCommand:
     """Answers the switch's own clock, in seconds."""
     return ApiCommand("strepoch")

@@ -30,6 +30,7 @@ from calltree.models.people import User
 from calltree.models.projects import Site
 from calltree.services import leases, operators, records, switch_commands, trunks
 from calltree.telephony import commands, endings
+from calltree.telephony.care import Care, Work
 from calltree.telephony.commands import ApiCommand, Cause
 from calltree.telephony.esl import CommandRefused, Link, LinkDown
 from calltree.telephony.nodes import DOMAIN
@@ -55,7 +56,7 @@ class Refusal(NamedTuple):
     code: str
 
 
-Plan = list[Ask] | Refusal
+Plan = list[Ask] | Work | Refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ class Order:
     command: SwitchCommand
     now: datetime
     timings: Timings
+    care: Care | None = None
 
     @property
     def attempt(self) -> Attempt:
@@ -81,6 +83,8 @@ class Desk:
     holder: str
     timings: Timings
     clock: Callable[[], datetime]
+    care: Care | None = None
+    """Looks after the switch itself; the leader has none and leaves those commands alone."""
 
     def serve(self, command_id: int, link: Link) -> bool:
         """Serve one command; False when somebody else has taken it.
@@ -110,7 +114,8 @@ class Desk:
             command = switch_commands.take(session, command_id=command_id, by=self.holder, now=now)
             if command is None:
                 return None
-            plan = _PLANS[command.kind](Order(session, command, now, self.timings))
+            order = Order(session, command, now, self.timings, self.care)
+            plan = _PLANS[command.kind](order)
             if isinstance(plan, Refusal):
                 switch_commands.finish(session, command_id=command_id, now=now, failure=plan.code)
         return command, plan
@@ -127,11 +132,14 @@ class Desk:
                 endings.not_sent(session, attempt, reason="UNSAFE", now=now)
         return True
 
-    def _send(self, command: SwitchCommand, plan: list[Ask], link: Link) -> None:
+    def _send(self, command: SwitchCommand, plan: list[Ask] | Work, link: Link) -> None:
         failure = ""
         try:
-            for ask in plan:
-                failure = self._ask(ask, link) or failure
+            if callable(plan):
+                failure = plan(link)
+            else:
+                for ask in plan:
+                    failure = self._ask(ask, link) or failure
         except LinkDown:
             self._finish(command, "link_down")
             raise
@@ -314,6 +322,11 @@ def _drop_leg(order: Order) -> Plan:
     return [Ask(commands.kill(uuid))]
 
 
+def _care(order: Order) -> Plan:
+    work = order.care.work(order.session, order.command) if order.care else "nobody"
+    return Refusal(work) if isinstance(work, str) else work
+
+
 _PLANS: dict[CommandKind, Callable[[Order], Plan]] = {
     CommandKind.DIAL: _dial,
     CommandKind.HANG_UP: _hang_up,
@@ -324,6 +337,8 @@ _PLANS: dict[CommandKind, Callable[[Order], Plan]] = {
     CommandKind.DTMF: _dtmf,
     CommandKind.CONNECT_LEG: _connect_leg,
     CommandKind.DROP_LEG: _drop_leg,
+    CommandKind.LOAD_TRUNKS: _care,
+    CommandKind.CHECK: _care,
 }
 
 

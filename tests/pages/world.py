@@ -58,6 +58,7 @@ class Floor:
     status: int
     item: int
     number: int
+    trunk: int
     group: int
     ban: int
     author: int
@@ -86,6 +87,7 @@ class World:
             "status_id": floor.status,
             "item_id": floor.item,
             "number_id": floor.number,
+            "trunk_id": floor.trunk,
             "group_id": floor.group,
             "user_id": floor.author,
             "name": "call_status",
@@ -129,6 +131,7 @@ def _floor(session: Session, text: str, stored: str, phone: str) -> Floor:
     pattern = make.make_pattern(session, name=f"{text}パターン"[:64])
     status = make.make_status(session, pattern, f"{text}結果"[:64])
     caller = make.make_caller_number(session, label=f"{text}番号"[:64])
+    trunk = make.make_trunk(session, name=f"{text}回線"[:64])
     project = make.make_project(
         session,
         name=f"{text}案件"[:64],
@@ -231,7 +234,7 @@ def _floor(session: Session, text: str, stored: str, phone: str) -> Floor:
     session.flush()
     return Floor(
         project.id, folder.id, customer.id, extra.id, record.id, recording.id, task.id, given.id,
-        pattern.id, status.id, item.id, caller.id, group.id, ban.id, author.id, phone,
+        pattern.id, status.id, item.id, caller.id, trunk.id, group.id, ban.id, author.id, phone,
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from calltree.telephony.config.rendering import render
+from calltree.telephony.config.rendering import TRUNKS, render
 from calltree.telephony.config.wanted import ConfigError, Wanted
 
 MARK = ".calltree.json"
@@ -52,14 +52,15 @@ def write(out: Path, wanted: Wanted, *, group: str = "") -> Written:
     removed = [name for name in before if name not in rendering.files]
     for name in removed:
         _below(out, name).unlink(missing_ok=True)
+    waiting = {name for name in [*changed, *removed] if name.startswith(TRUNKS)}
     mark = {
         "made_by": "calltree",
         "node": wanted.node,
         "test_carrier": wanted.test_carrier,
         "files": told,
+        "trunks_to_load": sorted(waiting | set(mark.get("trunks_to_load", ()))),
     }
-    text = json.dumps(mark, indent=1, sort_keys=True) + "\n"
-    _put(out / MARK, text.encode(), mode=0o600, group="", top=out)
+    _put_mark(out, mark)
     return Written(tuple(changed), tuple(removed), tuple(kept))
 
 
@@ -81,6 +82,22 @@ def read_mark(out: Path) -> dict[str, Any]:
     if not isinstance(mark, dict) or mark.get("made_by") != "calltree":
         raise ConfigError(f"{out / MARK} is not ours. Name another directory.")
     return mark
+
+
+def trunks_to_load(out: Path) -> list[str]:
+    """Name the gateways that were written or removed since the switch last took them."""
+    waiting = read_mark(out).get("trunks_to_load", ())
+    return [Path(name).stem for name in waiting]
+
+
+def trunks_loaded(out: Path) -> None:
+    """Note that the switch took them all."""
+    _put_mark(out, read_mark(out) | {"trunks_to_load": []})
+
+
+def _put_mark(out: Path, mark: dict[str, Any]) -> None:
+    text = json.dumps(mark, indent=1, sort_keys=True) + "\n"
+    _put(out / MARK, text.encode(), mode=0o600, group="", top=out)
 
 
 def _below(out: Path, name: str) -> Path:

@@ -1,0 +1,186 @@
+"""Reading how a switch is, over a command link. Nothing that it asks disturbs a call."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import shutil
+import socket
+import ssl
+import tempfile
+import time
+import uuid
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from calltree.config import Settings
+from calltree.telephony import commands
+from calltree.telephony.commands import ApiCommand, UnsafePartError
+from calltree.telephony.config.profiles import EXTERNAL, INTERNAL
+from calltree.telephony.config.system import MODULES
+from calltree.telephony.esl import AuthRefused, CommandRefused, EslUrl, Link, LinkDown
+from calltree.upkeep.switch_state import GatewayState, Reading
+
+_VERSION = re.compile(r"Version ([0-9]+\.[0-9]+\.[0-9]+)")
+_TAG = re.compile(r"<(state|status|ws-bind-url|wss-bind-url)>([^<]*)<")
+_TRY_S = 3.0
+_PEER_S = 3.0
+_HEADER_BYTES = 44
+
+
+def inspect(url: EslUrl, node: str, settings: Settings, gateways: Iterable[tuple[str, str]], *,
+            now: datetime) -> Reading:  # fmt: skip
+    """Connect and read; a switch that cannot be reached is a reading too."""
+    try:
+        with Link.connect(url) as link:
+            return read(link, node, settings, gateways, now=now)
+    except AuthRefused:
+        return Reading(node, now.isoformat(), practice=settings.practice, down="auth")
+    except LinkDown:
+        return Reading(node, now.isoformat(), practice=settings.practice, down="down")
+
+
+def read(
+    link: Link,
+    node: str,
+    settings: Settings,
+    gateways: Iterable[tuple[str, str]],
+    *,
+    now: datetime,
+) -> Reading:
+    """Read one switch; `gateways` are the names in its configuration with their titles.
+
+    Raises LinkDown when it goes away meanwhile.
+    """
+    version = _VERSION.search(_ask(link, commands.version()))
+    inside = _ask(link, commands.profile_status(INTERNAL))
+    outside = _ask(link, commands.profile_status(EXTERNAL))
+    running = [
+        name for name, told in ((INTERNAL, inside), (EXTERNAL, outside)) if "<profile-info>" in told
+    ]
+    certificate, why = _certificate(settings)
+    return Reading(
+        node=node,
+        at=now.isoformat(),
+        practice=settings.practice,
+        version=version[1] if version else "",
+        missing_modules=_missing_modules(link),
+        gateways=tuple(_gateway(link, name, title) for name, title in gateways),
+        profiles=tuple(running),
+        browsers=_browsers(inside),
+        certificate=certificate,
+        certificate_why=why,
+        clock_s=_clock(link),
+        disk_free=_free(settings.recordings_dir),
+        we_write=_we_write(settings.recordings_dir),
+        switch_writes="unknown" if settings.practice else _switch_writes(link, settings),
+    )
+
+
+def _ask(link: Link, command: ApiCommand) -> str:
+    try:
+        return link.api(command)
+    except CommandRefused as refused:
+        return refused.reply
+
+
+def _missing_modules(link: Link) -> tuple[str, ...]:
+    try:
+        rows = json.loads(_ask(link, commands.modules())).get("rows") or []
+    except (ValueError, AttributeError):
+        return ()
+    loaded = {Path(str(row.get("filename", ""))).stem for row in rows}
+    return tuple(name for name, _why in MODULES if name not in loaded)
+
+
+def _gateway(link: Link, name: str, title: str) -> GatewayState:
+    told = dict(_TAG.findall(_ask(link, commands.gateway_xml(name))))
+    return GatewayState(name, title, told.get("state", ""), told.get("status", ""))
+
+
+def _browsers(profile: str) -> str:
+    told = dict(_TAG.findall(profile))
+    found = [told[name] for name in ("ws-bind-url", "wss-bind-url") if name in told]
+    return " ".join(url.partition("@")[2].partition(";")[0] for url in found)
+
+
+def _clock(link: Link) -> float:
+    """Seconds that the switch is ahead; it tells whole ones, so half a second is taken back."""
+    before = time.time()
+    told = _ask(link, commands.epoch())
+    if not told.strip().isdigit():
+        return 0.0
+    return int(told) + 0.5 - (before + time.time()) / 2
+
+
+def _free(directory: Path) -> int:
+    with contextlib.suppress(OSError):
+        directory.mkdir(parents=True, exist_ok=True)
+        return shutil.disk_usage(directory).free
+    return 0
+
+
+def _we_write(directory: Path) -> bool:
+    try:
+        with tempfile.TemporaryFile(dir=directory) as file:
+            file.write(b"x")
+    except OSError:
+        return False
+    return True
+
+
+def _switch_writes(link: Link, settings: Settings) -> str:
+    """Let a leg to nowhere be recorded for a moment, and look whether the file is here."""
+    leg = str(uuid.uuid4())
+    root = settings.switch_recordings or str(settings.recordings_dir)
+    name = f"check-{leg}.wav"
+    try:
+        file = commands.switch_path(root, name)
+        link.api(commands.originate_nowhere(leg))
+    except (UnsafePartError, CommandRefused):
+        return "unknown"
+    try:
+        link.api(commands.record_start(leg, file))
+        here = _appears(settings.recordings_dir / name)
+        there = _ask(link, commands.file_exists(file)) == "true"
+    except CommandRefused:
+        return "no"
+    finally:
+        with contextlib.suppress(CommandRefused):
+            link.api(commands.kill(leg))
+        with contextlib.suppress(OSError):
+            (settings.recordings_dir / name).unlink()
+    return "yes" if here else "elsewhere" if there else "no"
+
+
+def _appears(path: Path) -> bool:
+    deadline = time.monotonic() + _TRY_S
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError):
+            if path.stat().st_size >= _HEADER_BYTES:
+                return True
+        time.sleep(0.05)
+    return False
+
+
+def _certificate(settings: Settings) -> tuple[str, str]:
+    """When the certificate that browsers are shown ends, and why one is refused."""
+    secure = [url for url in settings.switch_wss_urls if url.startswith("wss:")]
+    if not secure:
+        return "unknown", ""
+    parts = urlsplit(secure[0])
+    host = parts.hostname or ""
+    try:
+        with (
+            socket.create_connection((host, parts.port or 443), _PEER_S) as peer,
+            ssl.create_default_context().wrap_socket(peer, server_hostname=host) as link,
+        ):
+            ends = str((link.getpeercert() or {}).get("notAfter", ""))
+    except ssl.SSLCertVerificationError as error:
+        return "refused", error.verify_message
+    except OSError:
+        return "unknown", ""
+    return datetime.fromtimestamp(ssl.cert_time_to_seconds(ends), UTC).isoformat(), ""

@@ -1,0 +1,101 @@
+"""Commands about the switch itself, served by a calls worker over a real socket."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from calltree.config import Settings
+from calltree.db import Store, utcnow
+from calltree.models import CommandKind, Role, SwitchCommand
+from calltree.services import switch_checks, switch_commands, trunks
+from calltree.services.rights import Viewer
+from calltree.telephony import inspection
+from calltree.telephony.care import Care, wanted_gateways
+from calltree.telephony.esl import EslUrl, Link
+from calltree.telephony.serving import Desk
+from calltree.telephony.timings import Timings
+from calltree.upkeep.switch_state import Reading, judge
+from tests.factories import make_site, make_trunk, make_user, viewer_of
+from tests.practice import PracticeSwitch
+
+
+@pytest.fixture
+def manager(store: Store) -> Viewer:
+    with store.write() as session:
+        make_site(session)
+        return viewer_of(make_user(session, Role.MANAGER))
+
+
+def serve(store: Store, settings: Settings, switch: PracticeSwitch, command: SwitchCommand) -> str:
+    desk = Desk(store, "test", Timings(), utcnow, Care(settings, store))
+    with Link.connect(EslUrl.parse(switch.url)) as link:
+        assert desk.serve(command.id, link)
+    with store.read() as session:
+        row = session.get_one(SwitchCommand, command.id)
+    assert row.done_at
+    return row.failure
+
+
+def test_the_practice_switch_is_read_and_says_so(
+    store: Store, settings: Settings, practice_switch: PracticeSwitch, manager: Viewer
+) -> None:
+    with store.write() as session:
+        order = switch_checks.ask(session, viewer=manager, nodes=["practice"], now=utcnow())[0]
+    assert serve(store, settings, practice_switch, order) == ""
+    with store.read() as session:
+        kept = switch_checks.last(session, node="practice")
+    assert kept is not None
+    found = judge(Reading.from_json(kept), now=utcnow())
+    assert [one.code for one in found] == [
+        "practice", "link_up", "version", "clock", "trunk_up", "disk", "we_write",
+    ]  # fmt: skip
+
+
+def test_a_gateway_that_is_down_is_read_as_such(
+    store: Store, settings: Settings, practice_switch: PracticeSwitch, manager: Viewer
+) -> None:
+    practice_switch.order("gateway carrier down")
+    with store.read() as session:
+        gateways = wanted_gateways(session, settings)
+    url = EslUrl.parse(practice_switch.url)
+    reading = inspection.inspect(url, "practice", settings, gateways, now=utcnow())
+    assert [one.status for one in reading.gateways] == ["DOWN"]
+    for bad, why in ((replace(url, password="x"), "auth"), (replace(url, port=1), "down")):
+        assert inspection.inspect(bad, "p", settings, gateways, now=utcnow()).down == why
+
+
+def test_a_directory_that_cannot_be_written_is_read_as_such(
+    store: Store, settings: Settings, practice_switch: PracticeSwitch, manager: Viewer
+) -> None:
+    settings.recordings_dir.parent.mkdir(parents=True, exist_ok=True)
+    settings.recordings_dir.write_text("a file where the directory should be")
+    url = EslUrl.parse(practice_switch.url)
+    reading = inspection.inspect(url, "practice", settings, [], now=utcnow())
+    assert (reading.we_write, reading.disk_free) == (False, 0)
+
+
+def test_practice_takes_no_trunks_and_a_real_site_needs_a_directory(
+    store: Store, settings: Settings, practice_switch: PracticeSwitch, manager: Viewer
+) -> None:
+    with store.write() as session:
+        make_trunk(session)
+    real = replace(settings, esl_urls=(practice_switch.url,))
+    for of, failure in ((settings, "practice"), (real, "no_config_dir")):
+        with store.write() as session:
+            order = trunks.load(session, viewer=manager, nodes=of.node_names, now=utcnow())[0]
+        assert serve(store, of, practice_switch, order) == failure
+
+
+def test_the_leaders_sweep_leaves_orders_that_last_seconds_alone(
+    store: Store, manager: Viewer
+) -> None:
+    with store.write() as session:
+        trunks.load(session, viewer=manager, nodes=["main"], now=utcnow())
+        switch_checks.ask(session, viewer=manager, nodes=["main"], now=utcnow())
+        mute = switch_commands.ask(session, kind=CommandKind.MUTE, node="main", now=utcnow())
+    with store.read() as session:
+        found = switch_commands.unserved(
+            session, node="main", older_than=utcnow() + timedelta(seconds=9)
+        )
+    assert found == [mute.id]
