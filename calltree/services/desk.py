@@ -29,7 +29,7 @@ from calltree.services.work_queue import Taken
 
 PAGE_LIVES_S = 30
 """A page that has not been heard of for this long is taken for closed."""
-_PAGE_FRESH_S = 5
+_PAGE_FRESH_S = 9
 """A page heard of just now need not be noted again at each press."""
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import exists, select
+from sqlalchemy import bindparam, exists, select
 from sqlalchemy.orm import Session
 
 from calltree.db import announce
@@ -24,11 +24,17 @@ from calltree.services import do_not_call
 
 PROMISES = (BuiltIn.PROSPECT, BuiltIn.CALLBACK)
 DESTROYED_AFTER = timedelta(minutes=10)
+_RECORDING_OF = select(Recording).where(Recording.attempt_id == bindparam("of"))
 
 
 def bans(status: ResultStatus | None) -> bool:
     """Whether this status enters the customer's numbers into do-not-call (R-DN-2)."""
     return status is not None and (status.built_in is BuiltIn.CLAIM or status.bans_number)
+
+
+def recording_of(session: Session, *, attempt_id: int) -> Recording | None:
+    """Return what was recorded of a call."""
+    return session.scalar(_RECORDING_OF, {"of": attempt_id})
 
 
 def follow_task(

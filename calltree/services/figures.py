@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, bindparam, case, func, select, update
+from sqlalchemy import Integer, and_, bindparam, case, func, select, update
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.util import identity_key
 
 from calltree.db import announce
 from calltree.models import (
@@ -31,7 +32,7 @@ DIALLED = (RecordKind.OUTBOUND, RecordKind.PREDICTIVE)
 """Kinds that count in 作業数, コール数 and コネクト数; the others count as themselves only."""
 
 
-# Built once: every dial asks both.
+# Built once: every dial asks all.
 _NEWEST = (
     select(CallRecord.id, CallRecord.status_id, CallRecord.system, CallRecord.user_id)
     .where(
@@ -48,6 +49,22 @@ _LAST_DIALLED = select(func.max(CallRecord.started_at)).where(
     CallRecord.kind.in_(DIALLED),
     CallRecord.system != SystemResult.LINE_ERROR,
     CallRecord.id != bindparam("without"),
+)
+_LOCKED = (
+    select(Customer)
+    .where(Customer.id == bindparam("customer"))
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
+_ADD = (
+    update(CustomerList)
+    .where(CustomerList.id == bindparam("list"))
+    .values(
+        customers=CustomerList.customers + bindparam("plus_customers", type_=Integer),
+        worked=CustomerList.worked + bindparam("plus_worked", type_=Integer),
+        dials=CustomerList.dials + bindparam("plus_dials", type_=Integer),
+        connects=CustomerList.connects + bindparam("plus_connects", type_=Integer),
+    )
 )
 _CYCLE = select(CustomerList.cycle).where(CustomerList.id == bindparam("list"))
 
@@ -265,12 +282,7 @@ def _change(
     without: int | None = None,
 ) -> None:
     # Locked: two records of one customer settled in the same moment would each sum the other out.
-    customer = session.scalars(
-        select(Customer)
-        .where(Customer.id == record.customer_id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).one()
+    customer = session.scalars(_LOCKED, {"customer": record.customer_id}).one()
     cycle = session.connection().execute(_CYCLE, {"list": customer.list_id}).scalar_one()
     change = (0, 0, 0)
     if record.cycle == cycle:  # an older 周回's records are history, not figures
@@ -320,16 +332,14 @@ def _weight(session: Session, customer: Customer) -> tuple[int, int, int, int]:
 def _add_to_list(
     session: Session, list_id: int, customers: int, worked: int, dials: int, connects: int
 ) -> None:
-    session.execute(
-        update(CustomerList)
-        .where(CustomerList.id == list_id)
-        .values(
-            customers=CustomerList.customers + customers,
-            worked=CustomerList.worked + worked,
-            dials=CustomerList.dials + dials,
-            connects=CustomerList.connects + connects,
-        )
+    plus = Totals(customers, worked, dials, connects)._asdict()
+    session.flush()
+    session.connection().execute(
+        _ADD, {"list": list_id} | {f"plus_{name}": figure for name, figure in plus.items()}
     )
+    loaded = session.identity_map.get(identity_key(CustomerList, list_id))
+    if loaded is not None:
+        session.expire(loaded, Totals._fields)
     announce(session, "lists", list_id=list_id)
 
 

@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, case, func, insert, select, update
+from sqlalchemy import Update, bindparam, case, func, insert, select, update
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.orm.util import identity_key
 
 from calltree.db import announce
 from calltree.errors import Refused
@@ -99,6 +102,41 @@ _CLOSE_INTERVAL = (
 _INTERVAL = insert(OperatorInterval)
 
 
+class _Lock(StrEnum):
+    """Whose lock a change of state asks for."""
+
+    ANY = "any"
+    NONE = "none"
+    MINE = "mine"
+
+
+@cache
+def _change(columns: tuple[str, ...], lock: _Lock) -> Update:
+    """Set these columns to :new_…, if the state is still :seen and the lock is as asked for."""
+    where = [Operator.user_id == bindparam("of"), Operator.state == bindparam("seen")]
+    if lock is _Lock.NONE:
+        where.append(Operator.attempt_id.is_(None))
+    elif lock is _Lock.MINE:
+        where.append(Operator.attempt_id == bindparam("call"))
+    new: dict[str, Any] = {name: bindparam(f"new_{name}") for name in columns}
+    return update(Operator).where(*where).values(new)
+
+
+@cache
+def _leg_change(columns: tuple[str, ...]) -> Update:
+    new: dict[str, Any] = {name: bindparam(f"new_{name}") for name in columns}
+    return (
+        update(Operator)
+        .where(
+            Operator.user_id == bindparam("of"),
+            Operator.leg_uuid == bindparam("leg"),
+            # Dropped on purpose: it stays down.
+            Operator.leg_state.not_in((bindparam("to"), LegState.NONE)),
+        )
+        .values(new)
+    )
+
+
 def next_state(state: OperatorState, move: Move) -> OperatorState | None:
     """Give the state after `move`, or None when `state` does not know it."""
     return MOVES[move].get(state)
@@ -122,14 +160,27 @@ def move(
     by: Move,
     now: datetime,
     reason: str = "",
-    only: ColumnElement[bool] | None = None,
     **fields: Any,
 ) -> bool:
-    """Move the operator if the table allows it, and `only` holds for their row; True when it did.
+    """Move the operator if the table allows it; True when it did.
 
     The interval is closed and the next one opened in the same transaction. A move into the state
     one is already in changes only `fields`, except for 離席 with another reason.
     """
+    return _move(session, user_id, by, now, reason, fields)
+
+
+def _move(
+    session: Session,
+    user_id: int,
+    by: Move,
+    now: datetime,
+    reason: str,
+    fields: dict[str, Any],
+    lock: _Lock = _Lock.ANY,
+    call: int | None = None,
+) -> bool:
+    """As `move`, if the lock is as asked for too."""
     for _ in range(3):  # another writer may come between the look and the set (Postgres)
         seen = session.connection().execute(_SEEN, {"of": user_id}).one_or_none()
         if seen is None:
@@ -139,9 +190,19 @@ def move(
         if target is None:
             return False
         same = target == seen.state and reason == seen.reason
-        as_seen = Operator.state == seen.state
-        where = as_seen if only is None else and_(as_seen, only)
-        if _set_state(session, user_id, where, target, reason, now, same=same, **fields):
+        values = dict(fields)
+        if not same:
+            values |= {"state": target, "reason": reason, "since": now}
+        if not values:
+            return True
+        asked = (
+            {"seen": seen.state} if lock is not _Lock.MINE else {"seen": seen.state, "call": call}
+        )
+        changed = _write(session, _change(tuple(values), lock), user_id, asked, values)
+        if changed and not same:
+            _begin_interval(session, user_id, target, reason, now)
+        _tell(session, user_id, when=changed)
+        if changed:
             return True
     return False
 
@@ -155,15 +216,8 @@ def lock(
     a state that knows no such move.
     """
     ensure(session, user_id=user_id, now=now)
-    return move(
-        session,
-        user_id=user_id,
-        by=by,
-        now=now,
-        only=Operator.attempt_id.is_(None),
-        attempt_id=attempt_id,
-        muted=False,
-    )
+    taken = {"attempt_id": attempt_id, "muted": False}
+    return _move(session, user_id, by, now, "", taken, _Lock.NONE)
 
 
 def unlock(
@@ -173,8 +227,8 @@ def unlock(
 
     False, and nothing changed, when the operator is locked for another call or for none.
     """
-    mine = Operator.attempt_id == attempt_id
-    if move(session, user_id=user_id, by=by, now=now, only=mine, attempt_id=None):
+    free = {"attempt_id": None}
+    if _move(session, user_id, by, now, "", free, _Lock.MINE, attempt_id):
         return True
     return _clear_lock(session, user_id, attempt_id)  # a state that knows no such move stays
 
@@ -284,16 +338,8 @@ def leg_moved(session: Session, *, user_id: int, uuid: str, to: LegState, now: d
     values: dict[str, Any] = {"leg_state": to, "leg_since": now}
     if to is LegState.NONE:
         values["muted"] = False  # a lost one comes again, and is muted again
-    changed = _rows(
-        session,
-        update(Operator)
-        .where(
-            Operator.user_id == user_id,
-            Operator.leg_uuid == uuid,
-            Operator.leg_state.not_in((to, LegState.NONE)),  # dropped on purpose: it stays down
-        )
-        .values(**values),
-    )
+    asked = {"leg": uuid, "to": to}
+    changed = _write(session, _leg_change(tuple(values)), user_id, asked, values)
     if changed and to in (LegState.NONE, LegState.LOST):
         state = session.scalar(select(Operator.state).where(Operator.user_id == user_id))
         if state == S.READY:
@@ -347,30 +393,18 @@ def _require_free(session: Session, user_id: int) -> None:
         raise Refused("wrap_up_open")
 
 
-def _set_state(
-    session: Session,
-    user_id: int,
-    where: ColumnElement[bool],
-    target: OperatorState,
-    reason: str,
-    now: datetime,
-    *,
-    same: bool,
-    **fields: Any,
+def _write(
+    session: Session, change: Update, user_id: int, asked: dict[str, Any], values: dict[str, Any]
 ) -> bool:
-    values: dict[str, Any] = dict(fields)
-    if not same:
-        values |= {"state": target, "reason": reason, "since": now}
-    if not values:
-        return True
-    changed = _rows(
-        session,
-        update(Operator).where(Operator.user_id == user_id, where).values(**values),
-    )
-    if changed and not same:
-        _begin_interval(session, user_id, target, reason, now)
-    _tell(session, user_id, when=changed)
-    return changed
+    """Change the row by a statement built once, and what is loaded of it as well."""
+    session.flush()
+    new = {f"new_{name}": value for name, value in values.items()}
+    changed = session.connection().execute(change, {"of": user_id} | asked | new).rowcount
+    loaded = session.identity_map.get(identity_key(Operator, user_id)) if changed else None
+    if loaded is not None:
+        for name, value in values.items():
+            set_committed_value(loaded, name, value)
+    return bool(changed)
 
 
 def _begin_interval(

@@ -94,7 +94,7 @@ def call_ended(session: Session, *, attempt: Attempt, now: datetime) -> None:
     To be called in the transaction that ends the call. A call that was joined and that the switch
     reported no recording of gets a row too, so that its file is looked for, and missed.
     """
-    recording = session.scalar(select(Recording).where(Recording.attempt_id == attempt.id))
+    recording = effects.recording_of(session, attempt_id=attempt.id)
     if recording is None:
         if attempt.joined_at is None or expected_ms(attempt) < TALK_MS:
             return

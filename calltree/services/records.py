@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from calltree.db import announce
@@ -22,7 +22,6 @@ from calltree.models import (
     MemoEntry,
     Operator,
     Origin,
-    Recording,
     RecordKind,
     ResultStatus,
     SystemResult,
@@ -33,6 +32,10 @@ from calltree.services.outcomes import Outcome
 from calltree.text.days import TOKYO, site_day
 
 BLANK_NAME = "空白"
+
+# Built once: every call asks both, more than once.
+_OF_ATTEMPT = select(CallRecord).where(CallRecord.attempt_id == bindparam("of"))
+_LIVE = select(Attempt.id).where(Attempt.user_id == bindparam("of"), Attempt.ended_at.is_(None))
 
 _KINDS = {
     Origin.MANUAL: RecordKind.MANUAL,
@@ -83,7 +86,7 @@ def open_for_attempt(session: Session, *, attempt: Attempt, now: datetime) -> Ca
 
 def of_attempt(session: Session, *, attempt_id: int) -> CallRecord | None:
     """Return the record of an attempt, if it left for the network."""
-    return session.scalar(select(CallRecord).where(CallRecord.attempt_id == attempt_id))
+    return session.scalar(_OF_ATTEMPT, {"of": attempt_id})
 
 
 def give_to(session: Session, *, attempt: Attempt, user_id: int, now: datetime) -> None:
@@ -123,7 +126,7 @@ def call_ended(
             record.saved_at = record.closed_at = now
     if before != (record.status_id, record.system):
         figures.settle(session, record=record, now=now)
-    recording = session.scalar(select(Recording).where(Recording.attempt_id == attempt.id))
+    recording = effects.recording_of(session, attempt_id=attempt.id)
     if recording is not None and recording.record_id is None:
         recording.record_id = record.id
     _tell(session, record)
@@ -164,8 +167,7 @@ def leaves_blank(session: Session, *, user_id: int) -> bool:
 
 def in_call(session: Session, *, user_id: int) -> bool:
     """Whether this operator's call has not ended yet."""
-    live = select(Attempt.id).where(Attempt.user_id == user_id, Attempt.ended_at.is_(None))
-    return session.scalar(live) is not None
+    return session.scalar(_LIVE, {"of": user_id}) is not None
 
 
 def close_record(session: Session, *, user_id: int, now: datetime) -> CallRecord | None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 
 import structlog
-from sqlalchemy import case, select, update
+from sqlalchemy import bindparam, case, select, update
 from sqlalchemy.orm import Session
 
 from calltree.db import announce
 from calltree.models.calls import LIVE_STATES, Attempt, CallState, Line, Origin
 from calltree.models.recordings import Recording, RecordingState
-from calltree.services import operators, outcomes, recordings, records
+from calltree.services import operators, outcomes, recordings, records, trunk_health
 from calltree.services.outcomes import Outcome
+from calltree.telephony import failover
 from calltree.telephony.calls import Heard, next_state
 from calltree.telephony.events import HungUp
 
@@ -21,6 +22,25 @@ log = structlog.get_logger(__name__)
 _AUTOMATIC = (Origin.PREDICTIVE, Origin.PROGRESSIVE, Origin.INBOUND)
 _WITHOUT_RESULT = (Origin.MANUAL, Origin.TEST)
 _ENDED_BY = {"recv_bye": "customer", "recv_refuse": "carrier", "recv_cancel": "customer"}
+
+# Built once: every call ends.
+_CLAIM = (
+    update(Attempt)
+    .where(Attempt.id == bindparam("of"), Attempt.state.in_(LIVE_STATES))
+    .values(
+        state=bindparam("to"),
+        ended_at=bindparam("at"),
+        held_since=None,
+        ended_by=case((Attempt.ended_by == "", bindparam("by")), else_=Attempt.ended_by),
+    )
+    .returning(Attempt)
+    .execution_options(synchronize_session=False, populate_existing=True)
+)
+_FREE_LINE = (
+    update(Line)
+    .where(Line.uuid == bindparam("leg"), Line.released_at.is_(None))
+    .values(released_at=bindparam("at"))
+)
 
 
 def hung_up(session: Session, attempt: Attempt, event: HungUp, *, now: datetime) -> bool:
@@ -32,8 +52,18 @@ def hung_up(session: Session, attempt: Attempt, event: HungUp, *, now: datetime)
     attempt.talk_ms = event.bill_ms
     if event.answered_at and attempt.answered_at is None:
         attempt.answered_at = event.answered_at
+    if failover.next_trunk(session, attempt, outcome_of(attempt), now=now):
+        return False
     by = _ENDED_BY.get(event.disposition, "system" if event.disposition else "carrier")
     return end(session, attempt, at=event.at, by=by, now=now)
+
+
+def no_channel(session: Session, attempt: Attempt, *, cause: str, at: datetime) -> bool:
+    """End a call for which the switch could make no leg, unless another trunk takes it."""
+    attempt.hangup_cause = cause
+    if failover.next_trunk(session, attempt, outcome_of(attempt), now=at):
+        return False
+    return end(session, attempt, at=at, by="carrier", now=at)
 
 
 def lost(session: Session, attempt: Attempt, *, now: datetime, cause: str = "") -> bool:
@@ -76,6 +106,8 @@ def outcome_of(attempt: Attempt) -> Outcome:
         sip_status=attempt.sip_status,
         answered=attempt.answered_at is not None or attempt.talk_ms > 0,
         ours_joined=joined,
+        q850=attempt.q850,
+        rang=attempt.ringing_at is not None,
     )
 
 
@@ -99,19 +131,13 @@ def end(
     if target is None:
         return False
     session.flush()
-    known = case((Attempt.ended_by == "", by), else_=Attempt.ended_by)
-    claimed = session.scalar(  # the row as it is by now, whoever changed it meanwhile
-        update(Attempt)
-        .where(Attempt.id == attempt.id, Attempt.state.in_(LIVE_STATES))
-        .values(state=target, ended_at=at, held_since=None, ended_by=known)
-        .returning(Attempt)
-        .execution_options(synchronize_session=False, populate_existing=True)
-    )
-    if claimed is None:
+    # The row as it is by now, whoever changed it meanwhile.
+    if session.scalar(_CLAIM, {"of": attempt.id, "to": target, "at": at, "by": by}) is None:
         session.refresh(attempt)
         return False
     _release_line(session, attempt, now)
     recordings.call_ended(session, attempt=attempt, now=now)
+    trunk_health.call_ended(session, attempt=attempt, outcome=outcome, now=now)
     if attempt.dialled_at is not None:
         records.call_ended(session, attempt=attempt, outcome=outcome, now=now)
     if attempt.user_id is not None:
@@ -141,11 +167,7 @@ def _heard(outcome: Outcome) -> Heard:
 
 
 def _release_line(session: Session, attempt: Attempt, now: datetime) -> None:
-    session.execute(
-        update(Line)
-        .where(Line.uuid == attempt.uuid, Line.released_at.is_(None))
-        .values(released_at=now)
-    )
+    session.connection().execute(_FREE_LINE, {"leg": attempt.uuid, "at": now})
     announce(session, "lines")
 
 

@@ -23,14 +23,13 @@ from calltree.models.calls import (
     LIVE_STATES,
     Attempt,
     AttemptEvent,
-    CallRecord,
     CallState,
     LegState,
     Operator,
 )
 from calltree.models.projects import Project
 from calltree.models.recordings import Recording
-from calltree.services import operators, recordings
+from calltree.services import effects, operators, recordings, records
 from calltree.services.outcomes import NO_CHANNEL_CAUSES
 from calltree.telephony import endings, events
 from calltree.telephony.acts import (
@@ -54,6 +53,7 @@ AGENTS_CONTEXT = "agents"
 
 # Built once: every event asks these two.
 _BY_UUID = select(Attempt).where(Attempt.uuid == bindparam("of"))
+_BY_LEG = select(Operator).where(Operator.leg_uuid == bindparam("of"))
 _NOTED = {
     # RETURNING, not a count of rows: psycopg's is -1 after an INSERT, which is true as well.
     "sqlite": sqlite_insert(AttemptEvent).on_conflict_do_nothing().returning(AttemptEvent.event_id),
@@ -117,7 +117,7 @@ def customer_joins(session: Session, attempt: Attempt) -> list[Act]:
     if operator.leg_state not in operators.LIVE_LEGS or operator.leg_node != attempt.node:
         log.warning("customer waits for the operator's leg", attempt=attempt.id)
         return []
-    running = session.scalar(select(Recording.id).where(Recording.attempt_id == attempt.id))
+    running = effects.recording_of(session, attempt_id=attempt.id)
     name = "" if running else recordings.raw_name(attempt)
     return [Join(attempt.node, attempt.id, attempt.uuid, operator.leg_uuid, name)]
 
@@ -317,13 +317,12 @@ def _recording_stopped(case: _Case) -> list[Act]:
 
 
 def _recording(session: Session, attempt: Attempt, at: datetime) -> Recording:
-    found = session.scalar(select(Recording).where(Recording.attempt_id == attempt.id))
+    found = effects.recording_of(session, attempt_id=attempt.id)
     if found is None:
+        record = records.of_attempt(session, attempt_id=attempt.id)
         found = Recording(
             attempt_id=attempt.id,
-            record_id=session.scalar(
-                select(CallRecord.id).where(CallRecord.attempt_id == attempt.id)
-            ),
+            record_id=record.id if record else None,
             node=attempt.node,
             raw_name=recordings.raw_name(attempt),
             started_at=at,
@@ -396,7 +395,7 @@ def _operator_leg(
         return leg_begun(session, user_id=event.user_id, uuid=event.unique_id, node=node, now=now)
     if not isinstance(event, events.Parked | events.HungUp | events.Destroyed):
         return []
-    operator = session.scalar(select(Operator).where(Operator.leg_uuid == event.unique_id))
+    operator = session.scalar(_BY_LEG, {"of": event.unique_id})
     if operator is None:
         return []
     if isinstance(event, events.Parked):
@@ -409,17 +408,16 @@ def _job_done(session: Session, event: events.JobDone, node: str, now: datetime)
     """The result of an originate. We name each job after the leg it makes."""
     if event.ok:
         return []
-    attempt = session.scalar(select(Attempt).where(Attempt.uuid == event.job_uuid))
+    attempt = session.scalar(_BY_UUID, {"of": event.job_uuid})
     if attempt is None:
-        operator = session.scalar(select(Operator).where(Operator.leg_uuid == event.job_uuid))
+        operator = session.scalar(_BY_LEG, {"of": event.job_uuid})
         if operator is not None:
             leg_lost(session, operator, now=now)
         return []
     if attempt.state not in LIVE_STATES:
         return []
     if event.text in NO_CHANNEL_CAUSES:
-        attempt.hangup_cause = event.text
-        endings.end(session, attempt, at=event.at, by="carrier", now=now)
+        endings.no_channel(session, attempt, cause=event.text, at=event.at)
         return []
     return [Look(node, attempt.id)]  # its HANGUP_COMPLETE is on the way, or was lost
 
