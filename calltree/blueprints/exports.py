@@ -54,17 +54,19 @@ def customers() -> ResponseReturnValue:
 def send_customers() -> ResponseReturnValue:
     """Send the export per list."""
     admin_only()
+    criteria = _criteria()
     sheet = exports.customers(
         store().read,
         viewer=viewer(),
         **_of_which(),
-        criteria=_criteria(),
+        criteria=criteria,
         chosen=request.form.getlist("column"),
         zone=settings().timezone,
         now=utcnow(),
     )
     of = {name: value for name, value in _of_which().items() if value is not None}
-    return _send(sheet, "customers", _("per list"), **of)
+    search = audit.conditions(criteria.pairs())
+    return _send(sheet, "customers", _("per list"), search=search, **of)
 
 
 @bp.get("/records")
@@ -87,15 +89,16 @@ def records() -> ResponseReturnValue:
 def send_records() -> ResponseReturnValue:
     """Send the export per record."""
     admin_only()
+    criteria = HistoryCriteria.parse(request.args.items(multi=True))
     sheet = exports.records(
         store().read,
         viewer=viewer(),
-        criteria=HistoryCriteria.parse(request.args.items(multi=True)),
+        criteria=criteria,
         chosen=request.form.getlist("column"),
         zone=settings().timezone,
         now=utcnow(),
     )
-    return _send(sheet, "records", _("per record"))
+    return _send(sheet, "records", _("per record"), search=audit.conditions(criteria.pairs()))
 
 
 @bp.get("/recent")
@@ -133,7 +136,7 @@ def _recent() -> dict[str, object]:
     return {"runs": runs, "state_names": STATE_NAMES}
 
 
-def _send(sheet: exports.Sheet, kind: str, suffix: str, **of: int) -> Response:
+def _send(sheet: exports.Sheet, kind: str, suffix: str, *, search: str, **of: int) -> Response:
     encoding = Encoding.CP932 if request.form.get("encoding") == "cp932" else Encoding.UTF_8_BOM
     with writing() as session:
         started = audit.note(
@@ -147,7 +150,7 @@ def _send(sheet: exports.Sheet, kind: str, suffix: str, **of: int) -> Response:
             rows=sheet.expected,
             columns=len(sheet.header),
             encoding=encoding.value,
-            search=request.query_string.decode()[:500] if kind == "records" else "",
+            search=search,
             **of,
         )
         session.flush()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +14,9 @@ from calltree.models import AuditEntry
 from calltree.services.rights import Viewer
 
 PAGE = 50
+_CHOSEN = re.compile(r"[0-9]{1,9}|[0-9]{4}-[0-9]{2}-[0-9]{2}|[a-z_]{1,20}", re.ASCII)
+_TYPED = {"q", "number", "c", "ce", "i", "ie", "level", "sort_column"}
+_LAST_DIGITS = 4
 
 
 def note(
@@ -53,3 +58,18 @@ def page(session: Session, *, before_id: int | None = None, action: str = "") ->
     if action:
         query = query.where(AuditEntry.action.startswith(action, autoescape=True))
     return list(session.scalars(query))
+
+
+def conditions(pairs: Iterable[tuple[str, str]]) -> str:
+    """Write a search down for the log: ids, days and choices as they are, nobody's data.
+
+    Of a number its last four digits stay, of words only that some were looked for.
+    """
+    kinds = ((key.partition(".")[0], value) for key, value in pairs)
+    return "&".join(f"{kind}={_without_data(kind, value)}" for kind, value in kinds)[:500]
+
+
+def _without_data(key: str, value: str) -> str:
+    if _CHOSEN.fullmatch(value) and key not in _TYPED:
+        return value
+    return f"…{value[-4:]}" if key == "number" and len(value) > _LAST_DIGITS else "…"

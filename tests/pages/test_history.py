@@ -384,6 +384,32 @@ def test_R_US_7_an_export_is_audited_from_start_to_end(floor: Floor, browser_of)
     assert lines[0].detail["list_id"] == floor.folder.id
 
 
+def test_R_US_7_the_audit_log_keeps_an_exports_search_without_peoples_data(
+    floor: Floor, browser_of
+) -> None:
+    browser = browser_of(floor.manager)
+    secret = (
+        "number=03-1234-5678&i.1=山田太郎&c.会社名=桜商店&q=suzuki&level=髙橋"
+    secret += "&status=0312345678"
+    )
+    chosen = f"from=2026-11-01&user={floor.operator.id}&status=blank&dials_min=2"
+    browser.post(f"/admin/exports/records?span=all&{secret}&{chosen}", status=200)
+    browser.post(
+        f"/admin/exports/customers?list_id={floor.folder.id}&{secret}&{chosen}", status=200
+    )
+    with floor.store.read() as session:
+        lines = session.scalars(select(AuditEntry).order_by(AuditEntry.id)).all()
+    assert lines[0].detail["search"] == (
+        f"span=all&from=2026-11-01&user={floor.operator.id}&number=…5678"
+        "&status=…&status=blank&level=…&i=…"
+    )
+    assert f"user={floor.operator.id}" in lines[2].detail["search"]
+    assert "dials_min=2" in lines[2].detail["search"]
+    for line in lines:
+        for word in ("1234", "山田", "桜商店", "会社名", "suzuki", "髙橋", "03123"):
+            assert word not in str(line.detail), line.detail
+
+
 def test_R_US_7_an_export_that_the_browser_leaves_is_noted_as_broken_off(
     floor: Floor, browser_of
 ) -> None:
