@@ -389,8 +389,7 @@ def test_R_US_7_the_audit_log_keeps_an_exports_search_without_peoples_data(
 ) -> None:
     browser = browser_of(floor.manager)
     secret = (
-        "number=03-1234-5678&i.1=山田太郎&c.会社名=桜商店&q=suzuki&level=髙橋"
-        "&status=0312345678"
+        "number=03-1234-5678&i.1=山田太郎&c.会社名=桜商店&q=suzuki&level=髙橋&status=0312345678"
     )
     chosen = f"from=2026-11-01&user={floor.operator.id}&status=blank&dials_min=2"
     browser.post(f"/admin/exports/records?span=all&{secret}&{chosen}", status=200)
