@@ -322,9 +322,9 @@ def version() -> ApiCommand:
     return ApiCommand("version")
 
 
-def modules() -> ApiCommand:
-    """JSON as `show_channels`; each row has the file name of a loaded module."""
-    return ApiCommand("show modules as json")
+def module_exists(module: str) -> ApiCommand:
+    """Answers `true` or `false`; `show modules` lags behind, as all tables that it shows."""
+    return ApiCommand(f"module_exists {_name(module)}")
 
 
 def originate_nowhere(uuid: str) -> ApiCommand:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 import shutil
 import socket
@@ -88,12 +87,8 @@ def _ask(link: Link, command: ApiCommand) -> str:
 
 
 def _missing_modules(link: Link) -> tuple[str, ...]:
-    try:
-        rows = json.loads(_ask(link, commands.modules())).get("rows") or []
-    except (ValueError, AttributeError):
-        return ()
-    loaded = {Path(str(row.get("filename", ""))).stem for row in rows}
-    return tuple(name for name, _why in MODULES if name not in loaded)
+    asked = [(name, _ask(link, commands.module_exists(name))) for name, _why in MODULES]
+    return tuple(name for name, told in asked if told == "false")
 
 
 def _gateway(link: Link, name: str, title: str) -> GatewayState:
