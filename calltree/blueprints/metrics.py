@@ -84,6 +84,7 @@ class _Site(Collector):
             "calltree_command_age_seconds", "Age of the oldest of them", seen.command_age_s
         )
         yield _one("calltree_switch_heard", "1: a leader hears this switch", seen.nodes, "node")
+        yield _one("calltree_trunk_shut", "1: left alone after faults", seen.trunks_shut, "gateway")
         yield GaugeMetricFamily(
             "calltree_recordings_waiting", "Recordings to be encoded", seen.recordings_waiting
         )

@@ -65,7 +65,14 @@ from calltree.models.projects import (
 )
 from calltree.models.recordings import Recording, RecordingState
 from calltree.models.search import POSTGRES_STATEMENTS, SQLITE_STATEMENTS
-from calltree.models.trunks import CallerIdForm, NumberForm, Transport, Trunk, TrunkKind
+from calltree.models.trunks import (
+    CallerIdForm,
+    NumberForm,
+    Transport,
+    Trunk,
+    TrunkHealth,
+    TrunkKind,
+)
 
 __all__ = [
     "HIDDEN_IMPORT_STATES",
@@ -135,6 +142,7 @@ __all__ = [
     "Task",
     "Transport",
     "Trunk",
+    "TrunkHealth",
     "TrunkKind",
     "User",
     "WorkQueue",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import String
+from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from calltree.db import Base
+from calltree.db import Base, BigId
 
 
 class TrunkKind(StrEnum):
@@ -76,3 +76,22 @@ class Trunk(Base):
     def gateway(self) -> str:
         """Its name in the switch's configuration."""
         return f"trunk{self.id}"
+
+
+class TrunkHealth(Base):
+    """The breaker of one gateway (services/breaker.py); no row: closed and without a fault."""
+
+    __tablename__ = "trunk_health"
+
+    gateway: Mapped[str] = mapped_column(String(32), primary_key=True)
+    state: Mapped[str] = mapped_column(String(16), default="closed", index=True)
+    """A `services.breaker.BreakerState`."""
+    faults: Mapped[int] = mapped_column(default=0)
+    last_fault_at: Mapped[datetime | None]
+    until: Mapped[datetime | None]
+    wait_s: Mapped[int]
+    probe_since: Mapped[datetime | None]
+    probe_attempt_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("attempts.id"))
+    """The one call that may try while it is half open."""
+    cause: Mapped[str] = mapped_column(String(64), default="")
+    """Of the last fault, with its SIP status."""

@@ -12,6 +12,7 @@ what passes by itself, and the questions last, so that a yes to a question leads
 7. `outside_site_hours`, `outside_hours` (automatic modes)   R-PJ-5, with `opens`, `closes`
 8. `in_a_call`, `no_leg`   the operator is taken, or could not hear anybody
 9. `switch_down`           no leader, or its link to this node is down
+9a. `trunk_down`          every trunk for this number is left alone, for `seconds` yet
 10. `number_in_call`       somebody is in a call with this number
 11. `no_lines`, `no_lines_number`, `no_lines_predictive`   R-CL-8, with `lines`
 12. `too_soon`             automatic modes within the minimum gap (R-CL-15)
@@ -50,6 +51,8 @@ from calltree.services import (
     leases,
     operators,
     scope,
+    trunk_health,
+    trunks,
 )
 from calltree.services.rights import Viewer
 from calltree.text.hours import HoursVerdict, hours_verdict
@@ -261,6 +264,20 @@ def _switch_alive(session: Session, case: Case, _now: datetime) -> Verdict | Non
     return None if alive else Verdict("switch_down", {})
 
 
+def _trunk_works(session: Session, case: Case, now: datetime) -> Verdict | None:
+    shut = trunk_health.shut(session, now=now)
+    if not shut:
+        return None
+    number, bound = case.request.number, case.caller.trunk_id if case.caller else None
+    ways = [trunks.DEFAULT_GATEWAY]
+    if not case.site.practice:
+        ways = trunks.gateways(session, number=number, trunk_id=bound)
+    if not ways or not shut.keys() >= {*ways}:
+        return None
+    until = min((shut[way] or now for way in ways), default=now)
+    return Verdict("trunk_down", {"seconds": max(1, int((until - now).total_seconds()) + 1)})
+
+
 def _number_free(session: Session, case: Case, _now: datetime) -> Verdict | None:
     name = session.connection().execute(_IN_CALL_WITH, {"number": case.request.number}).first()
     return None if name is None else Verdict("number_in_call", {"name": name[0] or ""})
@@ -324,6 +341,7 @@ CHECKS: tuple[_Check, ...] = (
     _inside_hours,
     _operator_free,
     _switch_alive,
+    _trunk_works,
     _number_free,
     _line_free,
     _gap_kept,

@@ -39,6 +39,7 @@ from calltree.models import (
     Site,
     SwitchCommand,
     Task,
+    TrunkHealth,
     User,
     WorkQueue,
 )
@@ -56,6 +57,7 @@ CALLS = (
     AttemptEvent,
     Operator,
     OperatorInterval,
+    TrunkHealth,
     Attempt,
     CustomerHold,
     WorkQueue,

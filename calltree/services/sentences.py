@@ -105,6 +105,13 @@ SENTENCES: dict[str, str] = {
     "call_trunk_refused": N_("The carrier refused our line. Tell the administrator."),
     "call_gateway_down": N_("The line to the carrier is down. Tell the administrator."),
     "call_no_trunk": N_("No trunk takes calls to this number. Tell the administrator."),
+    "call_trunk_down": N_(
+        "The line to the carrier has a fault and is tried again by itself in a moment."
+    ),
+    "trunk_down": N_(
+        "The line to the carrier has failed again and again. The next call may be tried in "
+        "%(seconds)s seconds."
+    ),
     "call_trunk_full": N_("All lines of the trunk are in use. Wait until one is free."),
     "call_queue_down": N_(
         "Not dialled: a part of the system (Redis) is down. Hanging up and saving work. "

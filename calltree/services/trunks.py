@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -30,6 +31,7 @@ DEFAULT_GATEWAY = "carrier"
 
 NO_TRUNK = "NO_TRUNK"
 TRUNK_FULL = "TRUNK_FULL"
+TRUNK_DOWN = "TRUNK_DOWN"
 
 # Whatever is allowed here stands in a configuration file and in SIP headers.
 _HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,200}[A-Za-z0-9])?|\[[0-9A-Fa-f:]{2,39}\])"
@@ -86,30 +88,40 @@ def get(session: Session, trunk_id: int) -> Trunk:
     return trunk
 
 
-def route(session: Session, *, number: str, trunk_id: int | None) -> Route | str:
+def route(
+    session: Session, *, number: str, trunk_id: int | None, without: Container[str] = ()
+) -> Route | str:
     """Choose how a call leaves; inside the transaction that dials it.
 
     `trunk_id` is the caller number's own trunk, which alone may be taken then. Otherwise it is the
-    first enabled one whose prefixes fit and that has a line free. Returns NO_TRUNK or TRUNK_FULL
-    when there is none. A site without trunks has one gateway, `carrier`.
+    first enabled one whose prefixes fit and that has a line free. `without`: gateways that must not
+    be taken. Returns NO_TRUNK, TRUNK_DOWN (only such as are in `without`) or TRUNK_FULL when there
+    is none. A site without trunks has one gateway, `carrier`.
     """
     rows = session.execute(_TRUNKS).all()
     if not rows:
-        return DEFAULT_ROUTE
-    fitting = [
-        row
-        for row in rows
-        if row.enabled
-        and trunk_id in (None, row.id)
-        and (not row.prefixes or number.startswith(tuple(row.prefixes)))
-    ]
+        return TRUNK_DOWN if DEFAULT_GATEWAY in without else DEFAULT_ROUTE
+    fits = [row for row in rows if trunk_id in (None, row.id) and _fits(row, number)]
+    fitting = [row for row in fits if f"trunk{row.id}" not in without]
     if not fitting:
-        return NO_TRUNK
+        return TRUNK_DOWN if fits else NO_TRUNK
     used = _in_use(session, [row.id for row in fitting if row.lines is not None])
     for row in fitting:
         if row.lines is None or used.get(row.id, 0) < row.lines:
             return Route(row.id, f"trunk{row.id}", row.number_form, row.caller_id_form)
     return TRUNK_FULL
+
+
+def gateways(session: Session, *, number: str, trunk_id: int | None) -> list[str]:
+    """Return the gateways that calls to this number may leave by, busy or not."""
+    rows = session.execute(_TRUNKS).all()
+    if not rows:
+        return [DEFAULT_GATEWAY]
+    return [f"trunk{row.id}" for row in rows if trunk_id in (None, row.id) and _fits(row, number)]
+
+
+def _fits(row: Any, number: str) -> bool:
+    return bool(row.enabled and (not row.prefixes or number.startswith(tuple(row.prefixes))))
 
 
 # Built once: every dial asks it.

@@ -24,7 +24,7 @@ from calltree.models import (
     SwitchCommand,
 )
 from calltree.models.calls import LIVE_STATES
-from calltree.services import backups, leases, recordings
+from calltree.services import backups, leases, recordings, trunk_health
 
 Figures = dict[str, int]
 
@@ -51,6 +51,8 @@ class Vitals:
     recordings_waiting: int
     """Ended, and not checked and encoded yet."""
     recording_problems: int
+    trunks_shut: Figures
+    """1 for each gateway that is left alone after faults in a row."""
     backup_age_s: float | None
     backup_failed: bool
 
@@ -82,6 +84,7 @@ def take(session: Session, *, nodes: tuple[str, ...], zone: tzinfo, now: datetim
         )
         or 0,
         recording_problems=recordings.count_problems(session),
+        trunks_shut={fault.gateway: 1 for fault in trunk_health.faults(session)},
         backup_age_s=(now - backup.good_at) / timedelta(seconds=1) if backup.good_at else None,
         backup_failed=bool(backup.problem),
     )

@@ -28,7 +28,7 @@ from calltree.models.calls import (
 )
 from calltree.models.people import User
 from calltree.models.projects import Site
-from calltree.services import leases, operators, records, switch_commands, trunks
+from calltree.services import leases, operators, records, switch_commands, trunk_health, trunks
 from calltree.telephony import commands, endings
 from calltree.telephony.care import Care, Work
 from calltree.telephony.commands import ApiCommand, Cause
@@ -219,10 +219,30 @@ def _why_not_dial(order: Order) -> str:
 
 
 def _route(order: Order, site: Site) -> trunks.Route | str:
-    if site.practice:
-        return trunks.DEFAULT_ROUTE  # trunks can be set up before there is a real switch
-    args = order.command.args
-    return trunks.route(order.session, number=args["number"], trunk_id=args.get("trunk_id"))
+    args, ailing = order.command.args, trunk_health.ailing(order.session)
+    without = {*trunk_health.shut_among(ailing, order.now), *args.get("without", ())}
+    route: trunks.Route | str = trunks.DEFAULT_ROUTE
+    if not site.practice:  # trunks can be set up before there is a real switch
+        route = trunks.route(
+            order.session,
+            number=args["number"],
+            trunk_id=args.get("trunk_id"),
+            without=without,
+        )
+    if isinstance(route, str):
+        return route
+    probes = route.gateway in ailing and route.gateway not in without
+    if route.gateway in without or (
+        probes
+        and not trunk_health.taken(
+            order.session,
+            gateway=route.gateway,
+            attempt_id=order.attempt.id,
+            now=order.now,
+        )
+    ):
+        return trunks.TRUNK_DOWN
+    return route
 
 
 def _hang_up(order: Order) -> Plan:

@@ -116,7 +116,7 @@ def _lanes(patient: Patient, link: Redis) -> Finding:
         return red(
             "jobs",
             _("Nobody works on the lane %s.") % ", ".join(missing),
-            "worker.py jobs (systemctl start calltree-jobs)",
+            "worker.py jobs (systemctl start calltree.target)",
         )
     return green("jobs", _("Both lanes are worked on"))
 
@@ -140,7 +140,7 @@ def _switch(patient: Patient) -> Iterator[Finding]:
             yield red(
                 "switch",
                 _("Nobody listens to %s: nothing is dialled.") % name,
-                "worker.py switch (systemctl start calltree-switch)",
+                "worker.py switch (systemctl start calltree.target)",
             )
 
 
@@ -159,7 +159,7 @@ def _web(patient: Patient) -> Iterator[Finding]:
         yield red(
             "web",
             _("Nobody answers on port %s.") % settings.port,
-            "make run (systemctl start calltree-web)",
+            "make run (systemctl start calltree.target)",
         )
 
 
