@@ -39,7 +39,7 @@ ADMIN: list[tuple[str, list[tuple[str, str]]]] = [
     (
         N_("Lists"),
         [
-            ("lists.index", N_("Lists")),
+            ("lists.index", N_("List overview")),
             ("imports.index", N_("Import from CSV")),
             ("customers.search", N_("Customer search")),
         ],
