@@ -1,6 +1,7 @@
 """The configuration that we render, read by a real FreeSWITCH (FREESWITCH_BIN)."""
 
 import base64
+import hashlib
 import re
 import socket
 import threading
@@ -42,15 +43,26 @@ DIGITS = {
 }
 
 
+HOSTILE = "p\"/><x a='$${hostname}${x}&]]>"
+KNOWN = "0501112222"
+A1_HASH = hashlib.md5(f"{KNOWN}:calltree:{HOSTILE}".encode()).hexdigest()  # noqa: S324 - SIP's own
+NOBODY = '<document type="freeswitch/xml"><section name="result"/></document>'
+SOMEBODY = (
+    '<document type="freeswitch/xml"><section name="directory"><domain name="calltree">'
+    f'<user id="{KNOWN}"><params><param name="a1-hash" value="{A1_HASH}"/></params></user>'
+    "</domain></section></document>"
+)
+
+
 class Asked(BaseHTTPRequestHandler):
-    """Our web endpoint as the switch sees it: knows nobody, remembers who asked."""
+    """Our web endpoint as the switch sees it: knows one telephone, remembers who asked."""
 
     seen: list[tuple[str, str]] = []  # noqa: RUF012 - one for the module, which is what is wanted
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
         self.seen.append((self.headers.get("Authorization", ""), body))
-        answer = b'<document type="freeswitch/xml"><section name="result"/></document>'
+        answer = (SOMEBODY if f"user={KNOWN}" in body else NOBODY).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
@@ -255,12 +267,11 @@ def dial(live: Live, **given: object) -> str:
 def test_trunks_are_taken_changed_and_removed_while_a_call_goes_on(
     switch: RenderedSwitch, settings: Settings, live: Live
 ) -> None:
-    hostile = "p\"/><x a='$${hostname}${x}&]]>"
     with switch.link() as link:
         first = switch.with_gateways(trunk(switch))
         assert trunk_loading.load(link, first, settings) == ""
         leg = dial(live)
-        changed = switch.with_gateways(trunk(switch, username="other", password=hostile))
+        changed = switch.with_gateways(trunk(switch, username="other", password=HOSTILE))
         assert trunk_loading.load(link, changed, settings) == ""
         assert "<username>other</username>" in switch.api("sofia xmlstatus gateway trunk7")
         document = switch.api("xml_locate configuration configuration name sofia.conf")
@@ -276,6 +287,25 @@ def test_trunks_are_taken_changed_and_removed_while_a_call_goes_on(
         ended = live.link.wait("CHANNEL_HANGUP_COMPLETE", value=call)
         assert ended.get("variable_sip_hangup_disposition") == "send_bye"
     assert [line for line in switch.errors() if "XML" in line or "xml" in line] == []
+
+
+def test_a_trunk_registers_with_whatever_password_the_carrier_gave(
+    switch: RenderedSwitch, settings: Settings
+) -> None:
+    """The operators' side plays the registrar: it asks for digests as a carrier does."""
+    registrar = f"127.0.0.1:{switch.wanted.place.sip_port}"
+    given = {"proxy": registrar, "realm": "calltree", "username": KNOWN, "registers": True}
+    with switch.link() as link:
+        for password, state in ((HOSTILE, "REGED"), ("wrong", "FAIL_WAIT")):
+            of = switch.with_gateways(trunk(switch, password=password, **given))
+            assert trunk_loading.load(link, of, settings) == ""
+
+            def read(state: str = state) -> bool:
+                found = inspection.read(link, "r", settings, [("trunk7", "本線")], now=utcnow())
+                return found.gateways[0].state == state
+
+            wait_for(read, 40)
+        assert trunk_loading.load(link, switch.wanted, settings) == ""
 
 
 @pytest.mark.parametrize(
