@@ -170,5 +170,6 @@ def _document(account: softphones.Account, domain: str) -> str:
 
 
 def init_app(app: Flask) -> None:
-    """Give templates what the panel is drawn from."""
+    """Give templates what the panel is drawn from; fragments are pushed without a context."""
     app.add_template_global(panel, "softphone_panel")
+    app.jinja_env.globals["has_softphones"] = not app.extensions["calltree.settings"].practice

@@ -60,10 +60,12 @@ def listener(chromium: Windows) -> Iterator[Callable[..., Browser]]:
     """`listener(wav)`: a Chromium whose microphone hears this file; without one, beeps."""
     opened: list[Browser] = []
 
-    def launch(wav: Path | None = None, *, allowed: bool = True) -> Browser:
+    def launch(wav: Path | None = None, *, allowed: bool = True, mark: str = "") -> Browser:
         flags = [*FLAGS, *([ALLOWED] if allowed else [])]
         if wav is not None:
             flags.append(f"--use-file-for-fake-audio-capture={wav}")
+        if mark:
+            flags.append(f"--calltree-mark={mark}")
         kind = chromium.browser.browser_type
         path = os.environ.get("CHROMIUM") or _path()
         opened.append(kind.launch(executable_path=path, args=flags))

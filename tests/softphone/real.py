@@ -10,11 +10,12 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import time as clock_time
 from pathlib import Path
+from typing import Any
 from urllib.request import urlopen
 
 import redis
@@ -34,9 +35,9 @@ from calltree.models import (
     LegState,
     Operator,
     Recording,
+    RecordingState,
     ResultPattern,
     Role,
-    User,
 )
 from calltree.services import leases
 from calltree.telephony.esl import EslUrl, Link
@@ -52,8 +53,28 @@ NEEDS = (
 )
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 30.0
-UNPROCESSED = "localStorage.setItem('calltree.sound', JSON.stringify({processing: false}))"
-"""A steady tone is noise to the browser's suppression."""
+LISTENS = """
+localStorage.setItem("calltree.sound", JSON.stringify({processing: false}));
+window.seenConnections = [];
+window.RTCPeerConnection = class extends RTCPeerConnection {
+  constructor(...given) { super(...given); window.seenConnections.push(this); }
+};
+window.seenSockets = [];
+window.WebSocket = class extends WebSocket {
+  constructor(...given) { super(...given); window.seenSockets.push(this); }
+};
+window.heardLevel = async () => {
+  let most = 0;
+  for (const pc of window.seenConnections) {
+    if (pc.connectionState !== "connected") continue;
+    for (const report of (await pc.getStats()).values()) {
+      if (report.type === "inbound-rtp") most = Math.max(most, report.audioLevel || 0);
+    }
+  }
+  return most;
+};
+"""
+"""What a test needs to know of a page; a steady tone is noise to the browser's suppression."""
 
 
 class RealSite:
@@ -97,7 +118,7 @@ class RealSite:
             )
 
     def stop(self) -> None:
-        for name in ("web", "calls", "switch", "jobs soon", "redis"):
+        for name in ("web", "calls", "switch", "redis"):
             process = self.processes.pop(name, None)
             if process is not None:
                 process.send_signal(signal.SIGTERM)
@@ -183,14 +204,16 @@ class RealSeat:
     page: Page = field(init=False)
     context: BrowserContext = field(init=False)
 
-    def open(self, browser: Browser) -> None:
+    def open(self, browser: Browser, cookies: Sequence[Any] = ()) -> None:
+        """Sign in there; with `cookies`, as the same machine as before."""
         self.context = browser.new_context(
             viewport={"width": 1366, "height": 768}, locale="ja-JP", timezone_id="Asia/Tokyo"
         )
         self.context.add_cookies(
             [{"name": "calltree", "value": self.site.cookie(self.user_id), "url": self.site.origin}]
         )
-        self.context.add_init_script(UNPROCESSED)
+        self.context.add_cookies(list(cookies))
+        self.context.add_init_script(LISTENS)
         self.page = self.tab()
 
     def tab(self) -> Page:
@@ -243,12 +266,42 @@ class RealSeat:
             return session.scalar(select(Recording).where(wanted))
 
     def hears(self) -> float:
-        """The loudest of what came from the switch in the last moments, 0…1."""
-        return float(self.page.evaluate("() => window.calltreeHeard?.() ?? 0"))
+        """The level of what comes from the switch, 0…1."""
+        return float(self.page.evaluate("() => window.heardLevel()"))
 
-    def user(self) -> User:
-        with self.site.store.read() as session:
-            return session.get_one(User, self.user_id)
+    def wait_sound(self) -> None:
+        """Wait until something is heard (getStats of the received track)."""
+        self.page.wait_for_function("async () => (await window.heardLevel()) > 0.01")
+
+    def wait_quiet(self) -> None:
+        """Wait until nothing has been heard for half a second."""
+        self.page.wait_for_function(
+            """async () => {
+              const until = performance.now() + 500;
+              while (performance.now() < until) {
+                if (await window.heardLevel() > 0.01) return false;
+                await new Promise(done => setTimeout(done, 20));
+              }
+              return true;
+            }"""
+        )
+
+    def drop_socket(self) -> None:
+        """Cut the page's way to the switch, as a lost network does; it may connect again."""
+        self.page.evaluate(
+            "() => window.seenSockets.filter(s => s.protocol === 'sip').forEach(s => s.close())"
+        )
+
+    def leg_lives(self, uuid: str) -> bool:
+        return self.site.api(f"uuid_exists {uuid}") == "true"
+
+    def file(self) -> Path:
+        """The raw recording of the last call, once the switch has closed it."""
+        row = wait_for(
+            lambda: (r := self.recording()) and r.state is not RecordingState.RECORDING and r,
+            "recording closed",
+        )
+        return self.site.settings.recordings_dir / row.raw_name
 
 
 @contextmanager
@@ -260,7 +313,7 @@ def open_real_site(directory: Path, database_url: str) -> Iterator[RealSite]:
         site.start("redis")
         wait_for(lambda: own_redis.answers(data_dir), "redis")
         site.found()
-        site.start("web", "switch", "calls", "jobs soon")
+        site.start("web", "switch", "calls")  # no jobs: raw recordings stay to be looked at
         for what in (site.answers, site.link_up, site.served):
             wait_for(what, what.__name__, patience_s=60)
         yield site

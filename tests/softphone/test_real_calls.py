@@ -1,22 +1,263 @@
-"""Calls with sound: a real browser on a real FreeSWITCH."""
+"""Calls with sound: real browsers on a real FreeSWITCH with its test carrier.
 
+The customer's tone is 440 Hz, the operator's 600.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
-from tests.softphone.real import RealSite
+from calltree.models import CallState, LegState, OperatorState
+from tests.floor import wait_for
+from tests.softphone.conftest import OPERATOR_HZ
+from tests.softphone.real import RealSeat, RealSite
 
 pytestmark = [pytest.mark.freeswitch, pytest.mark.browser]
 
+STAYS, RINGS_ON, ANNOUNCEMENT = "0312345%d0", "0312345%d2", "0312345%d3"
+CUSTOMER_HZ = 440
+Listener = Callable[..., Browser]
 
-def test_a_browsers_leg_parks_and_a_customer_is_heard(
-    site: RealSite, listener: Callable[..., Browser], voice: Path
+
+def numbers(*forms: str) -> list[str]:
+    """Numbers of their own for each test: no two live calls go to one number."""
+    numbers.used += 1  # type: ignore[attr-defined]
+    return [form % numbers.used for form in forms]  # type: ignore[attr-defined]
+
+
+numbers.used = 10  # type: ignore[attr-defined]
+
+
+def sox(file: Path, *effects: str) -> dict[str, float]:
+    """What sox measures of a file."""
+    told = subprocess.run(
+        ["sox", str(file), "-n", *effects, "stat"], capture_output=True, text=True, check=True
+    ).stderr
+    return {
+        " ".join(name.split()): float(value)
+        for name, value in re.findall(r"^(.+?):\s+(-?[0-9.]+)$", told, re.MULTILINE)
+    }
+
+
+def test_R_RC_1_both_are_heard_and_recorded_each_on_their_side(
+    site: RealSite, listener: Listener, voice: Path
 ) -> None:
-    seat = site.seat(listener(voice), "0312345670")
-    seat.connected()
+    seat = site.seat(listener(voice), *numbers(STAYS))
     seat.opens()
     seat.call()
+    seat.wait_sound()
+    seat.page.wait_for_timeout(3000)  # something to measure
+    seat.hang_up()
+    file = seat.file()
+    left, right = sox(file, "remix", "1"), sox(file, "remix", "2")
+    assert abs(left["Rough frequency"] - OPERATOR_HZ) < 40, left
+    assert abs(right["Rough frequency"] - CUSTOMER_HZ) < 40, right
+    assert left["RMS amplitude"] > 0.02
+    ended = wait_for(lambda: (a := seat.attempt()).state is CallState.ENDED and a, "ended")
+    # from the first ringing on, so a little more than the talk
+    assert left["Length (seconds)"] >= ended.talk_ms / 1000 - 0.3
+    assert (seat.operator().leg_state, seat.leg_lives(seat.operator().leg_uuid)) == (
+        LegState.PARKED,
+        True,
+    )
+
+
+def test_R_CL_4_ringing_and_announcements_are_heard(
+    site: RealSite, listener: Listener, voice: Path
+) -> None:
+    seat = site.seat(listener(voice), *numbers(ANNOUNCEMENT, RINGS_ON))
+    seat.opens(0)
+    seat.call("early|talking")
+    seat.wait_sound()
+    seat.sees("ended")
+    expect(seat.at(".call-says")).to_contain_text("使われていない番号")
+    seat.page.keyboard.press("3")
+    seat.page.keyboard.press("Control+s")
+    seat.opens(1)
+    seat.call("ringing")
+    seat.wait_sound()  # 180 without media: the tone is ours
+    seat.hang_up()
+    seat.wait_quiet()
+
+
+def test_R_CL_10_a_reload_in_a_call_comes_back_to_the_same_customer(
+    site: RealSite, listener: Listener, voice: Path
+) -> None:
+    seat = site.seat(listener(voice), *numbers(STAYS))
+    seat.opens()
+    seat.call()
+    seat.wait_sound()
+    before, leg = seat.attempt(), seat.operator().leg_uuid
+    seat.page.reload()
+    wait_for(lambda: seat.operator().leg_uuid != leg, "another leg")
+    seat.sees("talking")
+    seat.wait_sound()
+    wait_for(lambda: not seat.leg_lives(leg), "the old leg is gone")
+    assert seat.attempt().id == before.id
+    assert seat.leg_lives(before.uuid)
+    seat.page.wait_for_timeout(1500)
+    seat.hang_up()
+    left = sox(seat.file(), "remix", "1", "trim", "-1.2")
+    assert abs(left["Rough frequency"] - OPERATOR_HZ) < 40, "the new leg is recorded too"
+
+
+def test_muted_before_a_reload_is_muted_after_it(
+    site: RealSite, listener: Listener, voice: Path
+) -> None:
+    seat = site.seat(listener(voice), *numbers(STAYS))
+    seat.opens()
+    seat.call()
+    seat.wait_sound()
+    seat.page.keyboard.press("F7")
+    expect(
+        seat.at(
+            '[aria-pressed="true"]',
+        ).filter(has_text="消音解除")
+    ).to_be_visible()
+    leg = seat.operator().leg_uuid
+    seat.page.reload()
+    wait_for(lambda: seat.operator().leg_uuid != leg, "another leg")
+    seat.sees("talking")
+    seat.wait_sound()
     seat.page.wait_for_timeout(2000)
     seat.hang_up()
+    assert sox(seat.file(), "remix", "1", "trim", "-1.2")["RMS amplitude"] < 0.001
+    assert sox(seat.file(), "remix", "2", "trim", "-1.2")["RMS amplitude"] > 0.01
+    assert seat.operator().muted is False, "the next customer hears the operator"
+
+
+def test_R_CL_10_a_killed_browser_comes_back_to_the_same_call(
+    site: RealSite, listener: Listener, voice: Path
+) -> None:
+    mark = str(uuid.uuid4())
+    seat = site.seat(listener(voice, mark=mark), *numbers(STAYS))
+    seat.opens()
+    seat.call()
+    seat.wait_sound()
+    before = seat.attempt()
+    machine = [c for c in seat.context.cookies() if c["name"] == "calltree_machine"]
+    os.kill(_browser_of(mark), signal.SIGKILL)
+    seat.open(listener(voice), cookies=machine)
+    seat.page.get_by_role("button", name="こちらで使う").click()
+    seat.sees("talking")
+    seat.wait_sound()
+    assert seat.attempt().id == before.id
+    assert seat.leg_lives(before.uuid)
+    seat.hang_up()
+
+
+def _browser_of(mark: str) -> int:
+    """The first process of the Chromium that was started with this mark."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (folder / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if f"--calltree-mark={mark}".encode() in command and b"--type=" not in command:
+            return int(folder.name)
+    raise AssertionError("no such browser")
+
+
+def test_R_CL_17_a_second_tab_takes_the_call_over(
+    site: RealSite, listener: Listener, voice: Path
+) -> None:
+    seat = site.seat(listener(voice), *numbers(STAYS))
+    seat.opens()
+    seat.call()
+    seat.wait_sound()
+    first, leg, before = seat.page, seat.operator().leg_uuid, seat.attempt()
+    seat.page = seat.tab()
+    expect(seat.at("[data-in-use]")).to_be_visible()
+    seat.page.get_by_role("button", name="こちらで使う").click()
+    wait_for(lambda: seat.operator().leg_uuid != leg, "another leg")
+    seat.sees("talking")
+    seat.wait_sound()
+    wait_for(lambda: not seat.leg_lives(leg), "the first tab's leg is ended")
+    assert seat.attempt().id == before.id
+    expect(first.locator('#softphone-panel[data-state="elsewhere"]')).to_be_visible()
+    seat.page.wait_for_timeout(1000)
+    assert seat.leg_lives(seat.operator().leg_uuid), "the first tab does not take it back"
+    seat.hang_up()
+
+
+def test_a_lost_socket_is_redone_at_once_without_a_call(
+    site: RealSite, listener: Listener, voice: Path
+) -> None:
+    seat = site.seat(listener(voice), *numbers(STAYS))
+    leg = seat.connected().leg_uuid
+    seat.drop_socket()
+    wait_for(lambda: seat.operator().leg_uuid != leg, "another leg")
+    seat.connected()
+    wait_for(lambda: not seat.leg_lives(leg), "the old leg is gone")
+
+
+def test_a_lost_socket_does_not_disturb_a_call(
+    site: RealSite, listener: Listener, voice: Path
+) -> None:
+    seat = site.seat(listener(voice), *numbers(STAYS))
+    seat.opens()
+    seat.call()
+    seat.wait_sound()
+    leg = seat.operator().leg_uuid
+    seat.drop_socket()
+    seat.page.wait_for_function(
+        "() => window.seenSockets.filter(s => s.protocol === 'sip' && s.readyState === 1).length"
+    )
+    seat.wait_sound()
+    assert seat.operator().leg_uuid == leg
+    assert seat.attempt().state is CallState.TALKING
+    seat.hang_up()
+    wait_for(lambda: seat.operator().leg_uuid != leg, "redone after the call")
+    seat.connected()
+
+
+def test_a_leg_that_the_switch_ends_is_made_again(
+    site: RealSite, listener: Listener, voice: Path
+) -> None:
+    seat = site.seat(listener(voice), *numbers(STAYS))
+    leg = seat.connected().leg_uuid
+    assert site.api(f"uuid_kill {leg}").startswith("+OK")
+    wait_for(
+        lambda: (op := seat.operator()).leg_uuid != leg and op.leg_state is LegState.PARKED,
+        "another leg",
+        patience_s=3,
+    )
+
+
+def test_signing_out_ends_the_leg_and_what_it_signed_in_with(
+    site: RealSite, listener: Listener, voice: Path
+) -> None:
+    seat: RealSeat = site.seat(listener(voice), *numbers(STAYS))
+    leg = seat.connected().leg_uuid
+    seat.at(".topbar-end details summary").click()
+    seat.at('form[action$="/sign-out"] button').click()
+    expect(seat.at('input[name="login_id"]')).to_be_visible()
+    wait_for(lambda: not seat.leg_lives(leg), "the leg is ended")
+    assert seat.operator().state is OperatorState.SIGNED_OUT
+
+
+def test_R_CL_14_standing_by_wants_a_microphone_that_delivers(
+    site: RealSite, listener: Listener, voice: Path, silence: Path
+) -> None:
+    mute = site.seat(listener(silence), *numbers(STAYS))
+    _stand_by(mute, "mic_silent")
+    expect(mute.at("#toasts")).to_contain_text("マイクが無音です")
+    assert mute.operator().state is not OperatorState.READY
+    seat = site.seat(listener(voice), *numbers(STAYS))
+    _stand_by(seat, "live")
+    wait_for(lambda: seat.operator().state is OperatorState.READY, "standing by")
+
+
+def _stand_by(seat: RealSeat, state: str) -> None:
+    expect(seat.at('#softphone-panel[data-state="live"]')).to_be_visible()
+    seat.page.reload()  # the strip is drawn once they have sat down
+    expect(seat.at(f'#softphone-panel[data-state="{state}"]')).to_be_visible()
+    seat.page.keyboard.press("Shift+F9")
+    seat.at('#state-items form[action$="/ready"] button').click()

@@ -39,17 +39,30 @@
   const RENEW_MS = 10000;
   const desk = document.getElementById("desk");
   if (!desk) return;
-  if (desk.dataset.desk !== undefined) sessionStorage.setItem(DESK, "1");
-  if (!sessionStorage.getItem(DESK)) return;
 
   /* A page that says that another one is in use stays so, with its reason, until its button is pressed. */
   const renew = () => {
     if (!document.querySelector("[data-in-use]")) window.htmx.trigger(desk, "calltree:renew");
   };
-  window.setTimeout(renew);
-  window.setInterval(renew, RENEW_MS);
+  let begun = false;
+
+  function begin() {
+    if (begun) return;
+    begun = true;
+    sessionStorage.setItem(DESK, "1");
+    window.setTimeout(renew);
+    window.setInterval(renew, RENEW_MS);
+    document.dispatchEvent(new Event("calltree:desk"));
+  }
+
+  if (desk.dataset.desk !== undefined || sessionStorage.getItem(DESK)) begin();
+  /* moving around swaps #main only: the first page of the call screen may come that way */
+  document.addEventListener("htmx:after:swap", () => {
+    if (window.location.pathname.startsWith("/operator/")) begin();
+  });
 
   window.addEventListener("pagehide", () => {
+    if (!begun) return;
     const headers = JSON.parse(document.body.getAttribute("hx-headers:inherited") || "{}");
     headers["X-Page-Id"] = id;
     fetch(desk.dataset.close, { method: "POST", headers, keepalive: true }).catch(() => {});

@@ -288,10 +288,21 @@ function wire() {
   });
 }
 
-wire();
-useSpeaker();
-begin().then(listDevices);
-window.setInterval(drawLevel, 100);
-window.setInterval(watch, 1000);
-window.setInterval(report, REPORT_MS);
-new MutationObserver(alarm).observe(document.body, { subtree: true, childList: true });
+/* The telephone belongs to the page of the call screen, not to a customer's page in a window of its own. */
+let started = false;
+
+function start() {
+  if (started) return;
+  started = true;
+  panel.hidden = false;
+  wire();
+  useSpeaker();
+  begin().then(listDevices);
+  window.setInterval(drawLevel, 100);
+  window.setInterval(watch, 1000);
+  window.setInterval(report, REPORT_MS);
+  new MutationObserver(alarm).observe(document.body, { subtree: true, childList: true });
+}
+
+if (sessionStorage.getItem("calltree.desk")) start();
+else document.addEventListener("calltree:desk", start);
