@@ -104,9 +104,9 @@ def _address(env: Mapping[str, str]) -> str:
 
 
 def _external(env: Mapping[str, str]) -> str:
-    given = env.get("SWITCH_EXTERNAL_ADDRESS", "")
+    given = env.get("SWITCH_EXTERNAL", "")
     if given and not _is_address(given) and not _EXTERNAL.fullmatch(given):
-        raise ValueError("SWITCH_EXTERNAL_ADDRESS: write an IP address, host:NAME or stun:NAME")
+        raise ValueError("SWITCH_EXTERNAL: write an IP address, host:NAME or stun:NAME")
     return given
 
 

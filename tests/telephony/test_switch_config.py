@@ -1,5 +1,7 @@
 """`switch config`: a complete configuration, nothing in it that a value could break."""
 
+import grp
+import os
 import stat
 from dataclasses import replace
 from pathlib import Path
@@ -230,6 +232,22 @@ def test_what_is_secret_is_for_its_owner_alone(tmp_path: Path) -> None:
             assert b"s3cret" not in path.read_bytes()
 
 
+def test_a_group_reads_all_and_the_administrators_directory_keeps_its_mode(
+    tmp_path: Path,
+) -> None:
+    out, group = tmp_path / "conf", grp.getgrgid(os.getgid()).gr_name
+    out.mkdir()
+    out.chmod(0o2750)
+    write(out, wanted(), group=group)
+    assert stat.S_IMODE(out.stat().st_mode) == 0o2750
+    modes = {p.name: stat.S_IMODE(p.stat().st_mode) for p in out.rglob("*") if p.is_file()}
+    assert modes.pop(MARK) == 0o600
+    assert set(modes.values()) == {0o640}
+    assert {stat.S_IMODE(p.stat().st_mode) & 0o777 for p in out.rglob("*") if p.is_dir()} == {0o750}
+    with pytest.raises(ConfigError, match="SWITCH_GROUP"):
+        write(tmp_path / "other", wanted(), group="no-such-group")
+
+
 def test_only_what_differs_is_written_and_what_is_gone_is_removed(tmp_path: Path) -> None:
     out = tmp_path / "conf"
     first = write(out, wanted())
@@ -291,8 +309,8 @@ def test_it_is_read_from_settings_and_enabled_trunks(store: Store, settings: Set
     ("name", "value"),
     [
         ("SWITCH_ADDRESS", "here"),
-        ("SWITCH_EXTERNAL_ADDRESS", 'a"b'),
-        ("SWITCH_EXTERNAL_ADDRESS", "stun:$${x}"),
+        ("SWITCH_EXTERNAL", 'a"b'),
+        ("SWITCH_EXTERNAL", "stun:$${x}"),
         ("SWITCH_RTP_PORTS", "20000"),
         ("SWITCH_RTP_PORTS", "30000-20000"),
         ("SWITCH_SIP_PORT", "0"),

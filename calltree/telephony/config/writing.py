@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +38,8 @@ def write(out: Path, wanted: Wanted, *, group: str = "") -> Written:
     rendering = render(wanted)
     mark = read_mark(out)
     before: dict[str, str] = mark.get("files", {})
-    out.mkdir(parents=True, exist_ok=True)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    _make_directories(out, group=group, top=out)
     changed, kept, told = [], [], {}
     for name, data in rendering.files.items():
         path, told[name] = _below(out, name), _digest(data)
@@ -126,12 +128,15 @@ def _put(path: Path, data: bytes, *, mode: int, group: str, top: Path) -> None:
 
 
 def _make_directories(directory: Path, *, group: str, top: Path) -> None:
-    if directory != top:
+    if directory != top and not directory.is_dir():
         _make_directories(directory.parent, group=group, top=top)
-    if not directory.is_dir():
-        directory.mkdir()
+    if directory.is_dir():
+        return  # the administrator may have set its mode and group
+    directory.mkdir(mode=0o750)
     _give(directory, group)
-    directory.chmod(0o750)
+    mode = stat.S_IMODE(directory.stat().st_mode)
+    if mode & 0o777 != 0o750:  # a tighter umask; a set-group-id of the parent stays
+        directory.chmod(mode & 0o7000 | 0o750)
 
 
 def _give(path: Path, group: str) -> None:
