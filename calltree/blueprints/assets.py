@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,21 +14,29 @@ from flask.typing import ResponseReturnValue
 from calltree.blueprints.access import public
 
 bp = Blueprint("assets", __name__, url_prefix="/assets")
-STATIC = Path(__file__).parent.parent / "static"
+PACKAGE = Path(__file__).parent.parent
+STATIC = PACKAGE / "static"
+CODE = (".py", ".html", ".po")
 
 
 @cache
 def version() -> str:
-    """Return a short hash over every static file: the address changes when any of them does.
+    """Return a short hash over every file of this version; addresses change when any of them does.
 
-    One hash for all keeps relative addresses inside a stylesheet or sprite right.
+    One hash for all keeps relative addresses inside a stylesheet or sprite right. Code, templates
+    and words are in it too: an upgrade of these alone is told to open pages as well.
     """
     digest = hashlib.sha256()
-    for path in sorted(STATIC.rglob("*")):
-        if path.is_file():
-            digest.update(str(path.relative_to(STATIC)).encode())
-            digest.update(path.read_bytes())
+    for root, path in _files():
+        digest.update(str(path.relative_to(root)).encode())
+        digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
+
+
+def _files() -> Iterator[tuple[Path, Path]]:
+    yield from ((STATIC, path) for path in sorted(STATIC.rglob("*")) if path.is_file())
+    for ending in CODE:
+        yield from ((PACKAGE, path) for path in sorted(PACKAGE.rglob(f"*{ending}")))
 
 
 @bp.get("/<asked>/<path:name>")

@@ -25,7 +25,7 @@ from calltree.extensions import reading, settings, writing
 from calltree.htmx import go
 from calltree.locale import lazy
 from calltree.models import CallerIdForm, NumberForm, Transport, Trunk, TrunkKind
-from calltree.services import switch_commands, trunks
+from calltree.services import switch_commands, trunk_health, trunks
 from calltree.services.rights import Right
 from calltree.services.sentences import N_
 
@@ -136,6 +136,7 @@ def index() -> ResponseReturnValue:
     return render_template(
         "trunks/index.html",
         trunks=trunks.all_trunks(reading()),
+        ailing=trunk_health.ailing(reading()),
         kind_names=KIND_NAMES,
         caller_id_names=CALLER_ID_NAMES,
         **_loads(),
@@ -169,13 +170,14 @@ def edit(trunk_id: int | None) -> ResponseReturnValue:
     elif form.validate():
         try:
             with writing() as session:
-                trunks.save(
+                saved = trunks.save(
                     session,
                     viewer=viewer(),
                     trunk_id=trunk_id,
                     details=form.details(),
                     now=utcnow(),
                 )
+                trunk_health.forget(session, trunk=saved)
                 trunks.load(session, viewer=viewer(), nodes=settings().node_names, now=utcnow())
         except Refused as refusal:
             put_error(form, refusal)

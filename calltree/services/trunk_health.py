@@ -36,13 +36,23 @@ class Fault:
 
 
 # Built once: every press asks the first and every end the second.
-_NOT_CLOSED = select(TrunkHealth).where(TrunkHealth.state != BreakerState.CLOSED.value)
-_ONE = select(TrunkHealth).where(TrunkHealth.gateway == bindparam("of"))
+_NOT_CLOSED = (
+    select(TrunkHealth)
+    .where(TrunkHealth.state != BreakerState.CLOSED.value)
+    .order_by(TrunkHealth.gateway)
+    .execution_options(populate_existing=True)
+)
+_ONE = (
+    select(TrunkHealth)
+    .where(TrunkHealth.gateway == bindparam("of"))
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
 
 
 def ailing(session: Session) -> dict[str, Breaker]:
     """Return the breakers that are not closed, by gateway; empty while all is well."""
-    rows = session.scalars(_NOT_CLOSED.execution_options(populate_existing=True)).all()
+    rows = session.scalars(_NOT_CLOSED).all()
     return {row.gateway: _read(row) for row in rows}
 
 
@@ -105,7 +115,7 @@ def gateway_of(attempt: Attempt) -> str:
 def faults(session: Session) -> list[Fault]:
     """Return the trunks that are left alone, for the manager and for the monitor."""
     names = {trunk.gateway: trunk.name for trunk in trunks.all_trunks(session, retired=True)}
-    rows = session.scalars(_NOT_CLOSED.order_by(TrunkHealth.gateway)).all()
+    rows = session.scalars(_NOT_CLOSED).all()
     return [Fault(row.gateway, names.get(row.gateway, ""), row.cause, row.until) for row in rows]
 
 
@@ -128,10 +138,7 @@ def _alarm(session: Session, row: TrunkHealth, after: Breaker) -> None:
 
 
 def _locked(session: Session, gateway: str) -> TrunkHealth | None:
-    query = _ONE.execution_options(populate_existing=True)
-    if session.get_bind().dialect.name == "postgresql":
-        query = query.with_for_update()
-    return session.scalar(query, {"of": gateway})
+    return session.scalar(_ONE, {"of": gateway})
 
 
 def _made(session: Session, gateway: str) -> TrunkHealth:

@@ -38,4 +38,8 @@ def test_R_AR_6_the_version_follows_the_content_of_every_file(tmp_path, monkeypa
     second = fresh()
     (tmp_path / "css" / "a.css").rename(tmp_path / "css" / "b.css")
     assert len({first, second, fresh()}) == 3
+    monkeypatch.setattr(assets, "PACKAGE", tmp_path)
+    without = fresh()
+    (tmp_path / "page.html").write_text("new words")
+    assert fresh() != without, "an upgrade of pages alone is told too"
     assert re.fullmatch(r"[0-9a-f]{12}", first)

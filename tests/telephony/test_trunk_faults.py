@@ -16,6 +16,7 @@ from calltree.models import (
     Customer,
     Lease,
     Line,
+    Role,
     Site,
     SwitchCommand,
     SystemResult,
@@ -336,3 +337,17 @@ def test_R_AR_4_a_monitor_sees_the_trunk(calls: Calls, now: datetime) -> None:
     with calls.store.read() as session:
         seen = vitals.take(session, nodes=("main",), zone=now.tzinfo, now=now)  # type: ignore[arg-type]
     assert seen.trunks_shut == {"carrier": 1}
+
+
+def test_the_manager_sees_which_trunk_has_a_fault(app, store: Store, browser_of, now) -> None:
+    desk = furnish(store)
+    desk.change(Site, 1, practice=False)
+    calls = Calls(desk, store)
+    calls.trunks("主回線")
+    attempt, _gateway = calls.dial(now)
+    calls.no_channel(attempt.id, "GATEWAY_DOWN", now)
+    with store.write() as session:
+        manager = make.make_user(session, Role.MANAGER)
+    browser = browser_of(manager)
+    assert "電話回線「主回線」に障害があります（GATEWAY_DOWN）" in browser.get("/admin/").text
+    assert "障害" in browser.get("/admin/trunks/").text
