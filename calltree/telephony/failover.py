@@ -51,10 +51,12 @@ def next_trunk(session: Session, attempt: Attempt, outcome: Outcome, *, now: dat
     if command is None or command.args.get("trunk_id") is not None:
         return False
     tried = [*command.args.get("without", ()), trunk_health.gateway_of(attempt)]
-    trunk_health.call_ended(session, attempt=attempt, outcome=outcome, now=now)
-    if not _another(session, attempt, tried, now):
+    before = attempt.uuid
+    if not _another(session, attempt, tried, now) or not _claim(session, attempt):
         return False
-    return _dial_again(session, attempt, command, tried, now)
+    trunk_health.call_ended(session, attempt=attempt, outcome=outcome, now=now)
+    _dial_again(session, attempt, before, command, tried, now)
+    return True
 
 
 def _another(session: Session, attempt: Attempt, tried: list[str], now: datetime) -> bool:
@@ -65,38 +67,38 @@ def _another(session: Session, attempt: Attempt, tried: list[str], now: datetime
     return isinstance(route, trunks.Route)
 
 
-def _dial_again(
-    session: Session, attempt: Attempt, command: SwitchCommand, tried: list[str], now: datetime
-) -> bool:
-    before, after = attempt.uuid, str(uuid.uuid4())
+def _claim(session: Session, attempt: Attempt) -> bool:
+    """Take the call back to before its dial, under another uuid; False when it went on."""
     session.flush()
     claimed = session.scalar(
         update(Attempt)
         .where(
             Attempt.id == attempt.id,
             Attempt.state == CallState.DIALLING,
-            Attempt.uuid == before,
+            Attempt.uuid == attempt.uuid,
             Attempt.ended_by == "",
         )
-        .values(
-            state=CallState.QUEUED,
-            uuid=after,
-            trunk_id=None,
-            hangup_cause="",
-            sip_status="",
-            q850="",
-            disposition="",
-            seen_sequence=0,
-        )
+        .values(state=CallState.QUEUED, uuid=str(uuid.uuid4()), seen_sequence=0)
         .returning(Attempt)
         .execution_options(synchronize_session=False, populate_existing=True)
     )
-    if claimed is None:
-        return False
+    return claimed is not None
+
+
+def _dial_again(
+    session: Session,
+    attempt: Attempt,
+    before: str,
+    command: SwitchCommand,
+    tried: list[str],
+    now: datetime,
+) -> None:
+    attempt.trunk_id = None
+    attempt.hangup_cause = attempt.sip_status = attempt.q850 = attempt.disposition = ""
     session.execute(
         update(Line)
         .where(Line.uuid == before, Line.released_at.is_(None))
-        .values(uuid=after)
+        .values(uuid=attempt.uuid)
         .execution_options(synchronize_session=False)
     )
     switch_commands.ask(
@@ -105,9 +107,8 @@ def _dial_again(
         node=command.node,
         attempt_id=attempt.id,
         user_id=command.user_id,
-        args=command.args | {"uuid": after, "without": tried},
+        args=command.args | {"uuid": attempt.uuid, "without": tried},
         now=now,
     )
     announce(session, "call", attempt_id=attempt.id, user_id=attempt.user_id)
     log.warning("call goes to the next trunk", attempt=attempt.id, tried=tried)
-    return True

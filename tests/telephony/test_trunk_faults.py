@@ -237,6 +237,17 @@ def test_a_cannot_before_any_ring_goes_to_the_next_trunk(calls: Calls, now: date
     assert (ended.state, ended.hangup_cause) == (CallState.ENDED, "USER_BUSY")
 
 
+def test_each_trunk_is_charged_once_for_one_call(calls: Calls, now: datetime) -> None:
+    names = calls.trunks("主回線", "副回線")
+    attempt, _first = calls.dial(now)
+    calls.ends(attempt.id, FAULT, now)
+    calls.serve(attempt.id, now)
+    calls.ends(attempt.id, FAULT, now)
+    with calls.store.read() as session:
+        health = session.scalars(select(TrunkHealth).order_by(TrunkHealth.gateway)).all()
+    assert [(row.gateway, row.faults) for row in health] == [(name, 1) for name in names]
+
+
 def test_no_channel_goes_to_the_next_trunk_and_the_last_one_ends_it(
     calls: Calls, now: datetime
 ) -> None:
