@@ -45,7 +45,7 @@ STATE_WORDS = {
     OperatorState.BROWSING: N_("Browsing"),
     OperatorState.READY: N_("Standing by"),
     OperatorState.OFFERED: N_("Being joined"),
-    OperatorState.DIALLING: N_("Dialling"),
+    OperatorState.DIALLING: N_("Dialling out"),
     OperatorState.TALKING: N_("Talking"),
     OperatorState.WRAP_UP: N_("Wrap-up"),
 }
@@ -53,7 +53,7 @@ LEG_KINDS = {LegState.PARKED: "ok", LegState.JOINED: "ok", LegState.LOST: "bad"}
 CALL_WORDS = {
     "idle": N_("Not dialled"),
     "countdown": N_("Dialling soon"),
-    "dialling": N_("Dialling"),
+    "dialling": N_("Dialling out"),
     "ringing": N_("Ringing"),
     "early": N_("Ringing"),
     "answered": N_("Answered"),

@@ -146,7 +146,7 @@ def create() -> ResponseReturnValue:
         except Refused as refusal:
             put_error(form, refusal)
         else:
-            flash(_("%(name)s was created.", name=folder.name), "ok")
+            flash(_("The list %(name)s was created.", name=folder.name), "ok")
             return go(url_for("lists.settings", list_id=folder.id))
     status = 422 if form.errors else 200
     return render_template("lists/new.html", form=form), status
