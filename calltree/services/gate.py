@@ -229,7 +229,7 @@ def _take_customer(session: Session, case: Case, now: datetime) -> Verdict:
             )
         except Refused as refused:
             return Verdict(refused.code, refused.values)
-    if case.caller is not None:
+    if case.caller is not None and _stale(session):
         session.execute(
             select(CallerNumber.id).where(CallerNumber.id == case.caller.id).with_for_update()
         )
