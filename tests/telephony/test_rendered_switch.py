@@ -16,14 +16,19 @@ from urllib.parse import quote
 import pytest
 
 from calltree.config import Settings
-from calltree.db import utcnow
-from calltree.models import CallerIdForm, NumberForm
+from calltree.db import Store, utcnow
+from calltree.models import CallerIdForm, NumberForm, Role, SwitchCommand, TrunkKind
+from calltree.services import switch_checks, trunks
 from calltree.telephony import commands, inspection, trunk_loading
+from calltree.telephony.care import Care
 from calltree.telephony.commands import OutsideCall
 from calltree.telephony.config.wanted import Gateway
 from calltree.telephony.esl import CommandRefused
+from calltree.telephony.serving import Desk
+from calltree.telephony.timings import Timings
 from calltree.upkeep.findings import Light
-from calltree.upkeep.switch_state import judge
+from calltree.upkeep.switch_state import Reading, judge
+from tests.factories import make_site, make_trunk, make_user, viewer_of
 from tests.freeswitch import RenderedSwitch, rendered_switch
 from tests.telephony.contract import Live
 
@@ -95,7 +100,7 @@ def live(switch: RenderedSwitch) -> Iterator[Live]:
 
 
 @pytest.fixture
-def settings(switch: RenderedSwitch, tmp_path: Path) -> Settings:
+def here(switch: RenderedSwitch, tmp_path: Path) -> Settings:
     found = Settings.from_env({"DATA_DIR": str(tmp_path), "ESL_URL": "esl://:x@127.0.0.1"})
     return replace(found, switch_place=switch.wanted.place)
 
@@ -111,27 +116,27 @@ def test_it_starts_without_a_single_error(switch: RenderedSwitch) -> None:
     assert switch.errors_at_start == []
 
 
-def test_the_check_is_green_in_every_part(switch: RenderedSwitch, settings: Settings) -> None:
+def test_the_check_is_green_in_every_part(switch: RenderedSwitch, here: Settings) -> None:
     """Also the password of the event socket, which holds all that FreeSWITCH would expand."""
     gateways = [("carrier", "carrier")]
-    reading = inspection.inspect(switch.wanted.esl, "rendered", settings, gateways, now=utcnow())
+    reading = inspection.inspect(switch.wanted.esl, "rendered", here, gateways, now=utcnow())
     found = judge(reading, now=utcnow())
     others = [(one.part, one.code) for one in found if one.light is not Light.GREEN]
     assert others == [("certificate", "certificate_unknown")]
     assert reading.browsers == switch.wanted.place.ws
-    assert list(settings.recordings_dir.iterdir()) == []
+    assert list(here.recordings_dir.iterdir()) == []
     wrong = replace(switch.wanted.esl, password="wrong")
-    assert inspection.inspect(wrong, "r", settings, [], now=utcnow()).down == "auth"
+    assert inspection.inspect(wrong, "r", here, [], now=utcnow()).down == "auth"
 
 
 def test_a_directory_that_the_switch_does_not_share_is_found_out(
-    switch: RenderedSwitch, settings: Settings, tmp_path: Path
+    switch: RenderedSwitch, here: Settings, tmp_path: Path
 ) -> None:
-    away = replace(settings, switch_recordings=str(tmp_path / "elsewhere"))
+    away = replace(here, switch_recordings=str(tmp_path / "elsewhere"))
     (tmp_path / "elsewhere").mkdir()
     with switch.link() as link:
         assert inspection.read(link, "r", away, [], now=utcnow()).switch_writes == "elsewhere"
-        nowhere = replace(settings, switch_recordings="/proc/nothing")
+        nowhere = replace(here, switch_recordings="/proc/nothing")
         assert inspection.read(link, "r", nowhere, [], now=utcnow()).switch_writes == "no"
 
 
@@ -265,20 +270,20 @@ def dial(live: Live, **given: object) -> str:
 
 
 def test_trunks_are_taken_changed_and_removed_while_a_call_goes_on(
-    switch: RenderedSwitch, settings: Settings, live: Live
+    switch: RenderedSwitch, here: Settings, live: Live
 ) -> None:
     with switch.link() as link:
         first = switch.with_gateways(trunk(switch))
-        assert trunk_loading.load(link, first, settings) == ""
+        assert trunk_loading.load(link, first, here) == ""
         leg = dial(live)
         changed = switch.with_gateways(trunk(switch, username="other", password=HOSTILE))
-        assert trunk_loading.load(link, changed, settings) == ""
+        assert trunk_loading.load(link, changed, here) == ""
         assert "<username>other</username>" in switch.api("sofia xmlstatus gateway trunk7")
         document = switch.api("xml_locate configuration configuration name sofia.conf")
         assert 'name="password" value="p&quot;/&gt;&lt;x a=' in document
         assert "$${hostname}${x}&amp;]]" in document
         second = dial(live)
-        assert trunk_loading.load(link, switch.wanted, settings) == ""
+        assert trunk_loading.load(link, switch.wanted, here) == ""
         assert "Invalid Gateway" in switch.api("sofia xmlstatus gateway trunk7")
         assert "<status>UP" in switch.api("sofia xmlstatus gateway carrier")
     for call in (leg, second):
@@ -290,7 +295,7 @@ def test_trunks_are_taken_changed_and_removed_while_a_call_goes_on(
 
 
 def test_a_trunk_registers_with_whatever_password_the_carrier_gave(
-    switch: RenderedSwitch, settings: Settings
+    switch: RenderedSwitch, here: Settings
 ) -> None:
     """The operators' side plays the registrar: it asks for digests as a carrier does."""
     registrar = f"127.0.0.1:{switch.wanted.place.sip_port}"
@@ -298,14 +303,52 @@ def test_a_trunk_registers_with_whatever_password_the_carrier_gave(
     with switch.link() as link:
         for password, state in ((HOSTILE, "REGED"), ("wrong", "FAIL_WAIT")):
             of = switch.with_gateways(trunk(switch, password=password, **given))
-            assert trunk_loading.load(link, of, settings) == ""
+            assert trunk_loading.load(link, of, here) == ""
 
             def read(state: str = state) -> bool:
-                found = inspection.read(link, "r", settings, [("trunk7", "本線")], now=utcnow())
+                found = inspection.read(link, "r", here, [("trunk7", "本線")], now=utcnow())
                 return found.gateways[0].state == state
 
             wait_for(read, 40)
-        assert trunk_loading.load(link, switch.wanted, settings) == ""
+        assert trunk_loading.load(link, switch.wanted, here) == ""
+
+
+def test_a_managers_trunk_reaches_the_switch_through_the_calls_worker(
+    switch: RenderedSwitch, settings: Settings, store: Store
+) -> None:
+    """Row, order, files, gateway, and the check that then says so."""
+    address = quote(switch.wanted.esl.password, safe="")
+    real = replace(
+        settings,
+        switch_place=switch.wanted.place,
+        esl_urls=(f"esl://:{address}@127.0.0.1:{switch.wanted.esl.port}",),
+        switch_recordings=str(settings.recordings_dir),
+        switch_directory_url=switch.wanted.directory_url,
+        switch_secret=SECRET,
+    )
+    node = real.node_names[0]
+    with store.write() as session:
+        make_site(session, practice=False)
+        manager = viewer_of(make_user(session, Role.MANAGER))
+        of = {"kind": TrunkKind.ADDRESS, "proxy": f"127.0.0.1:{switch.carrier_port}"}
+        saved = make_trunk(session, username="", password="", name="本線", **of)
+        orders = trunks.load(session, viewer=manager, nodes=[node], now=utcnow())
+        orders += switch_checks.ask(session, viewer=manager, nodes=[node], now=utcnow())
+    desk = Desk(store, "test", Timings(), utcnow, Care(real, store))
+    with switch.link() as link:
+        for order in orders:
+            assert desk.serve(order.id, link)
+    with store.read() as session:
+        done = [session.get_one(SwitchCommand, order.id) for order in orders]
+        kept = switch_checks.last(session, node=node)
+    assert [(order.failure, bool(order.done_at)) for order in done] == [("", True)] * 2
+    assert kept is not None
+    reading = Reading.from_json(kept)
+    assert [(one.name, one.title) for one in reading.gateways] == [(saved.gateway, "本線")]
+    lights = {one.light for one in judge(reading, now=utcnow()) if one.part != "certificate"}
+    assert lights == {Light.GREEN}
+    with switch.link() as link:
+        assert trunk_loading.load(link, switch.wanted, real) == ""
 
 
 @pytest.mark.parametrize(
@@ -318,11 +361,11 @@ def test_a_trunk_registers_with_whatever_password_the_carrier_gave(
     ],
 )
 def test_the_carrier_hears_our_number_where_it_looks_for_it(
-    switch: RenderedSwitch, settings: Settings, live: Live, form, number_form, caller, header
+    switch: RenderedSwitch, here: Settings, live: Live, form, number_form, caller, header
 ) -> None:
     with switch.link() as link:
         of = switch.with_gateways(trunk(switch, caller_id_form=form))
-        assert trunk_loading.load(link, of, settings) == ""
+        assert trunk_loading.load(link, of, here) == ""
         live.link.events.clear()
         leg = dial(live, caller_id_form=form, number_form=number_form)
         carrier = next(
@@ -333,7 +376,7 @@ def test_the_carrier_hears_our_number_where_it_looks_for_it(
         told = live.link.api(f"uuid_dump {carrier['Unique-ID']}")
         sip = dict(re.findall(r"^variable_sip_(\S+): (.*)$", told, re.MULTILINE))
         live.link.api(f"uuid_kill {leg}")
-        assert trunk_loading.load(link, switch.wanted, settings) == ""
+        assert trunk_loading.load(link, switch.wanted, here) == ""
     number = "0312345670" if number_form is NumberForm.NATIONAL else "+81312345670"
     assert sip["to_user"].replace("%2B", "+") == number
     assert sip["from_user"].replace("%2B", "+") == caller
