@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import expect
 
 from calltree import create_app
+from calltree.extensions import db
 from tests.chromium.screen import Place
 from tests.databases import PostgresDatabases, SqliteDatabases
 from tests.faults.site import ROOT, Site
@@ -83,7 +84,11 @@ def place(
             with _web(site) as origin:
                 wait_for(floor.link_up, "link up", patience_s=60)
                 wait_for(site.served, "calls worker", patience_s=60)
-                yield Place(site.store, origin, chromium, create_app(site.settings), floor.list_id)
+                app = create_app(site.settings)
+                yield Place(site.store, origin, chromium, app, floor.list_id)
+                with app.app_context():
+                    db.session.remove()
+                    db.engine.dispose()
         except BaseException:
             sys.stderr.write(site.shown())
             raise

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from calltree import create_app
+from calltree.extensions import db
 from calltree.models import Attempt, CallState, CommandKind, OperatorState, SwitchCommand
 from tests.browser import Browser
 from tests.faults.site import ProcessFloor, restart_after, running_site
@@ -74,11 +75,20 @@ def test_kill_of_the_calls_worker_leaves_hanging_up_to_the_leader(floor):
     assert floor.records() == 2
 
 
-def test_kill_of_redis_refuses_new_dials_and_leaves_hanging_up_to_the_leaders_sweep(floor):
-    operator, attempt = _talking(floor)
+@pytest.fixture
+def web(floor):
+    """The pages, in this process, on the site's database and Redis."""
     app = create_app(floor.site.settings)
+    yield app
+    with app.app_context():
+        db.session.remove()
+        db.engine.dispose()
+
+
+def test_kill_of_redis_refuses_new_dials_and_leaves_hanging_up_to_the_leaders_sweep(floor, web):
+    operator, attempt = _talking(floor)
     waiting, customer = floor.operator(), floor.customer("0312345680")
-    page = Browser(app)
+    page = Browser(web)
     page.sign_in_as(waiting)
     page.post(f"/operator/call/open/{customer.id}")
     floor.site.kill("redis")
@@ -97,7 +107,7 @@ def test_kill_of_redis_refuses_new_dials_and_leaves_hanging_up_to_the_leaders_sw
     assert floor.records() == 1
     assert floor.lines_open() == 1
 
-    talker = Browser(app)
+    talker = Browser(web)
     talker.sign_in_as(operator)
     talker.press("/operator/call/press/hang_up")
     floor.wait_state(attempt, CallState.ENDED)
