@@ -33,6 +33,14 @@
   });
   channel.postMessage(id);
 
+  /* A press in a box that is pushed anew before its answer comes: htmx then forgets the answer's address. */
+  document.addEventListener("htmx:after:swap", () => window.setTimeout(() => {
+    const address = document.getElementById("main")?.dataset.address;
+    if (address && address !== window.location.pathname + window.location.search) {
+      history.pushState({ htmx: true }, "", address);
+    }
+  }));
+
   /* A tab is the operator's from its first page of the call screen on; a customer's page that was opened
      in a window of its own never is, and must not take the screen away from the tab it came from. */
   const DESK = "calltree.desk";
