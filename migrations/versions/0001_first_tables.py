@@ -656,6 +656,22 @@ def upgrade() -> None:
     with op.batch_alter_table('switch_commands', schema=None) as batch_op:
         batch_op.create_index('ix_switch_commands_open', ['node', 'id'], unique=False, sqlite_where=sa.text('taken_at IS NULL'), postgresql_where=sa.text('taken_at IS NULL'))
 
+    op.create_table('trunk_health',
+    sa.Column('gateway', sa.String(length=32), nullable=False),
+    sa.Column('state', sa.String(length=16), nullable=False),
+    sa.Column('faults', sa.Integer(), nullable=False),
+    sa.Column('last_fault_at', calltree.db.UtcDateTime(), nullable=True),
+    sa.Column('until', calltree.db.UtcDateTime(), nullable=True),
+    sa.Column('wait_s', sa.Integer(), nullable=False),
+    sa.Column('probe_since', calltree.db.UtcDateTime(), nullable=True),
+    sa.Column('probe_attempt_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
+    sa.Column('cause', sa.String(length=64), nullable=False),
+    sa.ForeignKeyConstraint(['probe_attempt_id'], ['attempts.id'], name=op.f('fk_trunk_health_probe_attempt_id')),
+    sa.PrimaryKeyConstraint('gateway', name=op.f('pk_trunk_health'))
+    )
+    with op.batch_alter_table('trunk_health', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_trunk_health_state'), ['state'], unique=False)
+
     op.create_table('memo_entries',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('customer_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -771,6 +787,10 @@ def downgrade() -> None:
         batch_op.drop_index('ix_memo_entries_customer')
 
     op.drop_table('memo_entries')
+    with op.batch_alter_table('trunk_health', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_trunk_health_state'))
+
+    op.drop_table('trunk_health')
     with op.batch_alter_table('switch_commands', schema=None) as batch_op:
         batch_op.drop_index('ix_switch_commands_open', sqlite_where=sa.text('taken_at IS NULL'), postgresql_where=sa.text('taken_at IS NULL'))
 
