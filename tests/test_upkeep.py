@@ -113,6 +113,19 @@ def test_R_AR_4_a_backup_restores_what_was_there_and_leaves_the_other_beside(
     assert kept == 6
 
 
+def test_R_AR_4_the_quiet_after_a_restore_begins_with_the_first_leader(
+    site: Flask, tmp_path: Path
+) -> None:
+    file = run(site, "backup", "--out", str(tmp_path)).output.splitlines()[0]
+    assert run(site, "restore", file, "--yes").exit_code == 0
+    later = utcnow() + timedelta(hours=1)
+    with store_of(site).write() as session:
+        assert backups.begin_after_restore(session, now=later)
+        assert session.get_one(Site, 1).restored_at == later
+        session.flush()
+        assert not backups.begin_after_restore(session, now=later + timedelta(hours=1)), "once"
+
+
 def test_R_AR_4_triggers_and_search_work_after_a_restore(site: Flask, tmp_path: Path) -> None:
     file = Path(run(site, "backup", "--out", str(tmp_path)).output.splitlines()[0])
     assert run(site, "restore", str(file), "--yes").exit_code == 0

@@ -9,9 +9,10 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from calltree.db import announce
-from calltree.models import Setting, User
+from calltree.models import Setting, Site, User
 
 SETTING = "backup"
+RESTORED = "restored"
 LATE = timedelta(hours=26)
 """A nightly backup that is older than this is missing."""
 
@@ -61,6 +62,25 @@ def note_good(session: Session, *, file: str, size_bytes: int, now: datetime) ->
 def note_failed(session: Session, *, problem: str, now: datetime) -> None:
     """Note a try that failed; the last good one stays what it is."""
     _write(session, tried_at=now.isoformat(), problem=problem[:300])
+
+
+def note_restored(session: Session, *, now: datetime) -> None:
+    """Note that a backup was restored, for the leader who starts on it."""
+    session.get_one(Site, 1).restored_at = now
+    session.add(Setting(name=RESTORED, value={}))
+
+
+def begin_after_restore(session: Session, *, now: datetime) -> bool:
+    """Let the quiet after a restore begin with the first leader, who may come much later.
+
+    True, and `Site.restored_at` is `now`, when nobody has led since a backup was restored.
+    """
+    kept = session.get(Setting, RESTORED)
+    if kept is None:
+        return False
+    session.delete(kept)
+    session.get_one(Site, 1).restored_at = now
+    return True
 
 
 def _write(session: Session, **changed: object) -> None:

@@ -28,7 +28,7 @@ from calltree.models.calls import (
 )
 from calltree.models.projects import Site
 from calltree.models.recordings import Recording, RecordingState
-from calltree.services import operators
+from calltree.services import backups, operators
 from calltree.telephony import commands, endings, ledger
 from calltree.telephony.acts import Act, CancelTimers, Look
 from calltree.telephony.calls import Heard
@@ -73,6 +73,8 @@ class Reconciler:
         found = {uuid: _dump(link, uuid) for uuid in {*calls, *legs, *came}}
         acts: list[Act] = []
         with self.reign.write() as session:
+            if backups.begin_after_restore(session, now=now):
+                site = session.get_one(Site, 1)
             for uuid in came:
                 if uuid not in legs:
                     acts += self._take_leg(session, uuid, found[uuid] or {}, now)

@@ -14,9 +14,9 @@ from sqlalchemy import select
 
 from calltree.config import Settings
 from calltree.db import Store
-from calltree.models import Site
+from calltree.models import Setting, Site
 from calltree.models.calls import Lease
-from calltree.services import audit, leases
+from calltree.services import audit, backups, leases
 from calltree.upkeep import backup, postgres_dump, sqlite_copy
 from calltree.upkeep.backup import Manifest
 from calltree.upkeep.counting import Counts, is_empty, told
@@ -120,9 +120,8 @@ def _replace(settings: Settings, target: Path | None, dumped: Path, stamp: str) 
 def _mark(store: Store, file: Path, manifest: Manifest, now: datetime) -> None:
     """Reconcile hangs up nothing for a while: rows may be what is missing, not calls."""
     with store.write() as session:
-        site = session.get(Site, 1)
-        if site is not None:
-            site.restored_at = now
+        if session.get(Site, 1) is not None and session.get(Setting, backups.RESTORED) is None:
+            backups.note_restored(session, now=now)
         audit.note(
             session,
             viewer=None,
