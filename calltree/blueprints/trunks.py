@@ -137,7 +137,6 @@ def index() -> ResponseReturnValue:
         "trunks/index.html",
         trunks=trunks.all_trunks(reading()),
         ailing=trunk_health.ailing(reading()),
-        kind_names=KIND_NAMES,
         caller_id_names=CALLER_ID_NAMES,
         **_loads(),
     )

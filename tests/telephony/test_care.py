@@ -1,7 +1,15 @@
 """Commands about the switch itself, served by a calls worker over a real socket."""
 
+import contextlib
+import shutil
+import socket
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -99,3 +107,62 @@ def test_the_leaders_sweep_leaves_orders_that_last_seconds_alone(
             session, node="main", older_than=utcnow() + timedelta(seconds=9)
         )
     assert found == [mute.id]
+
+
+@pytest.fixture
+def shown_certificate(tmp_path: Path) -> Iterator[tuple[int, Path]]:
+    """Somebody who shows a certificate that is valid for 30 days, made out to localhost."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("openssl is not installed here")
+    made, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    subprocess.run(
+        [
+            *(openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30"),
+            *("-keyout", str(key), "-out", str(made), "-subj", "/CN=localhost"),
+            *("-addext", "subjectAltName=DNS:localhost"),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(made, key)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def show() -> None:
+            while True:
+                try:
+                    peer, _address = listening.accept()
+                except OSError:
+                    return
+                with contextlib.suppress(OSError), peer:
+                    context.wrap_socket(peer, server_side=True).close()
+
+        threading.Thread(target=show, daemon=True).start()
+        yield listening.getsockname()[1], made
+        listening.shutdown(socket.SHUT_RDWR)
+
+
+def test_the_certificate_is_looked_at_as_a_browser_does(
+    store: Store,
+    settings: Settings,
+    practice_switch: PracticeSwitch,
+    shown_certificate: tuple[int, Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    port, trusted = shown_certificate
+
+    def read(host: str) -> tuple[str, str]:
+        url = EslUrl.parse(practice_switch.url)
+        shown = replace(settings, switch_wss_urls=(f"wss://{host}:{port}/sip",))
+        reading = inspection.inspect(url, "practice", shown, [], now=utcnow())
+        return reading.certificate, reading.certificate_why
+
+    assert read("localhost") == ("refused", "self-signed certificate")
+    monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+    ends, why = read("localhost")
+    assert (datetime.fromisoformat(ends) - utcnow()).days in (29, 30)
+    assert why == ""
+    assert read("127.0.0.1")[0] == "refused"
+    port = 1
+    assert read("localhost") == ("unknown", "")
