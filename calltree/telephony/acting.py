@@ -78,7 +78,7 @@ class Actor:
         self._due: list[tuple[float, int, Act]] = []
         self._order = itertools.count()
         self._changed = threading.Condition()
-        self._joining: dict[int, float] = {}
+        self._joining: dict[int, tuple[str, float]] = {}
 
     def put(self, act: Act, delay_s: float = 0.0) -> None:
         """Do this act, or do it in `delay_s` seconds."""
@@ -143,9 +143,10 @@ class Actor:
 
     def _join(self, join: Join, link: Link, *, tries: int) -> None:
         now = time.monotonic()
-        if tries == 1 and now - self._joining.get(join.attempt_id, -1e9) < self._timings.bridge_s:
+        leg, since = self._joining.get(join.attempt_id, ("", -1e9))
+        if tries == 1 and leg == join.operator and now - since < self._timings.bridge_s:
             return  # both legs parked in the same moment and each asked for it
-        self._joining[join.attempt_id] = now
+        self._joining[join.attempt_id] = join.operator, now
         if join.recording:
             path = commands.switch_path(self._recordings.root, *join.recording.split("/"))
             self._ask(link, commands.record_start(join.customer, path))
@@ -163,6 +164,8 @@ class Actor:
             return
         log.warning("bridge not heard", attempt=attempt.id, tries=check.tries)
         same_leg = operator is not None and operator.leg_uuid == join.operator
+        if operator is not None and operator.leg_uuid and not same_leg:
+            return  # a reload brought another leg, and its own join is looked after by itself
         leg_lives = same_leg and link.api(commands.exists(join.operator)) == "true"
         if leg_lives and check.tries < JOIN_TRIES:
             again = Join(self._node, join.attempt_id, join.customer, join.operator, "")

@@ -34,8 +34,12 @@
   channel.postMessage(id);
 
   /* A press in a box that is pushed anew before its answer comes: htmx then forgets the answer's address. */
+  let main = document.getElementById("main");
   document.addEventListener("htmx:after:swap", () => window.setTimeout(() => {
-    const address = document.getElementById("main")?.dataset.address;
+    const shown = document.getElementById("main");
+    if (shown === main) return;
+    main = shown;
+    const address = shown?.dataset.address;
     if (address && address !== window.location.pathname + window.location.search) {
       history.pushState({ htmx: true }, "", address);
     }
