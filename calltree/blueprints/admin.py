@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from calltree.blueprints.access import requires
 from calltree.db import utcnow
 from calltree.extensions import reading
-from calltree.services import backups, settings, trunk_health
+from calltree.services import backups, leases, settings, trunk_health
 from calltree.services.rights import Right
 from calltree.services.sentences import N_
 
@@ -36,4 +36,5 @@ def home() -> ResponseReturnValue:
         figures=settings.figures_of_site(session),
         backup=backups.state(session, now=utcnow()),
         trunk_faults=trunk_health.faults(session),
+        clocks_off=leases.clocks_off(session),
     )

@@ -40,7 +40,8 @@ def alive() -> ResponseReturnValue:
 def ready() -> ResponseReturnValue:
     """200 with each part's state, 503 when one is missing. Says nothing that a stranger may use."""
     parts = {name: _works(part) for name, part in PARTS.items()}
-    return jsonify(parts), 200 if all(parts.values()) else 503
+    # a clock that is off is an alarm, and no reason to send people elsewhere
+    return jsonify(parts | {"clocks": _works(_clocks)}), 200 if all(parts.values()) else 503
 
 
 @bp.get("/metrics")
@@ -78,6 +79,11 @@ def _switch() -> bool:
     """Whether somebody leads the switch role and hears every switch."""
     nodes = settings().node_names
     return all(leases.link_is_up(reading(), node=node) for node in nodes)
+
+
+def _clocks() -> bool:
+    """Whether every switch's clock is ours, as near as it matters."""
+    return not leases.clocks_off(reading())
 
 
 def _jobs() -> bool:

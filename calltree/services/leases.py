@@ -29,6 +29,7 @@ from sqlalchemy.orm import Session
 from calltree.models.calls import Lease
 
 SWITCH = "switch"
+CLOCK_LIMIT_S = 2.0
 
 
 class LeaseLost(Exception):
@@ -107,6 +108,17 @@ def _noted(dialect: str) -> Select[dict[str, Any]]:
     return select(Lease.note).where(
         Lease.name == bindparam("lease"), Lease.until >= _clock(dialect)
     )
+
+
+def clocks_off(session: Session) -> dict[str, float]:
+    """Give the switches whose clock is more than 2 s from ours, and by how many seconds.
+
+    Durations come from the switch and moments from us: between two clocks a call could end before
+    it began (design §5).
+    """
+    nodes = note(session).get("nodes", {})
+    off = {name: float(told.get("clock_off_s") or 0) for name, told in nodes.items()}
+    return {name: seconds for name, seconds in off.items() if abs(seconds) > CLOCK_LIMIT_S}
 
 
 def link_is_up(session: Session, *, node: str) -> bool:

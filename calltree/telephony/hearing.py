@@ -65,6 +65,7 @@ class Hearing:
         self._why = "not connected yet"
         self._last_event_at: datetime | None = None
         self._reconciled_at: datetime | None = None
+        self._clock_off_s = 0.0
         self._token = ""
         self._pinged = 0.0
 
@@ -92,6 +93,7 @@ class Hearing:
             "why": self._why,
             "last_event_at": _iso(self._last_event_at),
             "reconciled_at": _iso(self._reconciled_at),
+            "clock_off_s": self._clock_off_s,
             "waiting": self._inbox.qsize(),
         }
 
@@ -168,6 +170,7 @@ class Hearing:
         if isinstance(event, events.Ping):
             if event.token == self._token:
                 self._token = ""
+                self._clock_off_s = round((event.at - self._clock()).total_seconds(), 1)
                 self._set_up(up=True, why="")
             return
         if not ledger.is_news(event):

@@ -74,7 +74,7 @@ class Site:
     def stop(self) -> None:
         """SIGTERM for all; each must end cleanly and soon."""
         codes = {}
-        for name in ("calls", "switch", "", "redis"):
+        for name in ("jobs soon", "calls", "switch", "", "redis"):
             if process := self.processes.pop(name, None):
                 process.send_signal(signal.SIGTERM)
                 try:

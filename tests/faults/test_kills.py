@@ -11,12 +11,20 @@ from sqlalchemy import select
 
 from calltree import create_app
 from calltree.extensions import db
-from calltree.models import Attempt, CallState, CommandKind, OperatorState, SwitchCommand
+from calltree.models import (
+    Attempt,
+    CallState,
+    CommandKind,
+    OperatorState,
+    RecordingState,
+    SwitchCommand,
+)
 from tests.browser import Browser
 from tests.faults.site import ProcessFloor, restart_after, running_site
 from tests.floor import wait_for
 
 STAYS = "0312345670"
+JOBS = "jobs soon"
 ALLOWED_S = 30.0
 
 
@@ -128,6 +136,24 @@ def test_kill_of_the_practice_switch_closes_its_calls_once(floor):
     assert ended.ended_by == "system"
     floor.wait_leg(operator)
     floor.check_truth()
+
+
+def test_kill_of_the_jobs_role_in_mid_call_loses_no_recording(tmp_path, database_url):
+    with running_site(tmp_path, database_url, roles=("switch", "calls", JOBS)) as floor:
+        operator, attempt = _talking(floor)
+        wait_for(lambda: floor.recording(attempt), "it is recorded from the first second")
+        floor.site.kill(JOBS)
+        floor.ask(CommandKind.HANG_UP, attempt)
+        floor.wait_state(attempt, CallState.ENDED)
+        assert floor.operator_row(operator).state is OperatorState.WRAP_UP
+        assert floor.recording(attempt).state is not RecordingState.STORED
+        floor.site.restart(JOBS)
+        wait_for(
+            lambda: floor.recording(attempt).state is RecordingState.STORED,
+            "the recording is checked and encoded",
+            patience_s=ALLOWED_S,
+        )
+        floor.check_truth()
 
 
 @pytest.mark.parametrize("name", ["switch", "calls", "practice", "redis"])

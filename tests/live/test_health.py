@@ -9,6 +9,7 @@ from calltree import doorbells
 from calltree.blueprints.assets import version
 from calltree.config import Settings
 from calltree.db import Store
+from calltree.models import Role
 from tests import factories as make
 from tests.browser import Browser
 
@@ -24,6 +25,7 @@ def test_each_part_is_told(app: Flask, store: Store, settings: Settings, client:
         "switch": False,
         "jobs": False,
         "calls": False,
+        "clocks": True,
     }
     with app.app_context():
         stamp()
@@ -38,6 +40,20 @@ def test_each_part_is_told(app: Flask, store: Store, settings: Settings, client:
         assert set(client.get("/readyz").json.values()) == {True}
         worker.register_death()
     assert client.get("/readyz", status=503).json["jobs"] is False
+
+
+def test_R_AR_4_a_switch_whose_clock_is_off_is_told_and_red_for_managers(
+    app: Flask, store: Store, client: Browser, browser_of
+) -> None:
+    with store.write() as session:
+        make.make_site(session)
+        make.make_switch(session, nodes={"practice": {"link_up": True, "clock_off_s": -2.0}})
+        manager = make.make_user(session, Role.MANAGER)
+    assert client.get("/readyz", status=503).json["clocks"] is True
+    with store.write() as session:
+        make.make_switch(session, nodes={"practice": {"link_up": True, "clock_off_s": -2.1}})
+    assert client.get("/readyz", status=503).json["clocks"] is False
+    assert "-2.1秒ずれています" in browser_of(manager).get("/admin/").text
 
 
 def test_a_part_that_is_away_is_told_and_hides_no_other(app: Flask, store: Store) -> None:
