@@ -163,10 +163,10 @@ def test_R_AR_5_the_command_line_asks_what_to_keep_and_removes_the_sound(app, tr
     asked = run(args=["switch", "practice", "--leave"])
     assert asked.exit_code == 2
     assert "--keep-lists or --empty" in asked.output
-    assert run(args=["switch", "check"]).exit_code == 0
+    assert run(args=["switch", "suits"]).exit_code == 0
     assert run(args=["switch", "practice", "--leave", "--keep-lists"]).exit_code == 0
     assert not (root / "1" / "a.wav").exists()
-    checked = run(args=["switch", "check"])
+    checked = run(args=["switch", "suits"])
     assert (checked.exit_code, checked.output) == (1, "real_records\n")
 
 
