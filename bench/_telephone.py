@@ -3,6 +3,7 @@ each a process of its own, and operators whose legs are parked.
 """
 
 import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -98,7 +99,7 @@ class Site:
         for process in self.processes.values():
             try:
                 process.wait(10)
-            except Exception:
+            except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
         self.store.engine.dispose()

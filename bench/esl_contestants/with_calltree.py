@@ -53,7 +53,7 @@ class Calltree:
             for line in lines:
                 try:
                     replies.append(link.api(ApiCommand(line), timeout_s=timeout_s))
-                except Exception as error:
+                except Exception as error:  # told like the other contestants' errors
                     replies.append(f"error: {type(error).__name__}")
                 time.sleep(timeout_s)  # a late reply arrives meanwhile
         return replies

@@ -90,7 +90,7 @@ class Genesis:
                     try:
                         reply = await asyncio.wait_for(client.send(f"api {line}"), timeout_s)
                         replies.append(reply.body or "")
-                    except Exception as error:
+                    except Exception as error:  # its own kinds of error are part of the result
                         replies.append(f"error: {type(error).__name__}")
                     await asyncio.sleep(timeout_s)
 

@@ -130,7 +130,7 @@ def _receive(form: UploadForm) -> Import:
                 size_bytes=path.stat().st_size,
                 now=utcnow(),
             )
-    except Exception:
+    except Exception:  # raised again; a file without its row would be nobody's
         path.unlink(missing_ok=True)
         raise
 

@@ -137,7 +137,7 @@ class Line:
             return self._serve()
         except (ConnectionClosed, OSError):
             return GOING_AWAY  # nobody is there to hear it
-        except Exception:
+        except Exception:  # the page must connect anew instead of showing what is no longer so
             log.exception("a panel could not be drawn", page=self._page.name)
             return FAILED
 

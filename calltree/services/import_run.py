@@ -56,7 +56,7 @@ def _load(claim: Claim, uploads_dir: Path) -> None:
         _end(claim, ImportState.FAILED, str(failure))
     except (Superseded, KeyboardInterrupt):
         raise
-    except Exception:
+    except Exception:  # raised again; only the manager is told that it ended
         _end(claim, ImportState.FAILED, "unexpected")
         raise
 

@@ -152,7 +152,7 @@ class Leader:
         """A thread that ends by a fault ends the reign: a stand-by is better than half a leader."""
         try:
             work()
-        except Exception:
+        except Exception:  # whatever it was, a leader with a dead part must make room for another
             log.exception("a part of the switch role failed")
             self._reign.over.set()
 
@@ -205,7 +205,7 @@ class Leader:
             if len(batch) == 1 or not _is_our_fault(error):
                 raise
             acts = self._one_by_one(batch)
-        except Exception:
+        except Exception:  # one event that cannot be written must not take the others along
             log.exception("event not written in a batch", size=len(batch))
             acts = self._one_by_one(batch) if len(batch) > 1 else []
         for act in acts:
@@ -220,7 +220,7 @@ class Leader:
                 if not _is_our_fault(error):
                     raise
                 log.exception("event not written", name=type(told.event).__name__)
-            except Exception:
+            except Exception:  # the next reconcile finds out what this event would have told
                 log.exception("event not written", name=type(told.event).__name__)
         return acts
 

@@ -88,9 +88,6 @@ def sign_in(address: str, login_id: str, password: str) -> str:
         return str(page.url)
 
 
-@pytest.mark.skipif(
-    not list((ROOT / "migrations" / "versions").glob("*.py")), reason="no migration has landed yet"
-)
 def test_make_run_ends_in_a_page_one_can_sign_in_to_and_leaves_nothing(tmp_path):
     data_dir, port = tmp_path / "var", checks.free_port()
     with launched(data_dir, port) as (process, log):
