@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, func, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import and_, bindparam, func, select, update
+from sqlalchemy.orm import Session, aliased
 
 from calltree.db import announce
 from calltree.models.calls import CommandKind, SwitchCommand
@@ -23,6 +23,18 @@ _TAKE = (
     .values(taken_at=bindparam("now"), taken_by=bindparam("by"))
     .returning(SwitchCommand)
     .execution_options(synchronize_session=False, populate_existing=True)
+)
+_BEFORE = aliased(SwitchCommand)
+_DIALS_BEHIND = (
+    select(SwitchCommand.id)
+    .join(_BEFORE, and_(_BEFORE.id == bindparam("of"), _BEFORE.node == SwitchCommand.node))
+    .where(
+        SwitchCommand.id > bindparam("of"),
+        SwitchCommand.kind == CommandKind.DIAL,
+        SwitchCommand.taken_at.is_(None),
+    )
+    .order_by(SwitchCommand.id)
+    .limit(bindparam("most"))
 )
 
 
@@ -54,6 +66,11 @@ def ask(
 def take(session: Session, *, command_id: int, by: str, now: datetime) -> SwitchCommand | None:
     """Take a command for serving; None when somebody else has it or it does not exist."""
     return session.scalar(_TAKE, {"of": command_id, "now": now, "by": by})
+
+
+def dials_behind(session: Session, *, command_id: int, most: int) -> list[int]:
+    """Give the ids of the next dials on the same node that nobody took, oldest first."""
+    return list(session.scalars(_DIALS_BEHIND, {"of": command_id, "most": most}))
 
 
 def finish(session: Session, *, command_id: int, now: datetime, failure: str = "") -> None:

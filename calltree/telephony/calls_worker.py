@@ -9,6 +9,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from collections import deque
 from functools import cache
 
 import redis
@@ -31,6 +32,7 @@ log = structlog.get_logger(__name__)
 _CONNECT_S = 1.0
 _AGAIN_S = 0.5
 _BEAT_S = 5.0
+_REMEMBERED = 100
 
 
 class Warm:
@@ -41,10 +43,12 @@ class Warm:
         self._desk = desk
         self._timings = timings
         self._link: Link | None = None
+        self._along: deque[int] = deque(maxlen=_REMEMBERED)
 
-    def serve(self, command_id: int) -> bool:
+    def serve(self, command_id: int) -> None:
         """Serve one command. Raises LinkDown, before the row is taken, when the node is away."""
-        return self._desk.serve(command_id, self.link())
+        if command_id not in self._along:  # else its bell was overtaken by the one in front of it
+            self._along.extend(self._desk.serve_with_those_behind(command_id, self.link()))
 
     def link(self) -> Link:
         """Give the open link."""
@@ -89,7 +93,7 @@ class CallsWorker(SimpleWorker):
         try:
             with self.death_penalty_class(timeout_s, JobTimeoutException, job_id=job.id):
                 job.func(*job.args)
-        except Exception:
+        except Exception:  # as RQ's own worker: the row stays for the sweep, the worker goes on
             log.exception("doorbell not answered", job=job.id)
         finally:
             with self.connection.pipeline(transaction=False) as pipe:

@@ -57,9 +57,9 @@ class Calls:
                 .where(SwitchCommand.attempt_id == attempt_id, SwitchCommand.taken_at.is_(None))
                 .where(SwitchCommand.kind == CommandKind.DIAL)
             ).one()
-        taken = serving.Desk(self.store, "test", Timings(), lambda: now)._take(command_id)
-        assert taken is not None
-        plan = taken[1]
+        [(_command, plan)] = serving.Desk(self.store, "test", Timings(), lambda: now)._take(
+            command_id
+        )
         if isinstance(plan, Refusal):
             return plan.code
         ask = plan[0]

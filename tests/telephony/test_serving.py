@@ -1,0 +1,98 @@
+"""Commands that wait together, served over a real socket."""
+
+import contextlib
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import event, select
+
+from calltree.db import Store
+from calltree.models import (
+    Attempt,
+    CallRecord,
+    CallState,
+    CommandKind,
+    CustomerList,
+    Operator,
+    SwitchCommand,
+    User,
+)
+from calltree.telephony.esl import EslUrl, Link, LinkDown
+from calltree.telephony.serving import Desk as ServingDesk
+from calltree.telephony.timings import Timings
+from tests import factories as make
+from tests.factories import NOW
+from tests.practice import PracticeSwitch
+from tests.services.desks import Desk, colleague, furnish
+
+
+@pytest.fixture
+def waiting(store: Store) -> list[int]:
+    """The dials of four operators who pressed in one moment, in the order of the presses."""
+    first = furnish(store)
+    for desk in [first, *(beside(first) for _ in range(3))]:
+        assert desk.press(confirmed=True).verdict == "allowed"
+    with store.read() as session:
+        return list(session.scalars(select(SwitchCommand.id).order_by(SwitchCommand.id)))
+
+
+def beside(desk: Desk) -> Desk:
+    """A colleague's desk with a customer of its own open."""
+    user = colleague(desk)
+    with desk.store.write() as session:
+        customer = make.make_customer(session, session.get_one(CustomerList, desk.list_id))
+        session.get_one(Operator, user.id).customer_id = customer.id
+        make.make_hold(session, customer, session.get_one(User, user.id))
+    return replace(desk, user_id=user.id, customer_id=customer.id, number=customer.number)
+
+
+def serving(store: Store) -> ServingDesk:
+    return ServingDesk(store, "test", Timings(), lambda: NOW)
+
+
+def states(store: Store) -> list[CallState]:
+    with store.read() as session:
+        return list(session.scalars(select(Attempt.state).order_by(Attempt.id)))
+
+
+def test_dials_that_wait_together_are_written_in_one_transaction(
+    store: Store, practice_switch: PracticeSwitch, waiting: list[int]
+) -> None:
+    commits: list[object] = []
+    event.listen(store.engine, "commit", commits.append)
+    with Link.connect(EslUrl.parse(practice_switch.url)) as link:
+        along = serving(store).serve_with_those_behind(waiting[0], link)
+        assert len(commits) == 1
+        assert along == waiting[1:]
+        assert serving(store).serve_with_those_behind(waiting[1], link) == []
+        channels = link.api("show channels count").strip()
+    assert channels.startswith("4 ")
+    assert states(store) == [CallState.DIALLING] * 4
+    with store.read() as session:
+        assert len(session.scalars(select(CallRecord)).all()) == 4
+
+
+def test_one_that_cannot_be_made_keeps_nobody_else_waiting(
+    store: Store, practice_switch: PracticeSwitch, waiting: list[int]
+) -> None:
+    with store.write() as session:
+        session.get_one(SwitchCommand, waiting[1]).args = {"uuid": "x\n"}
+    with Link.connect(EslUrl.parse(practice_switch.url)) as link:
+        for command_id in waiting:
+            serving(store).serve_with_those_behind(command_id, link)
+    bad = states(store).pop(1)
+    assert bad is CallState.FAILED
+    assert states(store).count(CallState.DIALLING) == 3
+
+
+def test_what_was_taken_and_not_sent_is_closed(
+    store: Store, practice_switch: PracticeSwitch, waiting: list[int]
+) -> None:
+    with Link.connect(EslUrl.parse(practice_switch.url)) as link:
+        desk = serving(store)
+        link.close()
+        with contextlib.suppress(LinkDown):
+            desk.serve_with_those_behind(waiting[0], link)
+    with store.read() as session:
+        rows = session.scalars(select(SwitchCommand)).all()
+    assert {(row.kind, row.failure) for row in rows} == {(CommandKind.DIAL, "link_down")}
