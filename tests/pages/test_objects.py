@@ -127,7 +127,7 @@ def test_R_US_1_no_search_finds_a_foreign_object(world: World, browser_of, role:
         "/operator/tasks/?tab=past",
         f"/operator/tasks/done?task={far.task}",
     ]
-    asked = re.compile(r'value="[^"]*"|<title>.*?</title>|href="[^"]*"')
+    asked = re.compile(r'value="[^"]*"|<title>.*?</title>|(?:href|data-address)="[^"]*"')
     wrong = []
     for path in queries:
         body = browser.client.get(path).get_data(as_text=True)
