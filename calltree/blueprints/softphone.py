@@ -22,7 +22,7 @@ from calltree.errors import Refused
 from calltree.extensions import csrf, limiter, reading, settings, writing
 from calltree.locale import sentence
 from calltree.models import LegKind, Operator
-from calltree.services import leases, softphones
+from calltree.services import leases, operators, softphones
 from calltree.services.rights import Right
 
 bp = Blueprint("softphone", __name__)
@@ -99,10 +99,12 @@ def report() -> ResponseReturnValue:
 
 def panel() -> dict[str, Any]:
     """Return what the top bar's panel is drawn from."""
-    operator = reading().get(Operator, viewer().user_id)
-    kind = operator.leg_kind if operator else None
-    real = not settings().practice
-    return {"browser": real and kind in (None, LegKind.BROWSER), "practice": not real}
+    if settings().practice:
+        return {"browser": False, "practice": True}
+    session, mine = reading(), viewer().user_id
+    operator = session.get(Operator, mine)
+    kind = operator.leg_kind if operator else operators.leg_kind(session, user_id=mine)
+    return {"browser": kind is LegKind.BROWSER, "practice": False}
 
 
 @bp.get("/check")

@@ -1,0 +1,255 @@
+"""R-CL-10 and R-AR-1 in a real Chromium: each trouble provoked, each said in its sentence.
+
+The switch is a socket that the browser's driver answers; sound needs the real one, as in
+test_real_calls.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, WebSocketRoute, expect
+from sqlalchemy import select
+
+from calltree import create_app
+from calltree.config import Settings
+from calltree.models import Audience, LegKind, ResultPattern
+from tests import factories as make
+from tests.browser import Browser as Client
+from tests.chromium.house import House, running_house
+from tests.databases import PostgresDatabases, SqliteDatabases
+
+pytestmark = [pytest.mark.browser, pytest.mark.one_database]
+
+SWITCH = "ws://127.0.0.1:9/sip"
+KEEPS_TRACKS = """
+const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+navigator.mediaDevices.getUserMedia = async (wanted) => {
+  const stream = await ask(wanted);
+  window.lastTrack = stream.getAudioTracks()[0];
+  return stream;
+};
+"""
+Listener = Callable[..., Browser]
+
+
+@dataclass
+class Place:
+    """A site whose real switch cannot be reached by the roles; its pages do not know."""
+
+    house: House
+    settings: Settings
+    list_id: int
+
+    def page(self, browser: Browser, *, registers: int = 200, desk_phone: bool = False) -> Page:
+        """A new operator at the list page; the switch answers REGISTER with this status."""
+        with self.house.store.write() as session:
+            user = make.make_user(
+                session, leg_kind=LegKind.DEVICE if desk_phone else LegKind.BROWSER
+            )
+            folder = session.get_one(make.CustomerList, self.list_id)
+            make.grant(session, folder, user)
+        client = Client(create_app(self.settings))
+        client.sign_in_as(user)
+        cookie = client.client.get_cookie("calltree")
+        assert cookie is not None
+        context: BrowserContext = browser.new_context(
+            viewport={"width": 1366, "height": 768}, locale="ja-JP", timezone_id="Asia/Tokyo"
+        )
+        context.add_cookies(
+            [{"name": "calltree", "value": cookie.value, "url": self.house.web.origin}]
+        )
+        context.add_init_script(KEEPS_TRACKS)
+        if registers:
+            context.route_web_socket(SWITCH, lambda ws: _answer(ws, registers))
+        page = context.new_page()
+        page.goto(f"{self.house.web.origin}/operator/")
+        return page
+
+
+def _answer(ws: WebSocketRoute, status: int) -> None:
+    """A switch that answers REGISTER and takes no call."""
+
+    def heard(message: str | bytes) -> None:
+        text = message if isinstance(message, str) else message.decode()
+        if not text.startswith(("REGISTER", "INVITE")):
+            return
+        code = status if text.startswith("REGISTER") else 480
+        head = dict(re.findall(r"^(Via|From|To|Call-ID|CSeq|Contact): (.*)$", text, re.MULTILINE))
+        lines = [f"SIP/2.0 {code} Answer"]
+        lines += [f"{name}: {head[name].strip()}" for name in ("Via", "From", "Call-ID", "CSeq")]
+        lines.append(f"To: {head['To'].strip()};tag=x")
+        if code == 200:
+            lines.append(f"Contact: {head['Contact'].strip()};expires=120")
+        ws.send("\r\n".join([*lines, "Content-Length: 0", "", ""]))
+
+    ws.on_message(heard)
+
+
+@pytest.fixture(scope="module")
+def place(
+    databases: SqliteDatabases | PostgresDatabases,
+    redis_of_run: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Place]:
+    folder: Path = tmp_path_factory.mktemp("panel")
+    (folder / "var").mkdir()
+    env = {"ESL_URL": "esl://:x@127.0.0.1:9", "SWITCH_WSS_URL": SWITCH}
+    with databases.fresh(folder) as url:
+        settings = Settings.from_env(
+            {"DATABASE_URL": url, "DATA_DIR": str(folder / "var"), "REDIS_URL": redis_of_run,
+             "SECRET_KEY": "of the tests", **env}
+        )  # fmt: skip
+        with running_house(settings, folder, **env) as house:
+            with house.store.write() as session:
+                make.make_site(session, practice=False)
+                wanted = ResultPattern.name == "標準"
+                pattern = session.scalars(select(ResultPattern.id).where(wanted)).one()
+                project = make.make_project(session, audience=Audience.B2B, pattern_id=pattern)
+                listed = make.make_list(session, project)
+                make.make_customer(session, listed, number="0312345670")
+                list_id = listed.id
+            yield Place(house, settings, list_id)
+
+
+def says(page: Page, state: str, text: str) -> None:
+    panel = page.locator(f'#softphone-panel[data-state="{state}"]')
+    expect(panel).to_be_visible(timeout=20_000)
+    expect(panel.locator("[data-says]")).to_have_text(re.compile(text))
+
+
+def test_R_CL_10_a_refused_microphone(place: Place, listener: Listener) -> None:
+    page = place.page(listener(allowed=False))
+    says(page, "mic_denied", "マイクの使用が許可されていません")
+
+
+def test_R_CL_10_a_silent_microphone(place: Place, listener: Listener, silence: Path) -> None:
+    says(place.page(listener(silence)), "mic_silent", "マイクが無音です")
+
+
+def test_R_CL_10_a_headset_that_is_unplugged(place: Place, listener: Listener) -> None:
+    page = place.page(listener())
+    page.wait_for_function("() => window.lastTrack")
+    page.evaluate("() => window.lastTrack.dispatchEvent(new Event('ended'))")
+    says(page, "mic_unplugged", "ヘッドセットが外れました")
+
+
+def test_R_CL_10_a_network_that_is_cut_and_comes_back(place: Place, listener: Listener) -> None:
+    page = place.page(listener())
+    says(page, "connecting", "接続中")
+    page.context.set_offline(True)
+    says(page, "network", "ネットワークが切断されました")
+    page.context.set_offline(False)
+    says(page, "connecting", "接続中")
+
+
+def test_R_CL_10_a_switch_out_of_reach(place: Place, listener: Listener) -> None:
+    says(place.page(listener(), registers=0), "switch", "電話システムに接続できません")
+
+
+def test_R_CL_10_a_softphone_that_is_not_registered_is_said_in_the_call_box(
+    place: Place, listener: Listener
+) -> None:
+    page = place.page(listener(), registers=403)
+    says(page, "unregistered", "電話システムに登録できていません")
+    page.evaluate("() => { window.sameDocument = true; }")
+    page.locator(f'a.button[href$="/lists/{place.list_id}"]').click()
+    page.locator('form[action*="/call/open/"] button').first.click()
+    expect(page.locator("#call")).to_be_visible()
+    assert page.evaluate("() => window.sameDocument"), "moving around never loads the page anew"
+    box = page.locator(".call-says [data-softphone-trouble]")
+    expect(box).to_contain_text("電話システムに登録できていません")
+    expect(box.get_by_role("button", name="リロード")).to_be_visible()
+
+
+def test_R_CL_10_no_packets_and_bad_ones_are_noticed(place: Place, listener: Listener) -> None:
+    page = place.page(listener())
+    judged = page.evaluate(
+        """async () => {
+          const script = document.querySelector('script[src$="/js/softphone.js"]').src;
+          const { Quality } = await import(script.replace("softphone.js", "quality.js"));
+          const fed = async (rows) => {
+            const quality = new Quality();
+            for (const [packetsReceived, packetsLost, jitter] of rows) {
+              const counted = { packetsReceived, packetsLost, jitter };
+              const report = { type: "inbound-rtp", kind: "audio", ...counted };
+              await quality.take({ getStats: async () => new Map([["a", report]]) });
+            }
+            return [quality.silent, quality.unstable, quality.grade()];
+          };
+          const seconds = [...Array(8).keys()];
+          return {
+            good: await fed(seconds.map(s => [s * 50, 0, 0.002])),
+            still: await fed(seconds.map(s => [Math.min(s, 3) * 50, 0, 0.002])),
+            lossy: await fed(seconds.map(s => [s * 50, s * 10, 0.002])),
+            jittery: await fed(seconds.map(s => [s * 50, 0, 0.09])),
+          };
+        }"""
+    )
+    assert judged["good"] == [False, False, 3]
+    assert judged["still"][0] is True
+    assert judged["lossy"][1:] == [True, 1]
+    assert judged["jittery"][1:] == [True, 1]
+    words = page.locator("#softphone-panel template").evaluate(
+        "t => Object.fromEntries([...t.content.querySelectorAll('[data-trouble]')]"
+        ".map(s => [s.dataset.code, s.textContent]))"
+    )
+    assert words["no_audio"] == "相手の音声が届いていません。"
+    assert words["unstable"] == "通信が不安定です（有線LANをお使いください）。"
+
+
+def test_the_panel_offers_devices_and_keeps_what_is_chosen(
+    place: Place, listener: Listener
+) -> None:
+    page = place.page(listener())
+    page.keyboard.press("Shift+F7")
+    box = page.locator("#softphone-box")
+    expect(box).to_be_visible()
+    microphones = box.get_by_label("マイク", exact=True)
+    expect(microphones.locator("option")).not_to_have_count(1)
+    chosen = microphones.locator("option").nth(1).get_attribute("value")
+    microphones.select_option(chosen)
+    box.get_by_label("音量", exact=True).fill("0.4")
+    page.wait_for_function("() => document.querySelector('#softphone-box [data-level]').value > 0")
+    page.reload()
+    page.keyboard.press("Shift+F7")
+    expect(microphones).to_have_value(str(chosen))
+    expect(box.get_by_label("音量", exact=True)).to_have_value("0.4")
+
+
+def test_a_desk_phones_owner_has_no_telephone_in_the_page(place: Place, listener: Listener) -> None:
+    page = place.page(listener(), desk_phone=True)
+    page.reload()
+    expect(page.locator(".softphone-note")).to_contain_text("卓上電話")
+    expect(page.locator("#softphone-panel")).to_have_count(0)
+
+
+def test_R_AR_1_the_check_of_a_computer_says_green_and_red(
+    place: Place, listener: Listener
+) -> None:
+    page = place.page(listener(), registers=200)
+    page.goto(f"{place.house.web.origin}/check")
+
+    def line(code: str) -> str:
+        return f'[data-check="{code}"] .badge'
+
+    for code in ("browser", "latency", "live", "switch"):
+        expect(page.locator(line(code))).to_have_text("問題なし")
+    expect(page.locator(line("screen"))).not_to_have_text("確認中")
+    page.get_by_role("button", name="マイクを試す").click()
+    expect(page.locator(line("microphone"))).to_have_text("問題なし")
+    page.get_by_role("button", name="3秒録音して再生").click()
+    expect(page.locator("#environment")).to_have_attribute("data-played", re.compile("[1-9]"))
+    page.get_by_role("button", name="音を鳴らす").click()
+    page.get_by_role("button", name="聞こえない").click()
+    expect(page.locator('[data-check="speaker"]')).to_contain_text("スピーカーを確認")
+
+
+def test_R_AR_1_what_is_missing_is_red_with_what_to_do(place: Place, listener: Listener) -> None:
+    page = place.page(listener(allowed=False), registers=0)
+    page.goto(f"{place.house.web.origin}/check")
+    expect(page.locator('[data-check="switch"]')).to_contain_text("電話システムが応答しません")
+    page.get_by_role("button", name="マイクを試す").click()
+    expect(page.locator('[data-check="microphone"]')).to_contain_text("許可されていません")
