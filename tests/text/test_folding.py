@@ -1,10 +1,13 @@
 """Forms of text: the search of R-LS-10 and the name clashes of R-ST-3."""
 
+import sys
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calltree.text.folding import bigrams, fold, fold_name, strip_invisible, words
+from calltree.text.folding import INVISIBLE, bigrams, fold, fold_name, strip_invisible, words
 
 
 @pytest.mark.parametrize(
@@ -58,3 +61,8 @@ def test_R_ST_3_a_folded_name_is_its_own_folding(text: str) -> None:
 def test_R_LS_4_invisible_characters_are_stripped_and_nothing_else() -> None:
     assert strip_invisible("\ufeff焼\u200b津\u00ad市") == "焼津市"
     assert strip_invisible("焼津 市\n") == "焼津 市\n"
+
+
+def test_every_format_character_of_unicode_is_invisible() -> None:
+    formats = {code for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)) == "Cf"}
+    assert formats <= set(INVISIBLE)
