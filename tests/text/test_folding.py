@@ -64,5 +64,5 @@ def test_R_LS_4_invisible_characters_are_stripped_and_nothing_else() -> None:
 
 
 def test_every_format_character_of_unicode_is_invisible() -> None:
-    formats = {code for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)) == "Cf"}
-    assert formats <= set(INVISIBLE)
+    every = range(sys.maxunicode + 1)
+    assert {code for code in every if unicodedata.category(chr(code)) == "Cf"} <= set(INVISIBLE)
