@@ -12,6 +12,7 @@ from flask import Flask
 from calltree import create_app
 from calltree.config import Settings
 from calltree.db import Store
+from calltree.extensions import db
 from calltree.telephony.config.writing import MARK
 from tests.factories import make_site, make_trunk
 from tests.practice import PracticeSwitch
@@ -28,7 +29,10 @@ def typed(settings: Settings, store: Store) -> Callable[..., Result]:
 
     def run(*words: str, **changed: object) -> Result:
         app: Flask = create_app(replace(settings, **changed))  # type: ignore[arg-type]
-        return app.test_cli_runner().invoke(args=["switch", *words])
+        result = app.test_cli_runner().invoke(args=["switch", *words])
+        with app.app_context():
+            db.engine.dispose()
+        return result
 
     return run
 
