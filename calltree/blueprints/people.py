@@ -23,8 +23,8 @@ from calltree.errors import NotAllowed, Refused
 from calltree.extensions import reading, writing
 from calltree.htmx import go
 from calltree.locale import lazy, sentence
-from calltree.models import Role, User
-from calltree.services import audit, people
+from calltree.models import LegKind, Role, User
+from calltree.services import audit, people, softphones
 from calltree.services.rights import Right
 from calltree.services.sentences import N_
 
@@ -165,6 +165,43 @@ def password(user_id: int) -> ResponseReturnValue:
             flash(_("The new password of %(name)s is in force.", name=user.name), "ok")
             return go(url_for("people.index"))
     return render_template("people/password.html", user=user, error=error), 422 if error else 200
+
+
+@bp.route("/<int:user_id>/telephone", methods=["GET", "POST"])
+@requires(Right.CREATE_USERS)
+def telephone(user_id: int) -> ResponseReturnValue:
+    """Say how a user is reached, and give a desk phone a password, shown once."""
+    user = people.get(reading(), user_id)
+    if not viewer().may(Right.EDIT_USERS) and user.role is not Role.OPERATOR:
+        raise NotAllowed(Right.EDIT_USERS)
+    error = secret = ""
+    if request.method == "POST":
+        try:
+            secret = _set_telephone(user_id)
+        except Refused as refusal:
+            error = sentence(refusal.code, **refusal.values)
+        else:
+            if not secret:
+                flash(_("Saved."), "ok")
+                return go(url_for("people.index"))
+    user = people.get(reading(), user_id)
+    page = render_template(
+        "people/telephone.html", user=user, error=error, secret=secret, domain=softphones.DOMAIN
+    )
+    return page, 422 if error else 200
+
+
+def _set_telephone(user_id: int) -> str:
+    """Save what the form says; return the desk phone's new password if one was asked for."""
+    kind = LegKind.DEVICE if request.form.get("kind") == LegKind.DEVICE else LegKind.BROWSER
+    with writing() as session:
+        softphones.set_telephone(
+            session, viewer=viewer(), user_id=user_id, kind=kind,
+            extension=request.form.get("device", ""), now=utcnow(),
+        )  # fmt: skip
+        if request.form.get("action") != "secret" or kind is not LegKind.DEVICE:
+            return ""
+        return softphones.new_device_secret(session, viewer=viewer(), user_id=user_id, now=utcnow())
 
 
 @bp.post("/<int:user_id>/delete")

@@ -225,3 +225,16 @@ def test_R_US_7_creating_a_user_is_audited(store: Store, browser_of, manager: Us
     page = browser.get("/admin/users/audit")
     assert "user.created" in page.text
     assert manager.name in page.one("main").text
+
+
+def test_a_users_telephone_is_chosen_on_a_page_of_its_own(store: Store, browser_of) -> None:
+    with store.write() as session:
+        make_site(session)
+        manager, operator = make_user(session, Role.MANAGER), make_user(session, Role.OPERATOR)
+    browser = browser_of(manager)
+    browser.get(f"/admin/users/{operator.id}/telephone")
+    browser.submit("main form", kind="device", device="101", button="save")
+    with store.read() as session:
+        row = session.get_one(User, operator.id)
+        assert (row.leg_kind, row.device) == ("device", "101")
+    assert browser.get("/check").one("#environment")["data-switch"] == ""

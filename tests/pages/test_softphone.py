@@ -1,6 +1,7 @@
 """What the page's telephone and the switch ask of the web."""
 
 import base64
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from xml.etree import ElementTree
@@ -198,3 +199,26 @@ def test_ice_servers_are_told_to_pages_as_browsers_want_them(
         {"urls": "stun:a.example:3478"},
         {"urls": "turn:b.example:3478", "username": "u", "credential": "p"},
     ]
+
+
+def test_a_manager_gives_a_desk_phone_its_password_once(
+    app: Flask, store: Store, browser_of, worker: User
+) -> None:
+    with store.write() as session:
+        manager = make.make_user(session, Role.MANAGER)
+    browser = browser_of(manager)
+    path = f"/admin/users/{worker.id}/telephone"
+    form = {"kind": "device", "device": "desk-9", "action": "secret"}
+    token = {"csrf_token": browser.csrf_token()}
+    shown = browser.client.post(path, data=form | token)
+    assert shown.status_code == 200
+    secret = re.search(r"<code>([^<]+)</code>", shown.get_data(as_text=True))
+    assert secret is not None
+    (found,) = users_of(ask(app, user="desk-9"))
+    params = {p.get("name"): p.get("value") for p in found.iter("param")}
+    assert params["a1-hash"] == softphones.a1_hash("desk-9", secret[1])
+    again = browser.client.get(path).get_data(as_text=True)
+    assert secret[1] not in again
+    wrong = browser.client.post(path, data=form | token | {"device": "a b"})
+    assert wrong.status_code == 422
+    assert "英数字" in wrong.get_data(as_text=True)
