@@ -10,6 +10,7 @@ const REPORT_MS = 10000;
 const RETRY_MS = 3000;
 const SOCKET_GRACE_MS = 2000;
 const UNKNOWN_LEG_MS = 6000;
+const SETTLED_MS = 1500; // by then the server knows of a leg that was just made
 const KEPT = "calltree.sound";
 
 const panel = document.getElementById("softphone-panel");
@@ -79,7 +80,8 @@ function connect(given) {
   mine.addEventListener("change", () => {
     if (mine.connected) downSince = 0;
     else downSince ||= performance.now();
-    if (!mine.live) quality.forget();
+    if (mine.live) window.setTimeout(report, SETTLED_MS);
+    else quality.forget();
     show();
   });
   mine.addEventListener("track", (event) => {
@@ -101,6 +103,7 @@ function stop() {
 function compare(known) {
   if (!leg?.live || !known.heard || ["parked", "joined"].includes(known.leg)) {
     unknownSince = 0;
+    if (["parked", "joined"].includes(known.leg)) refresh();
     return;
   }
   unknownSince ||= performance.now();
@@ -108,6 +111,12 @@ function compare(known) {
     unknownSince = 0;
     leg.redial();
   }
+}
+
+/* The call box was drawn while the leg was away, and the push that followed met the page being swapped. */
+function refresh() {
+  const box = document.querySelector("#call-status:is(.idle, .ended):has(#call-now button:disabled)");
+  if (box) window.htmx.ajax("GET", box.dataset.anew, { source: box, target: box, swap: "none" });
 }
 
 async function report() {
