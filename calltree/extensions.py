@@ -26,7 +26,8 @@ migrate = Migrate()
 login = LoginManager()
 csrf = CSRFProtect()
 babel = Babel()
-limiter = Limiter(get_remote_address)
+# A window that moves: with fixed minutes twice as many tries fit in round the change of one.
+limiter = Limiter(get_remote_address, strategy="moving-window")
 sock = Sock()
 
 

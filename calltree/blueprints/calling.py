@@ -289,6 +289,20 @@ def require_same(customer: Customer) -> None:
         raise Refused("customer_changed")
 
 
+def _number_pressed(session: Session, at: call_screen.Desk, customer: Customer) -> str:
+    """Give the number that was picked on the screen; the gate refuses one that is not theirs.
+
+    After 保存して次へ the next customer's countdown may be pushed before their screen is there. A
+    wait that is over by then carries the last one's number, and means the next one's own.
+    """
+    own = call_screen.chosen_number(at)
+    picked = request.form.get("number") or own
+    counted_down = at.operator.dial_at is not None
+    if counted_down and picked not in call_panels.numbers_of(session, customer):
+        return own
+    return picked
+
+
 @bp.post("/dial")
 @requires(Right.DIAL)
 def dial() -> ResponseReturnValue:
@@ -301,7 +315,7 @@ def dial() -> ResponseReturnValue:
             raise Refused("nothing_open")
         require_same(at.customer)
         waiting = at.operator.dial_at is not None
-        number = request.form.get("number") or call_screen.chosen_number(at)
+        number = _number_pressed(session, at, at.customer)
         caller = request.form.get("caller_number", type=int) or at.operator.chosen_caller_id
         asked = gate.DialRequest(
             origin=Origin.NEXT if waiting else Origin.CALL,

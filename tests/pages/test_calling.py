@@ -225,6 +225,26 @@ def test_R_CL_5_save_and_next_counts_down_to_the_next_customer(op: Browser, desk
     assert desk.operator().dial_at is None
 
 
+def test_R_CL_5_a_wait_that_ends_before_the_screen_is_there_dials_the_next_customer(
+    op: Browser, desk: Desk
+) -> None:
+    with desk.store.write() as session:
+        second = make.make_customer(session, session.get_one(CustomerList, desk.list_id))
+    search(op, desk)
+    desk.calls()
+    save(op, desk, "save_next", BuiltIn.NO_ANSWER)
+    of_last = {"number": desk.number, "customer": second.id, "confirmed": "1"}
+    op.press("/operator/call/dial", of_last, headers=PAGE)
+    [attempt] = desk.rows(Attempt, Attempt.customer_id == second.id)
+    assert (attempt.number, attempt.verdict) == (second.number, "allowed")
+
+
+def test_R_CL_9_a_number_of_somebody_else_is_not_dialled(op: Browser, desk: Desk) -> None:
+    foreign = {"number": "0399999999", "confirmed": "1"}
+    op.press("/operator/call/dial", foreign, headers=PAGE, status=404)
+    assert desk.rows(Attempt) == []
+
+
 def search(op: Browser, desk: Desk) -> None:
     """コールデータ検索 over the whole list, keeping the open customer."""
     op.post(f"/operator/lists/{desk.list_id}", status=307, headers=PAGE)
