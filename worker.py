@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> int:
 
     runtime.configure_logging()
     if arguments[:1] != ["jobs"] and (why := _wrong_database()):
-        print(why, file=sys.stderr)  # noqa: T201
+        print(why, file=sys.stderr)  # noqa: T201 - for the terminal
         return 1
     match arguments:
         case []:
@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> int:
             return _serve(*node)
         case ["switch"]:
             return _switch()
-    print(USAGE, file=sys.stderr)  # noqa: T201
+    print(USAGE, file=sys.stderr)  # noqa: T201 - for the terminal
     return 2
 
 

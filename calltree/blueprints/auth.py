@@ -167,7 +167,7 @@ def init_app(app: Flask) -> None:
     login.init_app(app)
     login.session_protection = None  # "strong" would sign out whoever changes network
 
-    @login.user_loader  # type: ignore[untyped-decorator]
+    @login.user_loader  # type: ignore[untyped-decorator]  # the library has no types
     def load(kept: str) -> SignedIn | None:
         user_id, _sep, version = kept.partition(":")
         try:

@@ -23,7 +23,7 @@ from calltree.text.hours import next_opening
 def form(session: Session, at: Desk) -> dict[str, Any]:
     """Give the boxes with what was saved or is being typed. Only with a customer open."""
     customer, project = at.customer, at.project
-    assert customer is not None and project is not None  # noqa: S101, PT018
+    assert customer is not None and project is not None  # noqa: S101, PT018 - for the type checker
     draft = drafts.find(session, user_id=at.viewer.user_id, customer_id=customer.id)
     return {
         "results": _results(session, at, project),

@@ -52,7 +52,7 @@ class EmptyListForm(FlaskForm):  # type: ignore[misc] # flask_wtf is published w
     )
 
 
-class GrantsForm(FlaskForm):  # type: ignore[misc]
+class GrantsForm(FlaskForm):  # type: ignore[misc]  # wtforms has no types
     """To whom a list is granted."""
 
     users = CheckListField(lazy(N_("Users of the list")), coerce=int)

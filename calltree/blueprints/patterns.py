@@ -76,7 +76,7 @@ class StatusForm(FlaskForm):  # type: ignore[misc] # flask_wtf is published with
         )
 
 
-class ItemForm(FlaskForm):  # type: ignore[misc]
+class ItemForm(FlaskForm):  # type: ignore[misc]  # wtforms has no types
     """An attribute item."""
 
     name = StringField(lazy(N_("Item name")), validators=[InputRequired(), Length(max=64)])
@@ -88,7 +88,7 @@ class ItemForm(FlaskForm):  # type: ignore[misc]
     required = BooleanField(lazy(N_("Required")))
 
 
-class PatternForm(FlaskForm):  # type: ignore[misc]
+class PatternForm(FlaskForm):  # type: ignore[misc]  # wtforms has no types
     """A result pattern's name."""
 
     name = StringField(lazy(N_("Pattern name")), validators=[InputRequired(), Length(max=64)])

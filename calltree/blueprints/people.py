@@ -69,7 +69,7 @@ class UserForm(FlaskForm):  # type: ignore[misc] # flask_wtf is published withou
         )
 
 
-class GroupForm(FlaskForm):  # type: ignore[misc]
+class GroupForm(FlaskForm):  # type: ignore[misc]  # wtforms has no types
     """A group and who is in it."""
 
     name = StringField(lazy(N_("Group name")), validators=[InputRequired(), Length(max=64)])

@@ -142,7 +142,7 @@ class ProjectForm(FlaskForm):  # type: ignore[misc] # flask_wtf is published wit
         )
 
 
-class NumberForm(FlaskForm):  # type: ignore[misc]
+class NumberForm(FlaskForm):  # type: ignore[misc]  # wtforms has no types
     """One of our caller numbers."""
 
     number = StringField(lazy(N_("Phone number")), validators=[Length(max=20)])

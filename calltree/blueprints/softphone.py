@@ -118,7 +118,7 @@ def environment() -> ResponseReturnValue:
 
 
 @bp.post("/switch/directory")
-@csrf.exempt  # type: ignore[untyped-decorator]
+@csrf.exempt  # type: ignore[untyped-decorator]  # the library has no types
 @limiter.exempt
 @public
 def directory() -> ResponseReturnValue:

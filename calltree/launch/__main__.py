@@ -216,7 +216,7 @@ def _port_busy(settings: Settings) -> CannotStartError:
 
 def _reachable(host: str) -> str:
     """The address to ask our own web process at; "every address" is none to connect to."""
-    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - told, not bound
 
 
 def main() -> int:

@@ -18,7 +18,7 @@ BESIDE_A_REAL_ONE = (
 def main() -> int:
     arguments = _arguments()
     if os.environ.get("ESL_URL"):
-        print(BESIDE_A_REAL_ONE, file=sys.stderr)  # noqa: T201
+        print(BESIDE_A_REAL_ONE, file=sys.stderr)  # noqa: T201 - for the terminal
         return 2
     options = Options(
         password=arguments.password or os.environ.get("ESL_PASSWORD", "ClueCon"),

@@ -20,7 +20,7 @@ class Code(StrEnum):
     TOO_LARGE = "too_large"  # bytes
     NOT_A_TABLE = "not_a_table"  # found: what it seems to be (html, pdf, zip, binary)
     OLD_EXCEL = "old_excel"  # found: xls or xlsb
-    PASSWORD = "password"  # noqa: S105
+    PASSWORD = "password"  # noqa: S105 - a kind of problem, no secret
     ZIP_BOMB = "zip_bomb"  # inflated bytes
     DAMAGED_WORKBOOK = "damaged_workbook"
     NO_SUCH_SHEET = "no_such_sheet"  # found: the name asked for; expected: the names there are

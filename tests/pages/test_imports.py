@@ -46,7 +46,7 @@ class Wizard:
     def work(self, path: str) -> None:
         """Do what the worker has been asked."""
         import_id = int(path.rsplit("/", 1)[1].split("?")[0])
-        clock = lambda: datetime.now(UTC)  # noqa: E731
+        clock = lambda: datetime.now(UTC)  # noqa: E731 - read as a value
         given = self.given(import_id)
         if given.state is ImportState.CHECKING:
             imports.check(self.store, uploads_dir=self.uploads, import_id=import_id, now=NOW)

@@ -62,7 +62,7 @@ def _import(browser: Browser, world: World, store: Store, settings: Settings) ->
     imports.check(store, uploads_dir=settings.uploads_dir, import_id=import_id, now=NOW)
     browser.get(f"/admin/imports/{import_id}")
     browser.submit("#start")
-    clock = lambda: datetime.now(UTC)  # noqa: E731
+    clock = lambda: datetime.now(UTC)  # noqa: E731 - read as a value
     import_run.run(store, uploads_dir=settings.uploads_dir, import_id=import_id, clock=clock)
     browser.get(f"/admin/imports/{import_id}/rejects.csv")
 
