@@ -223,3 +223,12 @@ def _values(form: Tag) -> dict[str, Any]:
         else:
             data[name] = value
     return data
+
+
+def signed_in_cookie(app: Flask, user: User | int) -> str:
+    """A signed-in session; the sign-in page lets only 10 a minute in from one address."""
+    browser = Browser(app)
+    browser.sign_in_as(user)
+    kept = browser.client.get_cookie("calltree")
+    assert kept is not None
+    return kept.value

@@ -26,7 +26,7 @@ from calltree.models import User as UserRow
 from calltree.services import figures, results
 from calltree.text.days import site_day
 from tests import factories as make
-from tests.browser import Browser as Client
+from tests.browser import signed_in_cookie
 from tests.windows import Windows
 
 PATIENCE_MS = 10_000
@@ -79,12 +79,7 @@ class Place:
         return opened
 
     def cookie(self, user_id: int) -> str:
-        """A signed-in session; the sign-in page lets only 10 a minute in from one address."""
-        browser = Client(self.app)
-        browser.sign_in_as(user_id)
-        kept = browser.client.get_cookie("calltree")
-        assert kept is not None
-        return kept.value
+        return signed_in_cookie(self.app, user_id)
 
 
 @dataclass

@@ -24,7 +24,7 @@ from calltree.launch import own_redis
 from calltree.models import CustomerList, Operator, User
 from calltree.models import Site as SiteRow
 from tests import factories as make
-from tests.browser import Browser
+from tests.browser import signed_in_cookie
 from tests.databases import PostgresDatabases, SqliteDatabases
 from tests.floor import wait_for
 from tests.services.desks import Desk, colleague, furnish
@@ -144,11 +144,7 @@ class Site:
     sockets: list[ClientConnection] = field(default_factory=list)
 
     def cookie(self, user: User | int) -> str:
-        browser = Browser(self.app)
-        browser.sign_in_as(user)
-        kept = browser.client.get_cookie("calltree")
-        assert kept is not None
-        return kept.value
+        return signed_in_cookie(self.app, user)
 
     def wait_until_heard(self) -> None:
         """The server has subscribed: what is announced from now on arrives."""

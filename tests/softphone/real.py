@@ -42,7 +42,7 @@ from calltree.models import (
 from calltree.services import leases
 from calltree.telephony.esl import EslUrl, Link
 from tests import factories as make
-from tests.browser import Browser as Client
+from tests.browser import signed_in_cookie
 from tests.floor import wait_for
 
 NEEDS = (
@@ -187,11 +187,7 @@ class RealSite:
         return seat
 
     def cookie(self, user_id: int) -> str:
-        client = Client(self.app)
-        client.sign_in_as(user_id)
-        kept = client.client.get_cookie("calltree")
-        assert kept is not None
-        return kept.value
+        return signed_in_cookie(self.app, user_id)
 
 
 @dataclass
