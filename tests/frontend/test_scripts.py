@@ -23,7 +23,7 @@ PAGE = """<!doctype html><html lang="ja"><head><title>t</title>CONFIG
 <meta name="site" data-version="1" data-zone="Asia/Tokyo" data-now="">
 <script defer src="/htmx.js"></script><script defer src="/keys.js"></script>
 <script defer src="/clock.js"></script><script defer src="/forms.js"></script>
-<script defer src="/live.js"></script></head>
+<script defer src="/live.js"></script><script defer src="/call.js"></script></head>
 <body hx-headers:inherited='{"X-CSRFToken": "token"}'>BODY</body></html>"""
 POLICY = "default-src 'self'; script-src 'self'; style-src 'self'"
 
@@ -36,6 +36,7 @@ class Site:
         self.sent: list[tuple[str, str | None, dict[str, str]]] = []
         self.body = ""
         self.answer = "<p>done</p>"
+        self.anew = ""
         page.route("**/*", self._answer)
 
     def show(self, body: str) -> Page:
@@ -63,7 +64,8 @@ class Site:
                 body=PAGE.replace("CONFIG", CONFIG).replace("BODY", self.body),
             )
         else:
-            route.fulfill(status=200, content_type="text/html", body="<p id='fresh'>fresh</p>")
+            body = self.anew if name == "/anew" else "<p id='fresh'>fresh</p>"
+            route.fulfill(status=200, content_type="text/html", body=body)
 
 
 @pytest.fixture
@@ -164,6 +166,72 @@ def test_R_CL_4_an_open_dial_pad_stays_open_when_its_part_is_drawn_anew(site: Si
     page.evaluate("() => document.querySelector('form').requestSubmit()")
     expect(page.locator("#said")).to_have_text("talking")
     expect(page.locator("#one")).to_be_visible()
+
+
+def _parts(drawn: int, customer: int = 1, *, enabled: bool = True) -> str:
+    """The call box and the buttons below it of one drawing, as an answer or a push has them."""
+    off = "" if enabled else " disabled"
+    parts = {
+        "call-status": f' data-drawn="{drawn}" data-anew="/anew"><form id="call-now">'
+        f'<input type="hidden" name="customer" value="{customer}"></form>',
+        "call-actions": f'><button id="save"{off}>{drawn}</button>',
+    }
+    return "".join(
+        f'<hx-partial hx-target="#{name}" hx-swap="outerMorph"><div id="{name}"{rest}</div>'
+        "</hx-partial>"
+        for name, rest in parts.items()
+    )
+
+
+def _arrives(page: Page, text: str) -> None:
+    """Let an answer come in."""
+    page.evaluate(
+        "(text) => htmx.swap({sourceElement: document.querySelector('#side'), swap: 'none', text})",
+        text,
+    )
+
+
+def _call_screen(site: Site) -> Page:
+    drawn = re.sub("</?hx-partial.*?>", "", _parts(200))
+    return site.show(
+        '<div id="call"><p id="side"></p><form id="call-form">'
+        f'<input type="hidden" name="customer" value="1"></form>{drawn}</div>'
+    )
+
+
+def test_R_CL_4_a_drawing_that_was_overtaken_switches_no_button_off(site: Site) -> None:
+    page = _call_screen(site)
+    site.anew = _parts(300)
+    _arrives(page, _parts(250))
+    expect(page.locator("#save")).to_have_text("250")
+    page.evaluate(
+        """() => {
+          window.seen = [];
+          new MutationObserver(() => window.seen.push(document.querySelector("#save").disabled))
+            .observe(document.body, {subtree: true, childList: true, attributes: true});
+        }"""
+    )
+    _arrives(page, _parts(240, enabled=False))
+    expect(page.locator("#save")).to_have_text("300")  # what was left out was asked for anew
+    assert True not in page.evaluate("() => window.seen")
+
+
+def test_R_CL_4_a_clock_that_was_set_back_does_not_stop_the_screen(site: Site) -> None:
+    page = _call_screen(site)
+    _arrives(page, _parts(250))
+    site.anew = _parts(101)
+    _arrives(page, _parts(100, enabled=False))
+    expect(page.locator("#save")).to_have_text("101")
+    _arrives(page, _parts(102))
+    expect(page.locator("#save")).to_have_text("102")
+
+
+def test_R_CL_6_no_button_of_the_next_customer_stands_beside_this_one(site: Site) -> None:
+    page = _call_screen(site)
+    _arrives(page, _parts(300, customer=2))
+    assert page.locator("#save").inner_text() == "200"
+    _arrives(page, _parts(310))
+    expect(page.locator("#save")).to_have_text("310")
 
 
 def test_R_CL_7_what_is_typed_is_kept_on_the_server(site: Site) -> None:
