@@ -5,7 +5,7 @@ the database once more, on a Postgres server of this run's own.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from types import CodeType
 
@@ -86,6 +86,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     ]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = kept
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failed test tells what its pages show."""
+    report = yield
+    windows = getattr(item, "funcargs", {}).get("chromium")
+    if report.failed and call.when != "teardown" and windows is not None:
+        report.sections.append(("open pages", windows.shown()))
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -5,12 +5,26 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Error,
+    Page,
+    Request,
+    sync_playwright,
+)
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 PROVOKES = "provokes"
 """The marker that names a complaint which the test itself calls forth."""
+
+SHOWN = ("#operator-state", "#toasts", "#call-status", "#call-errors", "#call-actions", "main")
+"""What the report of a failed test has of each page, from the top until LINES are full."""
+LINES = 60
+PATIENCE_MS = 2_000
 
 
 class Windows:
@@ -18,6 +32,7 @@ class Windows:
 
     def __init__(self, browser: Browser) -> None:
         self.browser = browser
+        self.others: list[Browser] = []
         self.opened: list[BrowserContext] = []
         self.complaints: list[str] = []
 
@@ -37,6 +52,11 @@ class Windows:
         if line.type == "error":
             self.complaints.append(f"{line.text} {line.location.get('url', '')}")
 
+    def shown(self) -> str:
+        """Each open page for the report of a failed test: address, requests, console, text."""
+        contexts = [context for one in (self.browser, *self.others) for context in one.contexts]
+        return "\n\n".join(_shown(page) for context in contexts for page in context.pages)
+
     def close(self) -> None:
         """Close all, before the server that they look at goes away."""
         for context in self.opened:
@@ -50,6 +70,34 @@ class Windows:
         self.complaints.clear()
         left = [c for c in complaints if not any(re.search(p, c) for p in provoked)]
         assert left == [], left
+
+
+def _shown(page: Page) -> str:
+    lines = [page.url]
+    try:
+        asked = [one for one in page.requests() if "/assets/" not in one.url]
+        lines += [f"  {_asked(request)}" for request in asked[-10:]]
+        said = [line for line in page.console_messages() if line.type in {"error", "warning"}]
+        lines += [f"  ! {line.text[:300]}" for line in said[-10:]]
+        for selector in SHOWN:
+            if (found := page.locator(selector)).count() == 1:
+                lines += [f"  {selector}:", *_indented(found.aria_snapshot(timeout=PATIENCE_MS))]
+    except Error as error:  # closed or stuck: what is there already tells something
+        lines.append(f"  {error.message.splitlines()[0]}")
+    left_out = len(lines) - LINES
+    return "\n".join([*lines[:LINES], *([f"  … {left_out} more lines"] if left_out > 0 else [])])
+
+
+def _indented(text: str) -> list[str]:
+    return [f"    {line}" for line in text.splitlines() if "- /url:" not in line]
+
+
+def _asked(request: Request) -> str:
+    answer = request.existing_response
+    outcome = str(answer.status) if answer else request.failure or "no answer yet"
+    address = urlsplit(request.url)
+    query = f"?{address.query}" if address.query else ""
+    return f"{request.method} {address.path}{query} {outcome}"
 
 
 @contextmanager

@@ -58,7 +58,7 @@ def _write(path: Path, samples: list[int]) -> None:
 @pytest.fixture
 def listener(chromium: Windows) -> Iterator[Callable[..., Browser]]:
     """`listener(wav)`: a Chromium whose microphone hears this file; without one, beeps."""
-    opened: list[Browser] = []
+    opened = chromium.others
 
     def launch(wav: Path | None = None, *, allowed: bool = True, mark: str = "") -> Browser:
         flags = [*FLAGS, *([ALLOWED] if allowed else [])]
@@ -74,6 +74,7 @@ def listener(chromium: Windows) -> Iterator[Callable[..., Browser]]:
     yield launch
     for browser in opened:
         browser.close()
+    opened.clear()
 
 
 def _path() -> str:
