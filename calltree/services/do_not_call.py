@@ -6,17 +6,27 @@ nothing to refresh. Nothing is ever removed; a release is a mark on the entry.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Select, and_, bindparam, exists, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from calltree.db import announce
-from calltree.errors import NotAllowed, Refused
+from calltree.errors import NotAllowed, NotFound, Refused
 from calltree.models import (
     CallRecord,
     Customer,
@@ -28,6 +38,24 @@ from calltree.models import (
 from calltree.services import audit
 from calltree.services.rights import Right, Viewer
 from calltree.text.phones import Phone, normalise
+
+
+SLICE = 900
+"""Numbers asked for at once: below SQLite's oldest limit of bound values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is to be entered for each of several numbers."""
+
+    source: DncSource
+    user_id: int
+    project_ids: frozenset[int] = frozenset()
+    """Empty: 全案件."""
+    expires_at: datetime | None = None
+    note: str = ""
+    record_id: int | None = None
+    job_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,22 +105,16 @@ def is_banned(session: Session, *, number: str, project_id: int | None, now: dat
     return bool(session.scalar(select(banned(number, project_id, now))))
 
 
-def entry_for(
-    session: Session, *, number: str, project_id: int | None, now: datetime
-) -> DoNotCall | None:
-    """Return the oldest entry in force on this number, to say since when and by whom."""
-    given = {"number": number, "project": project_id, "now": now}
-    return session.scalar(_entry_in_force(), given)
+def first_in_force() -> Select[int]:
+    """Give the statement for the id of the oldest entry in force on a number, for the gate.
 
-
-@cache
-def _entry_in_force() -> Select[DoNotCall]:
-    """Built once: every press asks it."""
+    It binds `number`, `project` and `now`.
+    """
     everywhere_or_here = or_(
         DoNotCall.all_projects, DoNotCallProject.project_id == bindparam("project")
     )
     return (
-        select(DoNotCall)
+        select(DoNotCall.id)
         .select_from(_with_projects())
         .where(
             DoNotCall.number == bindparam("number"), in_force(bindparam("now")), everywhere_or_here
@@ -124,13 +146,17 @@ def add(
     if expires_at is not None and expires_at <= now:
         raise Refused("ban_expiry_past", field="expires_at")
     good, invalid = _read(numbers, extra_prefixes)
-    added = 0
-    for number in good:
-        entry = _new_entry(number, source, viewer.user_id, note, expires_at, now)
-        added += _enter(session, entry, frozenset(project_ids), now)
+    wish = Wish(source, viewer.user_id, frozenset(project_ids), expires_at, note)
+    added = enter(session, numbers=good, wish=wish, now=now)
     if added:
-        audit.note(session, viewer=viewer, action="do_not_call.added", now=now, count=added)
-        _tell(session)
+        audit.note(
+            session,
+            viewer=viewer,
+            action="do_not_call.added",
+            now=now,
+            count=added,
+            projects=sorted(project_ids),
+        )
     return Counted(added, len(good) - added, invalid)
 
 
@@ -139,14 +165,68 @@ def ban_for_record(session: Session, *, record: CallRecord, user_id: int, now: d
 
     Returns how many entries this record made now; a number banned already needs none.
     """
-    added = 0
-    for number in _numbers_of(session, record):
-        entry = _new_entry(number, DncSource.STATUS, user_id, "", None, now)
-        entry.record_id = record.id
-        added += _enter(session, entry, frozenset(), now)
-    if added:
-        _tell(session)
-    return added
+    wish = Wish(DncSource.STATUS, user_id, record_id=record.id)
+    return enter(session, numbers=_numbers_of(session, record), wish=wish, now=now)
+
+
+def enter(session: Session, *, numbers: Sequence[str], wish: Wish, now: datetime) -> int:
+    """Enter numbers in their normal form, each once; those that need no entry get none.
+
+    Returns how many were entered. In force from the commit.
+    """
+    known = covered(session, numbers=numbers, wish=wish, now=now)
+    fresh = [number for number in numbers if number not in known]
+    rows = [
+        {
+            "number": number,
+            "all_projects": not wish.project_ids,
+            "source": wish.source,
+            "note": wish.note[:256],
+            "user_id": wish.user_id,
+            "record_id": wish.record_id,
+            "job_id": wish.job_id,
+            "created_at": now,
+            "expires_at": wish.expires_at,
+        }
+        for number in fresh
+    ]
+    if not rows:
+        return 0
+    ids = session.scalars(insert(DoNotCall).returning(DoNotCall.id), rows).all()
+    scopes = [{"entry_id": i, "project_id": p} for i in ids for p in sorted(wish.project_ids)]
+    if scopes:
+        session.execute(insert(DoNotCallProject), scopes)
+    _tell(session)
+    return len(rows)
+
+
+def covered(session: Session, *, numbers: Sequence[str], wish: Wish, now: datetime) -> set[str]:
+    """Return those of the numbers that entries in force ban as widely and as long already."""
+    as_long: ColumnElement[bool] = DoNotCall.expires_at.is_(None)
+    if wish.expires_at is not None:
+        as_long = or_(as_long, DoNotCall.expires_at >= wish.expires_at)
+    found: set[str] = set()
+    for part in slices(numbers):
+        here = and_(DoNotCall.number.in_(part), in_force(now), as_long)
+        found.update(session.scalars(select(DoNotCall.number).where(here, DoNotCall.all_projects)))
+        if not wish.project_ids:
+            continue
+        held: dict[str, set[int]] = {}
+        narrow = (
+            select(DoNotCall.number, DoNotCallProject.project_id)
+            .join(DoNotCallProject, DoNotCallProject.entry_id == DoNotCall.id)
+            .where(here)
+        )
+        for number, project_id in session.execute(narrow):
+            held.setdefault(number, set()).add(project_id)
+        found.update(number for number, ids in held.items() if wish.project_ids <= ids)
+    return found
+
+
+def slices(numbers: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Cut numbers into parts of one statement."""
+    for start in range(0, len(numbers), SLICE):
+        yield numbers[start : start + SLICE]
 
 
 def withdraw_for_record(session: Session, *, record_id: int, user_id: int, now: datetime) -> int:
@@ -178,26 +258,108 @@ def release(
         raise NotAllowed
     if not reason.strip():
         raise Refused("reason_required", field="reason")
-    entries = session.scalars(
-        select(DoNotCall)
-        .where(DoNotCall.id.in_(entry_ids), DoNotCall.released_at.is_(None))
-        .with_for_update()
-    ).all()
-    for entry in entries:
-        entry.released_at, entry.released_by = now, viewer.user_id
-        entry.release_reason = reason.strip()[:256]
+    reason = reason.strip()[:256]
+    released = release_entries(
+        session, entry_ids=entry_ids, user_id=viewer.user_id, reason=reason, now=now
+    )
+    for entry_id in released:
         audit.note(
             session,
             viewer=viewer,
             action="do_not_call.released",
             kind="do_not_call",
-            object_id=entry.id,
+            object_id=entry_id,
             now=now,
-            reason=entry.release_reason,
+            reason=reason,
         )
-    if entries:
+    return len(released)
+
+
+def release_entries(
+    session: Session, *, entry_ids: Collection[int], user_id: int, reason: str, now: datetime
+) -> list[int]:
+    """Mark entries as released, without a line each in the audit log. Returns those that were."""
+    released = session.scalars(
+        update(DoNotCall)
+        .where(DoNotCall.id.in_(entry_ids), DoNotCall.released_at.is_(None))
+        .values(released_at=now, released_by=user_id, release_reason=reason)
+        .returning(DoNotCall.id)
+        .execution_options(synchronize_session=False)
+    ).all()
+    if released:
         _tell(session)
-    return len(entries)
+    return sorted(released)
+
+
+def get(session: Session, *, viewer: Viewer, entry_id: int) -> DoNotCall:
+    """Return an entry, released or not. Raises NotAllowed, NotFound."""
+    if not viewer.may(Right.SEE_BANS):
+        raise NotAllowed
+    found = session.get(DoNotCall, entry_id)
+    if found is None:
+        raise NotFound
+    return found
+
+
+def change(
+    session: Session,
+    *,
+    viewer: Viewer,
+    entry_id: int,
+    project_ids: Collection[int],
+    expires_at: datetime | None,
+    note: str,
+    reason: str,
+    now: datetime,
+) -> int:
+    """Give a number another scope or expiry: its entry is released and a new one takes its place.
+
+    Both in one transaction, so the number is banned throughout; what was said before stays to be
+    read. As a release it is the MGR's alone and has a reason (R-DN-4). Returns the new entry's id.
+
+    Raises NotAllowed, NotFound; Refused 'reason_required', 'ban_expiry_past', 'ban_over'.
+    """
+    if not viewer.may(Right.RELEASE_BANS):
+        raise NotAllowed
+    old = get(session, viewer=viewer, entry_id=entry_id)
+    if expires_at is not None and expires_at <= now:
+        raise Refused("ban_expiry_past", field="expires_on")
+    if not reason.strip():
+        raise Refused("reason_required", field="reason")
+    if not is_in_force(old, now) or not release(
+        session, viewer=viewer, entry_ids=[entry_id], reason=reason, now=now
+    ):
+        raise Refused("ban_over")
+    new = DoNotCall(
+        number=old.number,
+        all_projects=not project_ids,
+        source=old.source,
+        note=note[:256],
+        user_id=viewer.user_id,
+        record_id=old.record_id,
+        job_id=old.job_id,
+        created_at=now,
+        expires_at=expires_at,
+    )
+    session.add(new)
+    session.flush()
+    session.add_all(DoNotCallProject(entry_id=new.id, project_id=p) for p in sorted(project_ids))
+    audit.note(
+        session,
+        viewer=viewer,
+        action="do_not_call.changed",
+        kind="do_not_call",
+        object_id=new.id,
+        now=now,
+        before=entry_id,
+        projects=sorted(project_ids),
+    )
+    return new.id
+
+
+def is_in_force(entry: DoNotCall, now: datetime) -> bool:
+    """Whether this entry stops dials now."""
+    return entry.released_at is None and (entry.expires_at is None or entry.expires_at > now)
 
 
 def _read(numbers: Iterable[str], extra_prefixes: Collection[str]) -> tuple[list[str], list[str]]:
@@ -212,53 +374,6 @@ def _read(numbers: Iterable[str], extra_prefixes: Collection[str]) -> tuple[list
         else:
             invalid.append(given)
     return list(good), invalid
-
-
-def _new_entry(
-    number: str,
-    source: DncSource,
-    user_id: int,
-    note: str,
-    expires_at: datetime | None,
-    now: datetime,
-) -> DoNotCall:
-    return DoNotCall(
-        number=number,
-        source=source,
-        note=note[:256],
-        user_id=user_id,
-        created_at=now,
-        expires_at=expires_at,
-    )
-
-
-def _enter(session: Session, entry: DoNotCall, projects: frozenset[int], now: datetime) -> bool:
-    """Add the entry unless one in force says as much for as long."""
-    as_long = (
-        DoNotCall.expires_at.is_(None)
-        if entry.expires_at is None
-        else or_(DoNotCall.expires_at.is_(None), DoNotCall.expires_at >= entry.expires_at)
-    )
-    others = session.execute(
-        select(DoNotCall.id, DoNotCall.all_projects).where(
-            DoNotCall.number == entry.number, in_force(now), as_long
-        )
-    ).all()
-    if any(other.all_projects for other in others):
-        return False
-    if projects:
-        held = session.scalars(
-            select(DoNotCallProject.project_id).where(
-                DoNotCallProject.entry_id.in_([other.id for other in others])
-            )
-        )
-        if projects <= set(held):
-            return False
-    entry.all_projects = not projects
-    session.add(entry)
-    session.flush()
-    session.add_all(DoNotCallProject(entry_id=entry.id, project_id=p) for p in sorted(projects))
-    return True
 
 
 def _numbers_of(session: Session, record: CallRecord) -> list[str]:
@@ -277,21 +392,6 @@ def _numbers_of(session: Session, record: CallRecord) -> list[str]:
 def _tell(session: Session) -> None:
     announce(session, "site")
     announce(session, "tasks", user_id=None)
-
-
-PAGE = 50
-
-
-def page(
-    session: Session, *, digits: str = "", before_id: int | None = None, now: datetime
-) -> list[DoNotCall]:
-    """Return up to 50 entries in force, newest first; `digits` is a part of the number."""
-    query = select(DoNotCall).where(in_force(now)).order_by(DoNotCall.id.desc()).limit(PAGE)
-    if digits:
-        query = query.where(DoNotCall.number.contains(digits, autoescape=True))
-    if before_id is not None:
-        query = query.where(DoNotCall.id < before_id)
-    return list(session.scalars(query))
 
 
 def projects_of(session: Session, entry_ids: Collection[int]) -> dict[int, list[int]]:

@@ -36,6 +36,7 @@ from calltree.models import (
     User,
 )
 from calltree.services import (
+    gate_facts,
     holds,
     leases,
     operators,
@@ -53,7 +54,6 @@ from calltree.services.gate_checks import (
     LinesInUse,
     Verdict,
     count_lines,
-    last_dial,
     node_of,
 )
 from calltree.services.rights import Right, Viewer
@@ -68,7 +68,6 @@ __all__ = [
     "ask",
     "caller_numbers",
     "can_dial",
-    "last_dial",
     "lines_in_use",
 ]
 
@@ -206,6 +205,7 @@ def _choose_caller(session: Session, case: Case) -> CallerNumber | None:
 
 
 def _judge(session: Session, case: Case, now: datetime) -> Verdict:
+    case.facts = _facts(session, case, now)
     for check in CHECKS:
         verdict = check(session, case, now)
         if verdict is not None:
@@ -214,6 +214,21 @@ def _judge(session: Session, case: Case, now: datetime) -> Verdict:
         questions = [{"code": question.code} | question.detail for question in case.asked]
         return Verdict(case.asked[0].code, case.asked[0].detail | {"asks": questions})
     return Verdict(ALLOWED, {})
+
+
+def _facts(session: Session, case: Case, now: datetime) -> gate_facts.Facts:
+    session.flush()  # it is asked by column, and sees only what was written
+    return gate_facts.gather(
+        session,
+        number=case.request.number,
+        user_id=case.request.user_id,
+        role=case.viewer.role if case.viewer else None,
+        customer_id=case.request.customer_id,
+        list_id=case.folder.id if case.folder else None,
+        project_id=case.project.id if case.project else None,
+        caller_number_id=case.caller.id if case.caller else None,
+        now=now,
+    )
 
 
 def _take_customer(session: Session, case: Case, now: datetime) -> Verdict:

@@ -26,11 +26,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from calltree.models import (
-    Attempt,
     CallerNumber,
     Customer,
     CustomerHold,
@@ -42,19 +41,17 @@ from calltree.models import (
     Project,
     ProjectState,
     Site,
-    User,
 )
 from calltree.services import (
-    do_not_call,
-    holds,
     hours,
     leases,
     operators,
-    scope,
     trunk_health,
     trunks,
 )
+from calltree.services.gate_facts import Facts, LastDial
 from calltree.services.rights import Viewer
+from calltree.text.days import site_day
 from calltree.text.hours import HoursVerdict, hours_verdict
 from calltree.text.phones import DialVerdict, may_dial
 
@@ -64,23 +61,6 @@ AUTOMATIC = (Origin.PROGRESSIVE, Origin.PREDICTIVE)
 WITHOUT_LIST = (Origin.MANUAL, Origin.TEST)
 
 
-# Built once: every press asks all of these, and building a statement costs more than running it.
-_PRESENT = select(Customer.id).where(Customer.id == bindparam("customer"), scope.is_present())
-_LIVE_OF_USER = select(Attempt.id).where(
-    Attempt.user_id == bindparam("user"), Attempt.ended_at.is_(None)
-)
-_IN_CALL_WITH = (
-    select(User.name)
-    .select_from(Attempt)
-    .outerjoin(User, User.id == Attempt.user_id)
-    .where(Attempt.number == bindparam("number"), Attempt.ended_at.is_(None))
-)
-_LAST_DIAL = (
-    select(Attempt)
-    .where(Attempt.number == bindparam("number"), Attempt.dialled_at.is_not(None))
-    .order_by(Attempt.dialled_at.desc())
-    .limit(1)
-)
 _LINES = select(Line.kind, func.count()).where(Line.released_at.is_(None)).group_by(Line.kind)
 
 
@@ -158,6 +138,8 @@ class Case:
     folder: CustomerList | None = None
     project: Project | None = None
     caller: CallerNumber | None = None
+    facts: Facts = field(init=False)
+    """How things stand in the database; gathered when the rest is known."""
     asked: list[Verdict] = field(default_factory=list)
 
     @property
@@ -172,48 +154,33 @@ def _number_allowed(_session: Session, case: Case, _now: datetime) -> Verdict | 
     return Verdict("number_not_allowed", {"reason": verdict.value})
 
 
-def _customer_present(session: Session, case: Case, _now: datetime) -> Verdict | None:
-    if case.customer is None:
+def _customer_present(_session: Session, case: Case, _now: datetime) -> Verdict | None:
+    if case.customer is None or case.facts.customer_present:
         return None
-    present = session.connection().scalar(_PRESENT, {"customer": case.customer.id})
-    return None if present else Verdict("customer_gone", {})
+    return Verdict("customer_gone", {})
 
 
-def _list_available(session: Session, case: Case, _now: datetime) -> Verdict | None:
+def _list_available(_session: Session, case: Case, _now: datetime) -> Verdict | None:
     if case.folder is None:
         return None
-    seen = scope.lists_seen(case.viewer) if case.viewer else CustomerList.enabled
-    found = session.scalar(
-        select(CustomerList.id).where(
-            CustomerList.id == case.folder.id, CustomerList.deleted_at.is_(None), seen
-        )
-    )
-    if found is None:
+    if not case.facts.list_available:
         return Verdict("list_unavailable", {"list": case.folder.name})
     if case.project is not None and case.project.state is not ProjectState.RUNNING:
         return Verdict("project_stopped", {"project": case.project.name})
     return None
 
 
-def _not_banned(session: Session, case: Case, now: datetime) -> Verdict | None:
-    entry = do_not_call.entry_for(
-        session,
-        number=case.request.number,
-        project_id=case.project.id if case.project else None,
-        now=now,
-    )
-    if entry is None:
+def _not_banned(_session: Session, case: Case, _now: datetime) -> Verdict | None:
+    if case.facts.ban is None:
         return None
-    return Verdict("number_banned", {"entry_id": entry.id, "since": entry.created_at.isoformat()})
+    entry_id, since = case.facts.ban
+    return Verdict("number_banned", {"entry_id": entry_id, "since": since.isoformat()})
 
 
-def _customer_free(session: Session, case: Case, now: datetime) -> Verdict | None:
-    if case.customer is None:
+def _customer_free(_session: Session, case: Case, _now: datetime) -> Verdict | None:
+    if case.facts.holder is None or case.facts.holder[0] == case.request.user_id:
         return None
-    who = holds.holder(session, customer_id=case.customer.id, now=now)
-    if who is None or who.id == case.request.user_id:
-        return None
-    return Verdict("customer_held", {"name": who.name})
+    return Verdict("customer_held", {"name": case.facts.holder[1]})
 
 
 def _caller_number(_session: Session, case: Case, _now: datetime) -> Verdict | None:
@@ -223,10 +190,11 @@ def _caller_number(_session: Session, case: Case, _now: datetime) -> Verdict | N
     return Verdict("caller_number_foreign" if chosen else "no_caller_number", {})
 
 
-def _inside_hours(session: Session, case: Case, now: datetime) -> Verdict | None:
+def _inside_hours(_session: Session, case: Case, now: datetime) -> Verdict | None:
     if case.project is None:
         return None
-    rules = hours.rules_of(session, site=case.site, project=case.project)
+    closed = (site_day(now),) if case.facts.closed_today else ()
+    rules = hours.rules(case.site, case.project, closed_days=closed)
     verdict = hours_verdict(rules, now)
     if verdict is HoursVerdict.OPEN:
         return None
@@ -239,13 +207,12 @@ def _inside_hours(session: Session, case: Case, now: datetime) -> Verdict | None
     return None
 
 
-def _operator_free(session: Session, case: Case, _now: datetime) -> Verdict | None:
+def _operator_free(_session: Session, case: Case, _now: datetime) -> Verdict | None:
     if case.request.user_id is None:
         return None
     if case.operator is None:
         return Verdict("no_leg", {})
-    live = session.connection().scalar(_LIVE_OF_USER, {"user": case.request.user_id})
-    if case.operator.attempt_id is not None or live is not None:
+    if case.operator.attempt_id is not None or case.facts.user_in_call:
         return Verdict("in_a_call", {})
     if case.operator.leg_state is not LegState.PARKED:
         return Verdict("no_leg", {})
@@ -258,14 +225,14 @@ def node_of(case: Case) -> str:
     return case.operator.leg_node if case.operator else case.request.node
 
 
-def _switch_alive(session: Session, case: Case, _now: datetime) -> Verdict | None:
+def _switch_alive(_session: Session, case: Case, _now: datetime) -> Verdict | None:
     # By the database's clock, not `_now`: it is the one that the leader is judged by.
-    alive = leases.link_is_up(session, node=node_of(case))
+    alive = leases.hears(case.facts.leader_note, node_of(case))
     return None if alive else Verdict("switch_down", {})
 
 
 def _trunk_works(session: Session, case: Case, now: datetime) -> Verdict | None:
-    shut = trunk_health.shut(session, now=now)
+    shut = trunk_health.shut(session, now=now) if case.facts.trunks_ailing else {}
     if not shut:
         return None
     number, bound = case.request.number, case.caller.trunk_id if case.caller else None
@@ -278,24 +245,19 @@ def _trunk_works(session: Session, case: Case, now: datetime) -> Verdict | None:
     return Verdict("trunk_down", {"seconds": max(1, int((until - now).total_seconds()) + 1)})
 
 
-def _number_free(session: Session, case: Case, _now: datetime) -> Verdict | None:
-    name = session.connection().execute(_IN_CALL_WITH, {"number": case.request.number}).first()
-    return None if name is None else Verdict("number_in_call", {"name": name[0] or ""})
+def _number_free(_session: Session, case: Case, _now: datetime) -> Verdict | None:
+    name = case.facts.in_call_with
+    return None if name is None else Verdict("number_in_call", {"name": name})
 
 
-def _line_free(session: Session, case: Case, _now: datetime) -> Verdict | None:
-    lines = count_lines(session, case.site)
+def _line_free(_session: Session, case: Case, _now: datetime) -> Verdict | None:
+    facts = case.facts
+    lines = _lines(case.site, facts.lines, facts.lines_inbound, facts.lines_predictive)
     if not lines.free_outbound:
         return Verdict("no_lines", {"lines": lines.limit})
     cap = case.caller.line_cap if case.caller else None
-    if case.caller is not None and cap is not None:
-        taken = session.scalar(
-            select(func.count()).where(
-                Line.caller_number_id == case.caller.id, Line.released_at.is_(None)
-            )
-        )
-        if (taken or 0) >= cap:
-            return Verdict("no_lines_number", {"lines": cap, "label": case.caller.label})
+    if case.caller is not None and cap is not None and facts.lines_of_caller >= cap:
+        return Verdict("no_lines_number", {"lines": cap, "label": case.caller.label})
     ceiling = case.site.lines_max_predictive
     predictive = case.request.origin is Origin.PREDICTIVE
     if predictive and ceiling is not None and lines.predictive >= ceiling:
@@ -304,30 +266,26 @@ def _line_free(session: Session, case: Case, _now: datetime) -> Verdict | None:
 
 
 def _gap_kept(session: Session, case: Case, now: datetime) -> Verdict | None:
-    last = last_dial(session, number=case.request.number)
-    if last is None or last.dialled_at is None:
+    last = case.facts.last
+    if last is None or now - last.at >= timedelta(minutes=case.site.min_gap_min):
         return None
-    gap = timedelta(minutes=case.site.min_gap_min)
-    if now - last.dialled_at >= gap:
-        return None
-    who = session.scalar(select(User.name).where(User.id == last.user_id)) or ""
-    minutes = max(0, int((now - last.dialled_at).total_seconds() // 60))
+    minutes = max(0, int((now - last.at).total_seconds() // 60))
     if case.automatic:
         return Verdict("too_soon", {"minutes": minutes, "gap": case.site.min_gap_min})
     if not _same_open_customer(session, case, last):
-        case.asked.append(Verdict("ask_gap", {"minutes": minutes, "name": who}))
+        case.asked.append(Verdict("ask_gap", {"minutes": minutes, "name": last.name}))
     return None
 
 
-def _same_open_customer(session: Session, case: Case, last: Attempt) -> bool:
+def _same_open_customer(session: Session, case: Case, last: LastDial) -> bool:
     """Whether the last dial was this operator's, on the customer still open since then."""
-    if case.customer is None or last.dialled_at is None:
+    if case.customer is None:
         return False
     if (last.user_id, last.customer_id) != (case.request.user_id, case.customer.id):
         return False
     hold = session.get(CustomerHold, case.customer.id, populate_existing=True)
     mine = hold is not None and hold.user_id == case.request.user_id
-    return mine and hold is not None and hold.taken_at <= last.dialled_at
+    return mine and hold is not None and hold.taken_at <= last.at
 
 
 _Check = Callable[[Session, Case, datetime], Verdict | None]
@@ -349,18 +307,18 @@ CHECKS: tuple[_Check, ...] = (
 """In the order of precedence that the head of this file gives."""
 
 
-def last_dial(session: Session, *, number: str) -> Attempt | None:
-    """Return the last attempt on this number, in any list, that left for the network."""
-    return session.scalar(_LAST_DIAL, {"number": number})
-
-
 def count_lines(session: Session, site: Site) -> LinesInUse:
     rows = session.connection().execute(_LINES).all()
     by_kind = {kind: int(count) for kind, count in rows}
+    inbound, predictive = by_kind.get("inbound", 0), by_kind.get("predictive", 0)
+    return _lines(site, sum(by_kind.values()), inbound, predictive)
+
+
+def _lines(site: Site, total: int, inbound: int, predictive: int) -> LinesInUse:
     return LinesInUse(
-        total=sum(by_kind.values()),
-        inbound=by_kind.get("inbound", 0),
-        predictive=by_kind.get("predictive", 0),
+        total=total,
+        inbound=inbound,
+        predictive=predictive,
         limit=site.lines,
         reserved_inbound=site.lines_reserved_inbound,
     )

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import (
     ColumnElement,
+    Select,
     String,
     and_,
     bindparam,
@@ -69,14 +70,11 @@ def _is_over(renewed_by: object, touched_by: object) -> ColumnElement[bool]:
 
 
 # Built once: every press asks it.
-_HOLDER = (
-    select(User)
-    .join(CustomerHold, CustomerHold.user_id == User.id)
-    .where(
-        CustomerHold.customer_id == bindparam("customer"),
-        ~_is_over(bindparam("renewed_by"), bindparam("touched_by")),
-    )
+_IN_FORCE = and_(
+    CustomerHold.customer_id == bindparam("customer"),
+    ~_is_over(bindparam("renewed_by"), bindparam("touched_by")),
 )
+_HOLDER = select(User).join(CustomerHold, CustomerHold.user_id == User.id).where(_IN_FORCE)
 
 
 _RENEW_MINE = (
@@ -101,12 +99,20 @@ _INSERT = {
 
 def holder(session: Session, *, customer_id: int, now: datetime) -> User | None:
     """Return who has this customer open, or None."""
-    given = {
-        "customer": customer_id,
+    return session.scalar(_HOLDER, {"customer": customer_id, **over_by(now)})
+
+
+def holder_id() -> Select[int]:
+    """Give the statement for who has the customer open; binds `customer` and `over_by`."""
+    return select(CustomerHold.user_id).where(_IN_FORCE)
+
+
+def over_by(now: datetime) -> dict[str, datetime]:
+    """Give the moments at which a hold not renewed, or not touched, since then is over."""
+    return {
         "renewed_by": now - timedelta(seconds=KEPT_S),
         "touched_by": now - timedelta(seconds=UNTOUCHED_S),
     }
-    return session.scalar(_HOLDER, given)
 
 
 def held_by_other(customer_id: object, user_id: int | None, now: datetime) -> ColumnElement[bool]:

@@ -100,11 +100,12 @@ def give_up(session: Session, *, name: str, epoch: int) -> None:
 def note(session: Session, *, name: str = SWITCH) -> dict[str, Any]:
     """Give what the present leader says of itself; empty when nobody leads."""
     connection = session.connection()
-    return dict(connection.scalar(_noted(connection.dialect.name), {"lease": name}) or {})
+    return dict(connection.scalar(noted(connection.dialect.name), {"lease": name}) or {})
 
 
 @cache
-def _noted(dialect: str) -> Select[dict[str, Any]]:
+def noted(dialect: str) -> Select[dict[str, Any]]:
+    """Give the statement of `note`, which binds `lease`, for this dialect."""
     return select(Lease.note).where(
         Lease.name == bindparam("lease"), Lease.until >= _clock(dialect)
     )
@@ -123,7 +124,12 @@ def clocks_off(session: Session) -> dict[str, float]:
 
 def link_is_up(session: Session, *, node: str) -> bool:
     """Answer whether what happens on this node is heard now; nothing is dialled otherwise."""
-    return bool(note(session).get("nodes", {}).get(node, {}).get("link_up"))
+    return hears(note(session), node)
+
+
+def hears(note: dict[str, Any], node: str) -> bool:
+    """Answer the same of a leader's `note` that was read already."""
+    return bool(note.get("nodes", {}).get(node, {}).get("link_up"))
 
 
 def database_now(session: Session) -> datetime:

@@ -8,7 +8,7 @@ learns from the answer which of the two it was (R-US-1).
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, and_, exists, false, or_, select, true
+from sqlalchemy import BindParameter, ColumnElement, and_, exists, false, or_, select, true
 from sqlalchemy.orm import Session
 
 from calltree.errors import NotFound
@@ -31,7 +31,7 @@ from calltree.models import (
 from calltree.services.rights import Right, Viewer
 
 
-def granted(user_id: int) -> ColumnElement[bool]:
+def granted(user_id: int | BindParameter[int]) -> ColumnElement[bool]:
     """Lists granted to the user or to one of the user's groups."""
     to_user = exists().where(ListGrant.list_id == CustomerList.id, ListGrant.user_id == user_id)
     to_group = exists().where(
@@ -44,14 +44,21 @@ def granted(user_id: int) -> ColumnElement[bool]:
 
 def lists_seen(viewer: Viewer) -> ColumnElement[bool]:
     """Condition on CustomerList: OP granted and 有効, BY granted, MGR and SV all, BIZ none."""
+    return lists_of(viewer.role, viewer.user_id)
+
+
+def lists_of(role: Role, user_id: int | BindParameter[int]) -> ColumnElement[bool]:
+    """As `lists_seen`, for a statement that is kept and asked of one user after another."""
     here = CustomerList.deleted_at.is_(None)
-    if viewer.manages:
-        return here
-    if viewer.role is Role.OPERATOR:
-        return and_(here, CustomerList.enabled, granted(viewer.user_id))
-    if viewer.role is Role.BACKYARD:
-        return and_(here, granted(viewer.user_id))
-    return false()
+    match role:
+        case Role.MANAGER | Role.SUPERVISOR:
+            return here
+        case Role.OPERATOR:
+            return and_(here, CustomerList.enabled, granted(user_id))
+        case Role.BACKYARD:
+            return and_(here, granted(user_id))
+        case _:
+            return false()
 
 
 def lists_dialled(viewer: Viewer) -> ColumnElement[bool]:
