@@ -208,6 +208,8 @@ class Project(Base):
     mode: Mapped[DiallingMode] = mapped_column(default=DiallingMode.PREVIEW)
     auto_dial_delay_s: Mapped[int] = mapped_column(default=1)
     """Seconds between 保存して次へ and the dial, 0–5, with 中止 (R-CL-5)."""
+    target_conversions: Mapped[int | None]
+    """目標: CV aimed at on each calling day; None: no target."""
     created_at: Mapped[datetime]
 
     # 報告機能設定 (R-HS-5)

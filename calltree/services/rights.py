@@ -49,6 +49,7 @@ class Right(StrEnum):
     EXPORT = "export"
     FREE_HOLDS = "free_holds"
     WATCH = "watch"
+    SEE_FIGURES = "see_figures"
     SEE_SETTINGS = "see_settings"
     EDIT_SETTINGS = "edit_settings"
     READ_AUDIT = "read_audit"
@@ -94,6 +95,7 @@ ROLES_OF: dict[Right, frozenset[Role]] = {
     Right.EXPORT: _MGR_SV,
     Right.FREE_HOLDS: _MGR_SV,
     Right.WATCH: _MGR_SV,
+    Right.SEE_FIGURES: _CALLERS,  # an operator their own
     Right.SEE_SETTINGS: _MGR_SV,
     Right.EDIT_SETTINGS: _MGR,
     Right.READ_AUDIT: _MGR_SV,

@@ -267,6 +267,7 @@ def upgrade() -> None:
     sa.Column('on_holidays', sa.Boolean(), nullable=False),
     sa.Column('mode', sa.Enum('preview', 'progressive', 'predictive_2x', 'predictive_3x', 'adaptive', name='diallingmode', native_enum=False, length=32), nullable=False),
     sa.Column('auto_dial_delay_s', sa.Integer(), nullable=False),
+    sa.Column('target_conversions', sa.Integer(), nullable=True),
     sa.Column('created_at', calltree.db.UtcDateTime(), nullable=False),
     sa.Column('reporting', sa.Boolean(), nullable=False),
     sa.Column('reports_recordings', sa.Boolean(), nullable=False),

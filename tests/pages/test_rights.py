@@ -47,6 +47,7 @@ SPEC = {
     Right.EXPORT: "MGR SV",
     Right.FREE_HOLDS: "MGR SV",
     Right.WATCH: "MGR SV",
+    Right.SEE_FIGURES: "MGR SV OP",
     Right.SEE_SETTINGS: "MGR SV",
     Right.EDIT_SETTINGS: "MGR",
     Right.READ_AUDIT: "MGR SV",
