@@ -234,7 +234,10 @@ def _sums() -> list[ColumnElement[int]]:
 
 
 def _figures(sums: Iterable[Any]) -> Figures:
-    return Figures(**{name: int(one) for name, one in zip(COUNTED, sums, strict=True)})
+    found = Figures()
+    for name, one in zip(COUNTED, sums, strict=True):
+        setattr(found, name, int(one))
+    return found
 
 
 def _where(viewer: Viewer, criteria: SummaryCriteria) -> Iterable[ColumnElement[bool]]:
@@ -271,7 +274,7 @@ def _total(
     measured = is_measured(criteria)
     if not summed or (measured and not set(criteria.axes) <= MEASURED):
         return totals(session, viewer=viewer, criteria=criteria, now=now)
-    total = Figures(**{name: sum(getattr(one, name) for one in lines) for name in COUNTED})
+    total = _figures(sum(getattr(one, name) for one in lines) for name in COUNTED)
     if measured:
         total.spent = sum((one.spent or Spent() for one in lines), Spent())
     return total
