@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -59,9 +60,14 @@ def index() -> ResponseReturnValue:
         else None,
         first_url=address("history.index", criteria) if after else None,
         export_url=address("exports.records", criteria) if _may_export() else None,
+        plain_url=address("history.index", _without_figure(criteria)),
         player=player(),
         **_choices(criteria),
     )
+
+
+def _without_figure(criteria: HistoryCriteria) -> HistoryCriteria:
+    return replace(criteria, counted=None, group="", weekday=None, hour=None)
 
 
 def _may_export() -> bool:

@@ -28,8 +28,9 @@ from calltree.models import (
     SystemResult,
     User,
 )
-from calltree.services import scope
-from calltree.services.history_criteria import AUTOMATIC, Direction, HistoryCriteria
+from calltree.models.moments import local_hour, weekday_of
+from calltree.services import people, scope
+from calltree.services.history_criteria import AUTOMATIC, Counted, Direction, HistoryCriteria
 from calltree.services.rights import Right, Viewer
 from calltree.text.days import TOKYO
 
@@ -49,6 +50,11 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DIRECTIONS = {
     Direction.OUT: (RecordKind.OUTBOUND, RecordKind.PREDICTIVE),
     Direction.IN: (RecordKind.INBOUND,),
+}
+_COUNTED = {
+    Counted.DIAL: CallRecord.counts_dial,
+    Counted.CONNECT: CallRecord.counts_connect,
+    Counted.CONVERSION: CallRecord.counts_conversion,
 }
 
 
@@ -285,6 +291,19 @@ def _details(asked: HistoryCriteria) -> list[ColumnElement[bool]]:
     for item_id, text in asked.items:
         value = CallRecord.attributes[str(item_id)].as_string()
         found.append(func.coalesce(value, "").icontains(text, autoescape=True))
+    return found + _of_figure(asked)
+
+
+def _of_figure(asked: HistoryCriteria) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if asked.counted is not None:
+        found.append(_COUNTED[asked.counted].is_(True))
+    if asked.group:
+        found.append(people.in_group(CallRecord.user_id, asked.group))
+    if asked.weekday is not None:
+        found.append(weekday_of(CallRecord.site_day) == asked.weekday)
+    if asked.hour is not None:
+        found.append(local_hour(CallRecord.started_at) == asked.hour)
     return found
 
 

@@ -17,6 +17,8 @@ from calltree.models import RecordKind
 MAX_TEXT = 200
 AUTOMATIC = "auto"
 """自動発信, among the users."""
+NO_GROUP = "none"
+"""Those who are in no group, among the groups."""
 
 
 class Span(StrEnum):
@@ -33,6 +35,14 @@ class Direction(StrEnum):
     ANY = ""
     OUT = "out"
     IN = "in"
+
+
+class Counted(StrEnum):
+    """What a record counts as (spec §1)."""
+
+    DIAL = "dial"
+    CONNECT = "connect"
+    CONVERSION = "conversion"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +68,13 @@ class HistoryCriteria:
     levels: tuple[str, ...] = ()
     items: tuple[tuple[int, str], ...] = ()
     """(attribute item id, a part of its value)."""
+    counted: Counted | None = None
+    group: str = ""
+    """A group's id, NO_GROUP, or empty: who is in it now."""
+    weekday: int | None = None
+    """Monday = 0."""
+    hour: int | None = None
+    """In which the dial began, 0 to 23."""
 
     @classmethod
     def parse(cls, pairs: Iterable[tuple[str, str]]) -> HistoryCriteria:
@@ -85,6 +102,10 @@ class HistoryCriteria:
             talk_max_s=_seconds(one.get("talk_max")),
             levels=tuple(dict.fromkeys(several.get("level", ()))),
             items=_items(one),
+            counted=_counted(one.get("counted", "")),
+            group=one.get("group", "") if _is_group(one.get("group", "")) else "",
+            weekday=_below(7, one.get("weekday")),
+            hour=_below(24, one.get("hour")),
         )
 
     def pairs(self) -> list[tuple[str, str]]:
@@ -105,8 +126,20 @@ class HistoryCriteria:
             *(("kind", kind.value) for kind in self.kinds),
             *(("level", value) for value in self.levels),
             *((f"i.{item_id}", text) for item_id, text in self.items),
+            *self.of_figure,
         ]
         return [(key, str(value)) for key, value in single if value not in (None, "")]
+
+    @property
+    def of_figure(self) -> list[tuple[str, object]]:
+        """The pairs that only a figure of 集計 asks for: no box of the page does."""
+        given = [
+            ("counted", self.counted.value if self.counted else None),
+            ("group", self.group),
+            ("weekday", self.weekday),
+            ("hour", self.hour),
+        ]
+        return [(key, value) for key, value in given if value not in (None, "")]
 
     @property
     def recent(self) -> bool:
@@ -137,6 +170,21 @@ def _day(value: str | None) -> date | None:
 
 def _user(value: str) -> str:
     return value if value == AUTOMATIC or _whole(value) is not None else ""
+
+
+def _is_group(value: str) -> bool:
+    return value == NO_GROUP or _whole(value) is not None
+
+
+def _below(end: int, value: str | None) -> int | None:
+    given = _whole(value)
+    return given if given is not None and given < end else None
+
+
+def _counted(value: str) -> Counted | None:
+    with contextlib.suppress(ValueError):
+        return Counted(value)
+    return None
 
 
 def _kinds(values: Iterable[str]) -> tuple[RecordKind, ...]:

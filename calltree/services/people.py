@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import delete, func, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, delete, func, or_, select, update
+from sqlalchemy.orm import InstrumentedAttribute, Session
 from werkzeug.security import check_password_hash, generate_password_hash
 
 from calltree.db import announce
@@ -24,6 +25,7 @@ from calltree.models import (
     User,
 )
 from calltree.services import audit
+from calltree.services.history_criteria import NO_GROUP
 from calltree.services.rights import Right, Viewer
 from calltree.text.folding import fold_name
 
@@ -246,6 +248,14 @@ def _require_another_manager(session: Session, user_id: int) -> None:
     ).all()
     if set(managers) <= {user_id}:
         raise Refused("last_manager")
+
+
+def in_group(user_id: InstrumentedAttribute[Any], group: str) -> ColumnElement[bool]:
+    """Condition: the user of this column is in the group now, or with NO_GROUP in none."""
+    members = select(GroupMember.user_id)
+    if group == NO_GROUP:
+        return or_(user_id.is_(None), user_id.not_in(members))
+    return user_id.in_(members.where(GroupMember.group_id == int(group)))
 
 
 def groups(session: Session) -> list[tuple[Group, list[User]]]:

@@ -32,13 +32,13 @@ from calltree.models import (
     User,
 )
 from calltree.models.moments import local_hour, weekday_of
-from calltree.services import hours
+from calltree.services import hours, people
 from calltree.services.figures import DIALLED, rate
 from calltree.services.history import AUTOMATIC_NAME
 from calltree.services.history_criteria import AUTOMATIC
 from calltree.services.rights import Viewer
 from calltree.services.summary_criteria import Axis, SummaryCriteria
-from calltree.services.working_times import HOUR_MS, Spent, in_group, member_of, times
+from calltree.services.working_times import HOUR_MS, Spent, member_of, times
 from calltree.text.days import TOKYO
 from calltree.text.hours import is_calling_day
 
@@ -255,7 +255,7 @@ def _where(viewer: Viewer, criteria: SummaryCriteria) -> Iterable[ColumnElement[
     elif criteria.user:
         yield CallRecord.user_id == int(criteria.user)
     if criteria.group:
-        yield in_group(CallRecord.user_id, criteria.group)
+        yield people.in_group(CallRecord.user_id, criteria.group)
 
 
 def _start(day: date) -> datetime:

@@ -14,12 +14,11 @@ from enum import StrEnum
 from typing import TypeVar
 
 from calltree.errors import NotAllowed
-from calltree.services.history_criteria import AUTOMATIC
+from calltree.services.history_criteria import AUTOMATIC, NO_GROUP
 from calltree.services.rights import Right, Viewer
 
 MOST_DAYS = 1100
 """Three years: a longer period is cut to its last days."""
-NO_GROUP = "none"
 Member = TypeVar("Member", bound=StrEnum)
 
 

@@ -12,14 +12,15 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, literal, or_, select
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy import ColumnElement, and_, func, literal, select
+from sqlalchemy.orm import Session
 
 from calltree.models import GroupMember, OperatorInterval, OperatorState, User
 from calltree.models.moments import local_hour, milliseconds
-from calltree.services.history_criteria import AUTOMATIC
+from calltree.services import people
+from calltree.services.history_criteria import AUTOMATIC, NO_GROUP
 from calltree.services.rights import Viewer
-from calltree.services.summary_criteria import NO_GROUP, Axis, SummaryCriteria
+from calltree.services.summary_criteria import Axis, SummaryCriteria
 from calltree.text.days import TOKYO
 
 IDLE = (OperatorState.READY, OperatorState.BROWSING)
@@ -178,14 +179,6 @@ def member_of(user_id: Any, criteria: SummaryCriteria) -> ColumnElement[bool]:
     return joined
 
 
-def in_group(user_id: InstrumentedAttribute[Any], group: str) -> ColumnElement[bool]:
-    """Condition: the user is in this group now, or with NO_GROUP in none."""
-    members = select(GroupMember.user_id)
-    if group == NO_GROUP:
-        return or_(user_id.is_(None), user_id.not_in(members))
-    return user_id.in_(members.where(GroupMember.group_id == int(group)))
-
-
 def _where(viewer: Viewer, criteria: SummaryCriteria) -> Iterable[ColumnElement[bool]]:
     yield OperatorInterval.site_day >= criteria.first
     yield OperatorInterval.site_day <= criteria.last
@@ -195,7 +188,7 @@ def _where(viewer: Viewer, criteria: SummaryCriteria) -> Iterable[ColumnElement[
     if criteria.user and criteria.user != AUTOMATIC:
         yield OperatorInterval.user_id == int(criteria.user)
     if criteria.group:
-        yield in_group(OperatorInterval.user_id, criteria.group)
+        yield people.in_group(OperatorInterval.user_id, criteria.group)
 
 
 def _add_across_hours(
