@@ -50,10 +50,11 @@ _LAST_DIALLED = select(func.max(CallRecord.started_at)).where(
     CallRecord.system != SystemResult.LINE_ERROR,
     CallRecord.id != bindparam("without"),
 )
+_CYCLE = select(CustomerList.cycle).where(CustomerList.id == Customer.list_id).scalar_subquery()
 _LOCKED = (
-    select(Customer)
+    select(Customer, _CYCLE)
     .where(Customer.id == bindparam("customer"))
-    .with_for_update()
+    .with_for_update(of=Customer)
     .execution_options(populate_existing=True)
 )
 _ADD = (
@@ -66,7 +67,6 @@ _ADD = (
         connects=CustomerList.connects + bindparam("plus_connects", type_=Integer),
     )
 )
-_CYCLE = select(CustomerList.cycle).where(CustomerList.id == bindparam("list"))
 
 
 class Counts(NamedTuple):
@@ -127,10 +127,11 @@ def is_last(record: CallRecord) -> bool:
     return record.customer_id is not None and record.system is not SystemResult.LINE_ERROR
 
 
-def settle(session: Session, *, record: CallRecord, now: datetime) -> None:
+def settle(session: Session, *, record: CallRecord, now: datetime, is_new: bool = False) -> None:
     """Bring the record's flags, its customer and its list in line with its result.
 
     For a record just made, saved, rewritten, corrected or failed; doing it twice changes nothing.
+    `is_new`: made at `now`, so that no other of the customer's can be later.
     """
     status = session.get(ResultStatus, record.status_id) if record.status_id else None
     counts = counts_of(record.kind, status, record.system)
@@ -141,7 +142,7 @@ def settle(session: Session, *, record: CallRecord, now: datetime) -> None:
     record.counts_dial, record.counts_connect, record.counts_conversion = counts
     session.flush()
     if record.customer_id is not None:
-        _change(session, record, *change, now=now)
+        _change(session, record, *change, now=now, is_new=is_new)
     if record.user_id is not None:
         announce(session, "figures", user_id=record.user_id)
 
@@ -280,10 +281,10 @@ def _change(
     *,
     now: datetime,
     without: int | None = None,
+    is_new: bool = False,
 ) -> None:
     # Locked: two records of one customer settled in the same moment would each sum the other out.
-    customer = session.scalars(_LOCKED, {"customer": record.customer_id}).one()
-    cycle = session.connection().execute(_CYCLE, {"list": customer.list_id}).scalar_one()
+    customer, cycle = session.execute(_LOCKED, {"customer": record.customer_id}).one()
     change = (0, 0, 0)
     if record.cycle == cycle:  # an older 周回's records are history, not figures
         before = _weight_in(customer, cycle)
@@ -295,10 +296,31 @@ def _change(
         if customer.deleted_at is None:
             worked, all_dials, all_connects = after
             change = (worked - before[0], all_dials - before[1], all_connects - before[2])
-    _set_last(session, customer, cycle, without=without)
+    if is_new and _is_latest(record, customer, cycle):
+        _point_at(customer, record)
+    else:
+        _set_last(session, customer, cycle, without=without)
     customer.updated_at = now
     if any(change):
         _add_to_list(session, customer.list_id, 0, *change)
+
+
+def _is_latest(record: CallRecord, customer: Customer, cycle: int) -> bool:
+    before = customer.last_dialled_at
+    return (
+        record.kind in DIALLED
+        and record.cycle == cycle
+        and record.system is not SystemResult.LINE_ERROR
+        and (before is None or before <= record.started_at)
+    )
+
+
+def _point_at(customer: Customer, record: CallRecord) -> None:
+    customer.last_record_id = record.id
+    customer.last_status_id = record.status_id
+    customer.last_system = record.system.value
+    customer.last_user_id = record.user_id
+    customer.last_dialled_at = record.started_at
 
 
 def _set_last(

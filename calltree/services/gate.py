@@ -13,7 +13,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import insert, or_, select
 from sqlalchemy.orm import Session
 
 from calltree.db import announce
@@ -70,6 +70,9 @@ __all__ = [
     "can_dial",
     "lines_in_use",
 ]
+
+
+_TAKE_LINE = insert(Line)
 
 
 def ask(session: Session, *, request: DialRequest, now: datetime) -> Attempt:
@@ -290,18 +293,19 @@ def _take_operator(session: Session, attempt: Attempt, now: datetime) -> bool:
 def _let_go(session: Session, case: Case, attempt: Attempt, now: datetime) -> None:
     request = case.request
     predictive = request.origin is Origin.PREDICTIVE
-    session.add(
-        Line(
-            attempt_id=attempt.id,
-            uuid=attempt.uuid,
-            kind="predictive" if predictive else "outbound",
-            caller_number_id=attempt.caller_number_id,
-            taken_at=now,
-        )
+    session.connection().execute(
+        _TAKE_LINE,
+        {
+            "attempt_id": attempt.id,
+            "uuid": attempt.uuid,
+            "kind": "predictive" if predictive else "outbound",
+            "caller_number_id": attempt.caller_number_id,
+            "taken_at": now,
+        },
     )
     if case.customer is not None:
         case.customer.caller_number_id = attempt.caller_number_id
-    switch_commands.ask(
+    switch_commands.write(
         session,
         kind=CommandKind.DIAL,
         node=attempt.node,

@@ -6,7 +6,7 @@ or leaves, a save rewrites it; from then on a save is a correction and leaves a 
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, bindparam, func, select
 from sqlalchemy.orm import Session
@@ -29,9 +29,12 @@ from calltree.models import (
 )
 from calltree.services import drafts, effects, figures, holds, operators
 from calltree.services.outcomes import Outcome
+from calltree.services.rights import Right, Viewer
 from calltree.text.days import TOKYO, site_day
 
 BLANK_NAME = "空白"
+REPAIRED = timedelta(days=31)
+"""How far back 空白 is looked for one after another; older ones are found by the search."""
 
 # Built once: every call asks both, more than once.
 _OF_ATTEMPT = select(CallRecord).where(CallRecord.attempt_id == bindparam("of"))
@@ -58,7 +61,8 @@ def open_for_attempt(session: Session, *, attempt: Attempt, now: datetime) -> Ca
     operator = None
     if attempt.user_id is not None:
         operator = operators.ensure(session, user_id=attempt.user_id, now=now)
-        close_record(session, user_id=attempt.user_id, now=now)
+        if operator.record_id is not None:
+            close_record(session, user_id=attempt.user_id, now=now)
     started_at = attempt.dialled_at or now
     record = CallRecord(
         kind=kind,
@@ -76,7 +80,7 @@ def open_for_attempt(session: Session, *, attempt: Attempt, now: datetime) -> Ca
         system=SystemResult.NONE if kind is RecordKind.MANUAL else SystemResult.BLANK,
     )
     session.add(record)
-    figures.settle(session, record=record, now=now)
+    figures.settle(session, record=record, now=now, is_new=True)
     if operator is not None:
         operator.record_id = record.id
     session.flush()
@@ -286,6 +290,23 @@ def own_blanks(session: Session, *, user_id: int, now: datetime) -> list[CallRec
 def count_own_blanks(session: Session, *, user_id: int, now: datetime) -> int:
     """Count them, for the badge and for sign-out."""
     return session.scalar(select(func.count(CallRecord.id)).where(*_own_blank(user_id, now))) or 0
+
+
+def next_blank(session: Session, *, viewer: Viewer, other_than: int, now: datetime) -> int | None:
+    """Return the newest other 空白 of the last month that the viewer may repair (R-HS-3)."""
+    query = select(CallRecord.id).where(
+        CallRecord.started_at >= now - REPAIRED,
+        CallRecord.status_id.is_(None),
+        CallRecord.system == SystemResult.BLANK,
+        CallRecord.kind != RecordKind.MANUAL,
+        CallRecord.closed_at.is_not(None),
+        CallRecord.id != other_than,
+    )
+    if not viewer.may(Right.CORRECT_ANY_RECORD):
+        query = query.where(CallRecord.user_id == viewer.user_id)
+    return session.scalar(
+        query.order_by(CallRecord.started_at.desc(), CallRecord.id.desc()).limit(1)
+    )
 
 
 def _own_blank(user_id: int, now: datetime) -> tuple[ColumnElement[bool], ...]:

@@ -10,13 +10,14 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, bindparam, func, select, update
+from sqlalchemy import and_, bindparam, func, insert, select, update
 from sqlalchemy.orm import Session, aliased
 
 from calltree.db import announce
 from calltree.models.calls import CommandKind, SwitchCommand
 
-# Built once: every command is taken.
+# Built once: every command is written and taken.
+_ASK = insert(SwitchCommand).returning(SwitchCommand.id)
 _TAKE = (
     update(SwitchCommand)
     .where(SwitchCommand.id == bindparam("of"), SwitchCommand.taken_at.is_(None))
@@ -49,18 +50,25 @@ def ask(
     args: dict[str, Any] | None = None,
 ) -> SwitchCommand:
     """Write a command and ring for it once this transaction is committed."""
-    command = SwitchCommand(
-        node=node,
+    asked = write(
+        session,
         kind=kind,
+        node=node,
+        now=now,
         attempt_id=attempt_id,
         user_id=user_id,
         args=args or {},
-        created_at=now,
     )
-    session.add(command)
-    session.flush()
-    announce(session, "command", command_id=command.id, node=node)
-    return command
+    return session.get_one(SwitchCommand, asked)
+
+
+def write(session: Session, *, now: datetime, **values: Any) -> int:
+    """As `ask`, for who has no use for the row: its id."""
+    session.flush()  # the row may name an attempt that was only just made
+    written = session.connection().execute(_ASK, values | {"created_at": now})
+    command_id = int(written.scalar_one())
+    announce(session, "command", command_id=command_id, node=values["node"])
+    return command_id
 
 
 def take(session: Session, *, command_id: int, by: str, now: datetime) -> SwitchCommand | None:

@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import structlog
 from sqlalchemy import update
@@ -29,6 +30,7 @@ from calltree.models.calls import (
 from calltree.models.people import User
 from calltree.models.projects import Site
 from calltree.services import leases, operators, records, switch_commands, trunk_health, trunks
+from calltree.services.breaker import Breaker
 from calltree.telephony import commands, endings
 from calltree.telephony.care import Care, Work
 from calltree.telephony.commands import ApiCommand, Cause
@@ -61,6 +63,28 @@ class Refusal(NamedTuple):
 Plan = list[Ask] | Work | Refusal
 
 
+class Circumstances:
+    """What every command of one transaction is judged by: read once, however many they are."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    @cached_property
+    def site(self) -> Site:
+        """The site's row."""
+        return self._session.get_one(Site, 1)
+
+    @cached_property
+    def leader_note(self) -> dict[str, Any]:
+        """What the present leader says of itself."""
+        return leases.note(self._session)
+
+    @cached_property
+    def ailing(self) -> dict[str, Breaker]:
+        """The trunks whose breaker is not closed."""
+        return trunk_health.ailing(self._session)
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """One command being served, inside the transaction that takes its row."""
@@ -69,6 +93,7 @@ class Order:
     command: SwitchCommand
     now: datetime
     timings: Timings
+    around: Circumstances
     care: Care | None = None
 
     @property
@@ -137,19 +162,21 @@ class Desk:
         """Take one that nobody else has, or none; see what is to be sent for it."""
         now = self.clock()
         with self.store.write() as session:
-            taken = [self._take_one(session, command_id, now)]
+            around = Circumstances(session)
+            taken = [self._take_one(session, command_id, now, around)]
             if with_those_behind and taken[0] and taken[0][0].kind is CommandKind.DIAL:
                 behind = switch_commands.dials_behind(session, command_id=command_id, most=_ALONG)
-                taken += [self._take_one(session, other, now) for other in behind]
+                taken += [self._take_one(session, other, now, around) for other in behind]
         return [one for one in taken if one is not None]
 
     def _take_one(
-        self, session: Session, command_id: int, now: datetime
+        self, session: Session, command_id: int, now: datetime, around: Circumstances
     ) -> tuple[SwitchCommand, Plan] | None:
         command = switch_commands.take(session, command_id=command_id, by=self.holder, now=now)
         if command is None:
             return None
-        plan = _PLANS[command.kind](Order(session, command, now, self.timings, self.care))
+        order = Order(session, command, now, self.timings, around, self.care)
+        plan = _PLANS[command.kind](order)
         if isinstance(plan, Refusal):
             switch_commands.finish(session, command_id=command_id, now=now, failure=plan.code)
         return command, plan
@@ -212,8 +239,7 @@ class Desk:
 
 def _dial(order: Order) -> Plan:
     refusal = _why_not_dial(order)
-    site = order.session.get_one(Site, 1)
-    route = refusal or _route(order, site)
+    route = refusal or _route(order)
     if isinstance(route, str):
         endings.not_sent(order.session, order.attempt, reason=route, now=order.now)
         return Refusal(route)
@@ -235,7 +261,7 @@ def _dial(order: Order) -> Plan:
         caller_number=str(order.command.args["caller"]),
         gateway=route.gateway,
         attempt_id=attempt.id,
-        site_id=site.site_key,
+        site_id=order.around.site.site_key,
         ring_s=int(order.command.args["ring_time_s"]),
         user_id=attempt.user_id,
         number_form=route.number_form,
@@ -247,16 +273,16 @@ def _dial(order: Order) -> Plan:
 def _why_not_dial(order: Order) -> str:
     if order.now - order.command.created_at > timedelta(seconds=order.timings.dial_age_s):
         return "DIAL_TOO_OLD"
-    if not leases.link_is_up(order.session, node=order.command.node):
+    if not leases.hears(order.around.leader_note, order.command.node):
         return "SWITCH_DOWN"  # nobody would hear what becomes of it
     return ""
 
 
-def _route(order: Order, site: Site) -> trunks.Route | str:
-    args, ailing = order.command.args, trunk_health.ailing(order.session)
+def _route(order: Order) -> trunks.Route | str:
+    args, ailing = order.command.args, order.around.ailing
     without = {*trunk_health.shut_among(ailing, order.now), *args.get("without", ())}
     route: trunks.Route | str = trunks.DEFAULT_ROUTE
-    if not site.practice:  # trunks can be set up before there is a real switch
+    if not order.around.site.practice:  # trunks can be set up before there is a real switch
         route = trunks.route(
             order.session,
             number=args["number"],
@@ -361,7 +387,7 @@ def _connect_leg(order: Order) -> Plan:
         extension=user.device or str(user.id),
         domain=DOMAIN,
         user_id=user.id,
-        site_id=_site_key(order.session),
+        site_id=order.around.site.site_key,
         ring_s=max(int(order.timings.leg_ring_s), 1),
     )
     return [Ask(originate, job_uuid=uuid)]
@@ -416,7 +442,3 @@ def _undo(session: Session, command: SwitchCommand, now: datetime) -> None:
         )
     if command.attempt_id is not None:
         announce(session, "call", attempt_id=command.attempt_id, user_id=command.user_id)
-
-
-def _site_key(session: Session) -> str:
-    return session.get_one(Site, 1).site_key
