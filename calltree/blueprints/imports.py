@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -12,11 +11,10 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_wtf import FlaskForm
 from flask_wtf.file import FileField, FileRequired
-from werkzeug.datastructures import FileStorage
 from wtforms import SelectField, StringField
 from wtforms.validators import Length
 
-from calltree.blueprints import import_words
+from calltree.blueprints import import_words, uploads
 from calltree.blueprints.access import requires, viewer
 from calltree.blueprints.forms import optional_id, put_error
 from calltree.blueprints.navigation import admin_only
@@ -107,32 +105,19 @@ def upload() -> ResponseReturnValue:
 
 
 def _receive(form: UploadForm) -> Import:
-    file: FileStorage = form.file.data
-    # a line feed in a name would break the header of its download
-    plain = "".join(c for c in file.filename or "" if c.isprintable())
-    name = Path(plain.replace("\\", "/")).name or "list.csv"
-    folder = settings().uploads_dir
-    folder.mkdir(parents=True, exist_ok=True)
-    stored = f"{secrets.token_hex(16)}.upload"
-    path = folder / stored
-    with file.stream:  # a large one is a temporary file
-        file.save(path)
-    try:
-        with writing() as session:
-            return imports.receive(
-                session,
-                viewer=viewer(),
-                project_id=form.project_id.data,
-                list_id=form.list_id.data,
-                new_list_name=(form.name.data or "").strip() or Path(name).stem[: lists.MAX_NAME],
-                filename=name,
-                stored_name=stored,
-                size_bytes=path.stat().st_size,
-                now=utcnow(),
-            )
-    except Exception:  # raised again; a file without its row would be nobody's
-        path.unlink(missing_ok=True)
-        raise
+    with uploads.kept(form.file.data, "list.csv") as stored, writing() as session:
+        return imports.receive(
+            session,
+            viewer=viewer(),
+            project_id=form.project_id.data,
+            list_id=form.list_id.data,
+            new_list_name=(form.name.data or "").strip()
+            or Path(stored.filename).stem[: lists.MAX_NAME],
+            filename=stored.filename,
+            stored_name=stored.stored_name,
+            size_bytes=stored.size_bytes,
+            now=utcnow(),
+        )
 
 
 def _get(import_id: int) -> Import:

@@ -22,7 +22,7 @@ from calltree.db import utcnow
 from calltree.errors import NotFound
 from calltree.locale import choose_locale
 from calltree.models import ImportState
-from calltree.services import imports
+from calltree.services import bulk, imports
 from calltree.services.rights import Right, Viewer
 
 Changed = frozenset[str] | set[str]
@@ -233,6 +233,32 @@ IMPORT_WORKS = (
 )
 
 
+class BulkPage(Page):
+    """One piece of bulk work's progress."""
+
+    name = "bulk"
+
+    def __init__(self, viewer: Viewer, job_id: int) -> None:
+        self._job_id = job_id
+        super().__init__(viewer)
+
+    def addresses(self) -> frozenset[str]:
+        return frozenset({f"bulk:job_id={self._job_id}"})
+
+    def draw(self, session: Session, changed: Changed, fresh: bool) -> Iterator[str]:
+        yield from super().draw(session, changed, fresh)
+        if not changed & self.addresses():
+            return
+        try:
+            job = bulk.get(session, viewer=self.viewer, job_id=self._job_id)
+        except NotFound:
+            return
+        over = job.state not in bulk.WORKING
+        if fresh and over:
+            return  # the page shows the end already, or it asks by itself every 10 s
+        yield partial("bulk/_status.html", swap="outerHTML", job=job, over=over)
+
+
 def partial(template: str, swap: str = "outerMorph", **context: Any) -> str:
     """Draw a fragment as a message that puts it where its own id is.
 
@@ -253,6 +279,9 @@ def find(name: str, viewer: Viewer) -> Page:
     if kind == "imports" and viewer.may(Right.IMPORT):
         with contextlib.suppress(ValueError):
             return ImportPage(viewer, whole(one))
+    if kind == "bulk" and viewer.may(Right.ADMIN_SCREEN):
+        with contextlib.suppress(ValueError):
+            return BulkPage(viewer, whole(one))
     return Page(viewer)
 
 
@@ -262,4 +291,6 @@ def name_of(endpoint: str, arguments: Mapping[str, Any]) -> str:
         return "call"
     if endpoint == "imports.show":
         return f"imports:{arguments['import_id']}"
+    if endpoint == "bulk.show":
+        return f"bulk:{arguments['job_id']}"
     return "plain"

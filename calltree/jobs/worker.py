@@ -33,7 +33,10 @@ def run(lane: str) -> None:
     if lane == "bulk" and store.publisher is not None:
         # what a worker that died was doing: rows of a half import are nobody's until then
         store.publisher(
-            [Announcement("job", {"lane": lane, "func": "calltree.jobs.imports.sweep"})]
+            [
+                Announcement("job", {"lane": lane, "func": f"calltree.jobs.{room}.sweep"})
+                for room in ("imports", "bulk")
+            ]
         )
     while not stopping.is_set():
         connection = redis.Redis.from_url(runtime.redis_url(runtime.settings()))

@@ -1,6 +1,7 @@
 """Tables, enums and constraints: what the ledger can say."""
 
 from calltree.models.audit import AuditEntry
+from calltree.models.bulk import BulkJob, BulkKind, BulkState
 from calltree.models.calls import (
     LIVE_STATES,
     SYSTEM_RESULT_NAMES,
@@ -88,6 +89,9 @@ __all__ = [
     "AuditEntry",
     "BeforeImage",
     "BuiltIn",
+    "BulkJob",
+    "BulkKind",
+    "BulkState",
     "CallRecord",
     "CallState",
     "CallerIdForm",

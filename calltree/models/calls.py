@@ -362,6 +362,8 @@ class DoNotCall(Base):
     note: Mapped[str] = mapped_column(String(256), default="")
     user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     record_id: Mapped[int | None] = mapped_column(BigId, index=True)
+    job_id: Mapped[int | None] = mapped_column(ForeignKey("bulk_jobs.id"))
+    """The file that it came with."""
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime | None]
     released_at: Mapped[datetime | None]

@@ -39,7 +39,6 @@ from calltree.services import audit
 from calltree.services.rights import Right, Viewer
 from calltree.text.phones import Phone, normalise
 
-
 SLICE = 900
 """Numbers asked for at once: below SQLite's oldest limit of bound values."""
 

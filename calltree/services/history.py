@@ -113,6 +113,19 @@ def page(
     return _page(session, viewer, [seen, *found], after, size)
 
 
+def count(
+    session: Session, *, viewer: Viewer, criteria: HistoryCriteria, now: datetime
+) -> tuple[int, int]:
+    """Count what a search finds; with the newest id, so that later records can be left alone."""
+    where = [
+        scope.records_seen(session, viewer=viewer),
+        *conditions(criteria=criteria, now=now),
+    ]
+    query = select(func.count(), func.max(CallRecord.id)).where(*where)
+    number, newest = session.execute(query).one()
+    return number, newest or 0
+
+
 def reports(
     session: Session,
     *,

@@ -88,11 +88,11 @@ class HistoryCriteria:
                 several.setdefault(key, []).append(given)
         return cls(
             span=Span.ALL if one.get("span") == Span.ALL else Span.RECENT,
-            started_from=_day(one.get("from")),
-            started_to=_day(one.get("to")),
-            project_id=_whole(one.get("project")),
-            list_id=_whole(one.get("list")),
-            customer_id=_whole(one.get("customer")),
+            started_from=day_of(one.get("from")),
+            started_to=day_of(one.get("to")),
+            project_id=whole(one.get("project")),
+            list_id=whole(one.get("list")),
+            customer_id=whole(one.get("customer")),
             user=_user(one.get("user", "")),
             number=one.get("number", ""),
             statuses=tuple(dict.fromkeys(several.get("status", ()))),
@@ -148,7 +148,8 @@ class HistoryCriteria:
         return self.span is Span.RECENT and not dated
 
 
-def _whole(value: str | None) -> int | None:
+def whole(value: str | None) -> int | None:
+    """Read a whole number of at most nine digits; None for anything else."""
     if value and value.isascii() and value.isdigit() and len(value) < 10:
         return int(value)
     return None
@@ -156,11 +157,12 @@ def _whole(value: str | None) -> int | None:
 
 def _seconds(value: str | None) -> int | None:
     """Days at most: the ledger counts milliseconds in 32 bits."""
-    given = _whole(value)
+    given = whole(value)
     return None if given is None else min(given, 10**6)
 
 
-def _day(value: str | None) -> date | None:
+def day_of(value: str | None) -> date | None:
+    """Read a day as 2026-11-22; None for anything else."""
     with contextlib.suppress(ValueError):
         day = date.fromisoformat(value or "")
         # the calendar's ends have no midnight in every zone
@@ -169,15 +171,15 @@ def _day(value: str | None) -> date | None:
 
 
 def _user(value: str) -> str:
-    return value if value == AUTOMATIC or _whole(value) is not None else ""
+    return value if value == AUTOMATIC or whole(value) is not None else ""
 
 
 def _is_group(value: str) -> bool:
-    return value == NO_GROUP or _whole(value) is not None
+    return value == NO_GROUP or whole(value) is not None
 
 
 def _below(end: int, value: str | None) -> int | None:
-    given = _whole(value)
+    given = whole(value)
     return given if given is not None and given < end else None
 
 
@@ -202,7 +204,7 @@ def _items(one: dict[str, str]) -> tuple[tuple[int, str], ...]:
     found = []
     for key, value in one.items():
         kind, _, name = key.partition(".")
-        item_id = _whole(name)
+        item_id = whole(name)
         if kind == "i" and item_id is not None:
             found.append((item_id, value))
     return tuple(found)

@@ -81,6 +81,10 @@ SENTENCES: dict[str, str] = {
         "This result entered %(count)s numbers into do-not-call. Release them too?"
     ),
     "reason_required": N_("Enter the reason for the release."),
+    "ban_over": N_("This entry is no longer in force. Reload the page."),
+    "count_differs": N_("It is about %(count)s. Type exactly this number to confirm."),
+    "bulk_not_ready": N_("The file has not been checked yet, or it cannot be taken in."),
+    "bulk_nothing": N_("There is nothing to do in this file."),
     "ban_expiry_past": N_("The expiry is in the past. Choose a later day or leave it empty."),
     "no_queue": N_("Search for customers first."),
     "call_elsewhere": N_("You are in a call on another machine. Use this page after it has ended."),

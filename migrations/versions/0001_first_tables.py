@@ -157,6 +157,31 @@ def upgrade() -> None:
     with op.batch_alter_table('audit_entries', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_audit_entries_at'), ['at'], unique=False)
 
+    op.create_table('bulk_jobs',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('kind', sa.Enum('ban_add', 'ban_release', 'ban_release_found', 'record_delete', name='bulkkind', native_enum=False, length=32), nullable=False),
+    sa.Column('state', sa.Enum('checking', 'checked', 'running', 'done', 'cancelled', 'failed', name='bulkstate', native_enum=False, length=32), nullable=False),
+    sa.Column('user_id', sa.Integer(), nullable=False),
+    sa.Column('filename', sa.String(length=256), nullable=False),
+    sa.Column('stored_name', sa.String(length=64), nullable=False),
+    sa.Column('size_bytes', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('choices', calltree.db.Json, nullable=False),
+    sa.Column('findings', calltree.db.Json, nullable=False),
+    sa.Column('counts', calltree.db.Json, nullable=False),
+    sa.Column('rows_total', sa.Integer(), nullable=False),
+    sa.Column('rows_done', sa.Integer(), nullable=False),
+    sa.Column('cancel_requested', sa.Boolean(), nullable=False),
+    sa.Column('failure', sa.String(length=64), nullable=False),
+    sa.Column('created_at', calltree.db.UtcDateTime(), nullable=False),
+    sa.Column('started_at', calltree.db.UtcDateTime(), nullable=True),
+    sa.Column('ended_at', calltree.db.UtcDateTime(), nullable=True),
+    sa.Column('heartbeat_at', calltree.db.UtcDateTime(), nullable=True),
+    sa.ForeignKeyConstraint(['user_id'], ['users.id'], name=op.f('fk_bulk_jobs_user_id')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_bulk_jobs'))
+    )
+    with op.batch_alter_table('bulk_jobs', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_bulk_jobs_state'), ['state'], unique=False)
+
     op.create_table('caller_numbers',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('number', sa.String(length=16), nullable=False),
@@ -169,27 +194,6 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_caller_numbers')),
     sa.UniqueConstraint('number', name=op.f('uq_caller_numbers_number'))
     )
-    op.create_table('do_not_call',
-    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
-    sa.Column('number', sa.String(length=16), nullable=False),
-    sa.Column('all_projects', sa.Boolean(), nullable=False),
-    sa.Column('source', sa.Enum('status', 'form', 'csv', 'api', name='dncsource', native_enum=False, length=32), nullable=False),
-    sa.Column('note', sa.String(length=256), nullable=False),
-    sa.Column('user_id', sa.Integer(), nullable=True),
-    sa.Column('record_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
-    sa.Column('created_at', calltree.db.UtcDateTime(), nullable=False),
-    sa.Column('expires_at', calltree.db.UtcDateTime(), nullable=True),
-    sa.Column('released_at', calltree.db.UtcDateTime(), nullable=True),
-    sa.Column('released_by', sa.Integer(), nullable=True),
-    sa.Column('release_reason', sa.String(length=256), nullable=False),
-    sa.ForeignKeyConstraint(['released_by'], ['users.id'], name=op.f('fk_do_not_call_released_by')),
-    sa.ForeignKeyConstraint(['user_id'], ['users.id'], name=op.f('fk_do_not_call_user_id')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_do_not_call'))
-    )
-    with op.batch_alter_table('do_not_call', schema=None) as batch_op:
-        batch_op.create_index('ix_do_not_call_number', ['number'], unique=False)
-        batch_op.create_index(batch_op.f('ix_do_not_call_record_id'), ['record_id'], unique=False)
-
     op.create_table('group_members',
     sa.Column('group_id', sa.Integer(), nullable=False),
     sa.Column('user_id', sa.Integer(), nullable=False),
@@ -248,6 +252,29 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['user_id'], ['users.id'], name=op.f('fk_softphones_user_id')),
     sa.PrimaryKeyConstraint('user_id', name=op.f('pk_softphones'))
     )
+    op.create_table('do_not_call',
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('number', sa.String(length=16), nullable=False),
+    sa.Column('all_projects', sa.Boolean(), nullable=False),
+    sa.Column('source', sa.Enum('status', 'form', 'csv', 'api', name='dncsource', native_enum=False, length=32), nullable=False),
+    sa.Column('note', sa.String(length=256), nullable=False),
+    sa.Column('user_id', sa.Integer(), nullable=True),
+    sa.Column('record_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
+    sa.Column('job_id', sa.Integer(), nullable=True),
+    sa.Column('created_at', calltree.db.UtcDateTime(), nullable=False),
+    sa.Column('expires_at', calltree.db.UtcDateTime(), nullable=True),
+    sa.Column('released_at', calltree.db.UtcDateTime(), nullable=True),
+    sa.Column('released_by', sa.Integer(), nullable=True),
+    sa.Column('release_reason', sa.String(length=256), nullable=False),
+    sa.ForeignKeyConstraint(['job_id'], ['bulk_jobs.id'], name=op.f('fk_do_not_call_job_id')),
+    sa.ForeignKeyConstraint(['released_by'], ['users.id'], name=op.f('fk_do_not_call_released_by')),
+    sa.ForeignKeyConstraint(['user_id'], ['users.id'], name=op.f('fk_do_not_call_user_id')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_do_not_call'))
+    )
+    with op.batch_alter_table('do_not_call', schema=None) as batch_op:
+        batch_op.create_index('ix_do_not_call_number', ['number'], unique=False)
+        batch_op.create_index(batch_op.f('ix_do_not_call_record_id'), ['record_id'], unique=False)
+
     op.create_table('projects',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('name', sa.String(length=64), nullable=False),
@@ -877,6 +904,11 @@ def downgrade() -> None:
     op.drop_table('lists')
     op.drop_table('do_not_call_projects')
     op.drop_table('projects')
+    with op.batch_alter_table('do_not_call', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_do_not_call_record_id'))
+        batch_op.drop_index('ix_do_not_call_number')
+
+    op.drop_table('do_not_call')
     op.drop_table('softphones')
     with op.batch_alter_table('result_statuses', schema=None) as batch_op:
         batch_op.drop_index('uq_result_statuses_pattern_name', sqlite_where=sa.text('retired_at IS NULL'), postgresql_where=sa.text('retired_at IS NULL'))
@@ -890,12 +922,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_group_members_user_id'))
 
     op.drop_table('group_members')
-    with op.batch_alter_table('do_not_call', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_do_not_call_record_id'))
-        batch_op.drop_index('ix_do_not_call_number')
-
-    op.drop_table('do_not_call')
     op.drop_table('caller_numbers')
+    with op.batch_alter_table('bulk_jobs', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_bulk_jobs_state'))
+
+    op.drop_table('bulk_jobs')
     with op.batch_alter_table('audit_entries', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_audit_entries_at'))
 

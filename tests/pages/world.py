@@ -20,6 +20,9 @@ from calltree.db import Store, utcnow
 from calltree.models import (
     Attempt,
     BuiltIn,
+    BulkJob,
+    BulkKind,
+    BulkState,
     CallState,
     DncSource,
     DoNotCall,
@@ -61,6 +64,7 @@ class Floor:
     trunk: int
     group: int
     ban: int
+    job: int
     author: int
     phone: str
 
@@ -90,6 +94,8 @@ class World:
             "trunk_id": floor.trunk,
             "group_id": floor.group,
             "user_id": floor.author,
+            "entry_id": floor.ban,
+            "job_id": floor.job,
             "name": "call_status",
             "wish": "hang_up",
             "asked": "x",
@@ -209,11 +215,28 @@ def _floor(session: Session, text: str, stored: str, phone: str) -> Floor:
     ban = DoNotCall(
         number="0311119999", source=DncSource.FORM, note=text[:256], created_at=now, record_id=None
     )
+    job = BulkJob(
+        kind=BulkKind.BAN_ADD,
+        state=BulkState.CHECKED,
+        user_id=author.id,
+        filename=f"{text}.csv"[:256],
+        stored_name=stored,
+        choices={"note": text, "project_ids": [project.id]},
+        findings={
+            "refused": False,
+            "column": text,
+            "problems": [],
+            "shown": [{"row": 2, "found": text, "reason": "empty"}],
+            "counts": {"total": 1, "twice": 0, "invalid": 1, "new": 1, "existing": 0},
+        },
+        created_at=now,
+    )
     rows: list[Any] = [
         recording,
         task,
         given,
         ban,
+        job,
         MemoEntry(
             customer_id=customer.id, record_id=record.id, user_id=author.id, at=now, text=text
         ),
@@ -234,7 +257,8 @@ def _floor(session: Session, text: str, stored: str, phone: str) -> Floor:
     session.flush()
     return Floor(
         project.id, folder.id, customer.id, extra.id, record.id, recording.id, task.id, given.id,
-        pattern.id, status.id, item.id, caller.id, trunk.id, group.id, ban.id, author.id, phone,
+        pattern.id, status.id, item.id, caller.id, trunk.id, group.id, ban.id, job.id, author.id,
+        phone,
     )  # fmt: skip
 
 

@@ -1,0 +1,192 @@
+"""The page of one piece of bulk work: what its check found, how far it is, what it did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+from flask import Blueprint, Response, render_template, request, send_file, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+
+from calltree.blueprints import import_words
+from calltree.blueprints.access import requires, viewer
+from calltree.blueprints.navigation import admin_only
+from calltree.db import utcnow
+from calltree.errors import NotFound, Refused
+from calltree.extensions import reading, settings, writing
+from calltree.htmx import go, wants_fragment
+from calltree.locale import sentence
+from calltree.models import BulkJob, BulkKind, BulkState, Project, User
+from calltree.services import audit, ban_files, bulk
+from calltree.services.rights import Right
+from calltree.services.sentences import N_
+from calltree.text.sheets_out import CsvTable
+
+bp = Blueprint("bulk", __name__, url_prefix="/admin/bulk")
+
+TITLES = {
+    BulkKind.BAN_ADD: N_("Enter do-not-call numbers by file"),
+    BulkKind.BAN_RELEASE: N_("Release do-not-call numbers by file"),
+    BulkKind.BAN_RELEASE_FOUND: N_("Release do-not-call numbers"),
+    BulkKind.RECORD_DELETE: N_("Delete call records"),
+}
+STATES = {
+    BulkState.CHECKING: (N_("Being checked"), "info"),
+    BulkState.CHECKED: (N_("Checked, not started"), "warn"),
+    BulkState.RUNNING: (N_("Under way"), "info"),
+    BulkState.DONE: (N_("Done"), "ok"),
+    BulkState.CANCELLED: (N_("Cancelled"), "mute"),
+    BulkState.FAILED: (N_("Failed"), "bad"),
+}
+COUNTS = {
+    "added": N_("Entered"),
+    "existing": N_("There already"),
+    "released": N_("Released"),
+    "absent": N_("Not on the list"),
+    "deleted": N_("Deleted"),
+    "left": N_("Left alone (their call is still going on, or they were gone)"),
+}
+"""What a job may have done, in the order in which it is told."""
+FAILURES = {
+    "file_gone": N_("The uploaded file is gone. Upload it again."),
+    "not_allowed": N_("The right to do this was taken from the person who asked for it."),
+    "unexpected": N_(
+        "Something went wrong on our side. What is counted below was done; start again for the "
+        "rest. If that fails too, tell the administrator."
+    ),
+}
+HOME = {
+    BulkKind.BAN_ADD: "bans.index",
+    BulkKind.BAN_RELEASE: "bans.index",
+    BulkKind.BAN_RELEASE_FOUND: "bans.index",
+    BulkKind.RECORD_DELETE: "history.index",
+}
+
+
+def _get(job_id: int) -> BulkJob:
+    return bulk.get(reading(), viewer=viewer(), job_id=job_id)
+
+
+@bp.get("/<int:job_id>")
+@requires(Right.ADMIN_SCREEN)
+def show(job_id: int) -> ResponseReturnValue:
+    """Show a job at the step where it stands."""
+    return _page(_get(job_id))
+
+
+def _page(job: BulkJob, error: str = "") -> tuple[str, int]:
+    session = reading()
+    scope = job.choices.get("project_ids", [])
+    page = render_template(
+        "bulk/show.html",
+        job=job,
+        found=job.findings,
+        title=_(TITLES[job.kind]),
+        author=session.get_one(User, job.user_id).name,
+        scope=[session.get_one(Project, project_id).name for project_id in scope],
+        to_do=bulk.to_do(job),
+        states=STATES,
+        counts=COUNTS,
+        failures=FAILURES,
+        words=import_words,
+        reasons={reason.value: _(name) for reason, name in import_words.REASONS.items()},
+        home=url_for(HOME[job.kind]),
+        error=error,
+    )
+    return page, 422 if error else 200
+
+
+@bp.get("/<int:job_id>/status")
+@requires(Right.ADMIN_SCREEN)
+def status(job_id: int) -> ResponseReturnValue:
+    """Give the progress as a fragment; sends the page on when there is something new to see."""
+    job = _get(job_id)
+    if job.state not in bulk.WORKING or not wants_fragment():
+        return go(url_for("bulk.show", job_id=job_id))
+    return render_template("bulk/_status.html", job=job)
+
+
+@bp.post("/<int:job_id>/start")
+@requires(Right.ADMIN_SCREEN)
+def start(job_id: int) -> ResponseReturnValue:
+    """Let the worker do what the check of the file found."""
+    typed = request.form.get("confirmation", "")
+    try:
+        with writing() as session:
+            bulk.start(session, viewer=viewer(), job_id=job_id, typed=typed, now=utcnow())
+    except Refused as refusal:
+        return _page(_get(job_id), sentence(refusal.code, **refusal.values))
+    return go(url_for("bulk.show", job_id=job_id))
+
+
+@bp.post("/<int:job_id>/cancel")
+@requires(Right.ADMIN_SCREEN)
+def cancel(job_id: int) -> ResponseReturnValue:
+    """Stop a run, or drop a file that was never run."""
+    with writing() as session:
+        bulk.cancel(session, viewer=viewer(), job_id=job_id, now=utcnow())
+    return go(url_for("bulk.show", job_id=job_id))
+
+
+def _file(job_id: int) -> tuple[BulkJob, Path]:
+    job = _get(job_id)
+    path = settings().uploads_dir / job.stored_name
+    if not job.stored_name or not path.is_file():
+        raise NotFound
+    return job, path
+
+
+@bp.get("/<int:job_id>/file")
+@requires(Right.ADMIN_SCREEN)
+def original(job_id: int) -> ResponseReturnValue:
+    """Give the file as it came."""
+    job, path = _file(job_id)
+    _note(job, "downloaded")
+    return send_file(
+        path,
+        mimetype="application/octet-stream",
+        as_attachment=True,
+        download_name=job.filename,
+    )
+
+
+@bp.get("/<int:job_id>/rejects.csv")
+@requires(Right.ADMIN_SCREEN)
+def rejects(job_id: int) -> ResponseReturnValue:
+    """Give the rows that cannot be read, with a reason column, in the file's own encoding."""
+    admin_only()
+    job, path = _file(job_id)
+    file = ban_files.read(path, prefixes=ban_files.prefixes_of(reading()), values=False)
+    names = {reason: _(name) for reason, name in import_words.REASONS.items()}
+
+    def rows() -> Iterator[list[object]]:
+        for row, cells, reason in file.rejects():
+            yield [*cells, names[reason], row]
+
+    _note(job, "rejects_downloaded")
+    width = len(file.sheet.header)
+    own = list(file.sheet.header) if file.has_header else ["電話番号", *[""] * (width - 1)]
+    table = CsvTable(file.encoding)
+    charset = "shift_jis" if file.encoding == "cp932" else "utf-8"
+    header = [*own[:width], _("Reason"), _("Row in the file")]
+    response = Response(table.chunks(header, rows()), mimetype=f"text/csv; charset={charset}")
+    kind = _("rejected")
+    spelled = quote(f"{Path(job.filename).stem}_{kind}.csv", safe="")  # a header is ASCII
+    response.headers["Content-Disposition"] = (
+        f"attachment; filename=rejects.csv; filename*=UTF-8''{spelled}"
+    )
+    return response
+
+
+def _note(job: BulkJob, verb: str) -> None:
+    with writing() as session:
+        audit.note(
+            session,
+            viewer=viewer(),
+            action=f"bulk.{job.kind.value}.{verb}",
+            kind="bulk",
+            object_id=job.id,
+            now=utcnow(),
+        )

@@ -1,0 +1,43 @@
+"""Taking an uploaded file in: under a name of ours, in the uploads directory."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from werkzeug.datastructures import FileStorage
+
+from calltree.extensions import settings
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A file as it lies there."""
+
+    filename: str
+    stored_name: str
+    size_bytes: int
+
+
+@contextmanager
+def kept(file: FileStorage, otherwise: str) -> Iterator[Stored]:
+    """Store a file; it is removed again if the block raises, for it would be nobody's.
+
+    `otherwise` is its name where the browser gave none.
+    """
+    # a line feed in a name would break the header of its download
+    plain = "".join(c for c in file.filename or "" if c.isprintable())
+    name = Path(plain.replace("\\", "/")).name or otherwise
+    folder = settings().uploads_dir
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{secrets.token_hex(16)}.upload"
+    with file.stream:  # a large one is a temporary file
+        file.save(path)
+    try:
+        yield Stored(name, path.name, path.stat().st_size)
+    except Exception:
+        path.unlink(missing_ok=True)
+        raise

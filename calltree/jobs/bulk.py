@@ -1,0 +1,36 @@
+"""Bulk work in the worker; the names are those of the services."""
+
+from __future__ import annotations
+
+import structlog
+
+from calltree import runtime
+from calltree.db import utcnow
+from calltree.models import BulkState
+from calltree.services import bulk, bulk_run
+
+log = structlog.get_logger(__name__)
+
+
+def check(job_id: int) -> None:
+    """Look at an uploaded file."""
+    uploads_dir = runtime.settings().uploads_dir
+    bulk_run.check(runtime.store(), uploads_dir=uploads_dir, job_id=job_id, now=utcnow())
+
+
+def run(job_id: int) -> None:
+    """Take a started job to its end."""
+    uploads_dir = runtime.settings().uploads_dir
+    bulk_run.run(runtime.store(), uploads_dir=uploads_dir, job_id=job_id, clock=utcnow)
+
+
+def sweep() -> None:
+    """Finish what an earlier worker left: called when a worker starts."""
+    with runtime.store().read() as session:
+        left = [(job.id, job.state) for job in bulk.unfinished(session)]
+    for job_id, state in left:
+        log.info("bulk work resumed", job_id=job_id, state=state.value)
+        if state is BulkState.CHECKING:
+            check(job_id)
+        else:
+            run(job_id)
