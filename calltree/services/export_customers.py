@@ -152,7 +152,7 @@ def _measure(read: Reader, plan: _Customers, ids: array[int]) -> None:
     """Find how many 追加番号 and メモ columns there must be."""
     for page in slices(ids, SCAN):
         with read() as session:
-            given, statements = queries.packed(session, page), queries.of(session)
+            given, statements = queries.begin_at(session, page), queries.of(session)
             extras = queries.rows(session, statements.most_extras, given)[0][0] or 0
             long = array(
                 "q", [row[0] for row in queries.rows(session, statements.long_memos, given)]
@@ -160,18 +160,17 @@ def _measure(read: Reader, plan: _Customers, ids: array[int]) -> None:
         plan.extras = max(plan.extras, extras)
         for some in slices(long, LONG):
             with read() as session:
-                memos = _memos(session, some)
+                memos = _memos(session, queries.begin_at(session, some))
             plan.memo_cells = max(plan.memo_cells, *(len(split_cell(t)) for t in memos.values()))
 
 
-def _memos(session: Session, ids: array[int]) -> dict[int, str]:
+def _memos(session: Session, given: dict[str, object]) -> dict[int, str]:
     """Customers' memos: oldest first, one line break between."""
-    return dict(queries.rows(session, queries.of(session).memos, queries.packed(session, ids)))
+    return dict(queries.rows(session, queries.of(session).memos, given))
 
 
-def _extras(session: Session, ids: array[int]) -> dict[int, list[str]]:
+def _extras(session: Session, given: dict[str, object]) -> dict[int, list[str]]:
     found: dict[int, list[str]] = {}
-    given = queries.packed(session, ids)
     for customer_id, number in queries.rows(session, queries.of(session).extras, given):
         found.setdefault(customer_id, []).append(format_national(number))
     return found
@@ -181,10 +180,10 @@ def _customer_page(
     read: Reader, plan: _Customers, folder: CustomerList, ids: array[int]
 ) -> Iterator[Row]:
     with read() as session:
-        given, statements = queries.packed(session, ids), queries.of(session)
+        given, statements = queries.begin_at(session, ids), queries.of(session)
         found = {row[0]: row for row in queries.rows(session, statements.customers, given)}
-        memos = _memos(session, ids)
-        extras = _extras(session, ids) if plan.extras else {}
+        memos = _memos(session, given)
+        extras = _extras(session, given) if plan.extras else {}
     rows = [found[customer_id] for customer_id in ids if customer_id in found]  # others: deleted
     if not rows:
         return iter(())

@@ -149,7 +149,7 @@ def _collect(
 
 def _record_page(read: Reader, plan: _Records, ids: array[int]) -> Iterator[Row]:
     with read() as session:
-        given = queries.packed(session, ids)
+        given = queries.begin_at(session, ids)
         found = {row[0]: row for row in queries.rows(session, queries.of(session).records, given)}
     rows = [found[record_id] for record_id in ids if record_id in found]  # others: deleted since
     if not rows:

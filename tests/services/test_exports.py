@@ -2,6 +2,7 @@
 
 import csv
 import io
+from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -32,6 +33,7 @@ from calltree.models import (
     SystemResult,
     Task,
 )
+from calltree.services import export_queries as queries
 from calltree.services import exports, figures, names
 from calltree.services.criteria import Criteria
 from calltree.services.history_criteria import HistoryCriteria, Span
@@ -497,3 +499,26 @@ def test_R_HS_4_cp932_replaces_and_counts(store: Store) -> None:
     data = b"".join(table.chunks(sheet.header, sheet.rows))
     assert data.decode("cp932") == "会社名\r\n髙橋 〓野 〓 ～\r\n"
     assert table.replaced == 2
+
+
+def test_R_HS_4_postgres_reads_a_page_by_its_ids_and_no_table_whole(store: Store) -> None:
+    if store.engine.dialect.name != "postgresql":
+        pytest.skip("SQLite begins at the ids by itself")
+    with floor(store) as (session, _viewer):
+        customer = make_customer(session, make_list(session))
+        record = said(session, customer)
+    with store.read() as session:
+        asked = queries.of(session)
+        for statement, found in (
+            (asked.customers, customer.id),
+            (asked.memos, customer.id),
+            (asked.extras, customer.id),
+            (asked.long_memos, customer.id),
+            (asked.records, record.id),
+        ):
+            given_ids = queries.begin_at(session, array("q", [found]))
+            told = statement.params(**given_ids).compile(
+                session.get_bind(), compile_kwargs={"literal_binds": True}
+            )
+            plan = session.connection().exec_driver_sql(f"EXPLAIN {told}").scalars().all()
+            assert not [line for line in plan if "Seq Scan" in line], plan
