@@ -412,6 +412,47 @@ def test_R_CL_17_a_second_tab_is_told_and_takes_over_with_the_call(place: Place)
     assert seat.results() == ["見込"]
 
 
+NOTES_CLOSING = """
+const send = window.fetch;
+window.fetch = (address, ...others) => {
+  if (String(address).endsWith("/call/close")) {
+    sessionStorage.closed = Number(sessionStorage.closed || 0) + 1;
+  }
+  return send(address, ...others);
+};
+"""
+
+
+@pytest.mark.provokes("409 .*/call/renew$", "Blocked attempt to show a .beforeunload.")
+@pytest.mark.one_database
+def test_R_CL_17_a_page_that_goes_on_in_its_tab_is_not_closed(place: Place) -> None:
+    seat = place.seat(*numbers("0"))
+    seat.begin()
+    seat.call()
+    context = seat.page.context
+    context.add_init_script(NOTES_CLOSING)
+    second = context.new_page()
+
+    def closed() -> str:
+        return str(second.evaluate("() => sessionStorage.closed || 'never'"))
+
+    second.goto(f"{place.origin}/operator/call/")
+    second.get_by_role("button", name="こちらで使う").click()
+    expect(second.locator("#call-status.talking")).to_be_visible()
+    second.on("dialog", lambda dialog: dialog.accept())
+    second.reload()
+    expect(second.locator("#call-status.talking")).to_be_visible()
+    assert closed() == "never", "a page that lets the other one in between"
+    second.goto("about:blank")
+    second.goto(f"{place.origin}/operator/call/")
+    assert closed() == "1"
+    expect(second.locator("#call-status.talking")).to_be_visible()
+    seat.page = second
+    seat.hang_up()
+    seat.picks("4", "見込")
+    seat.save()
+
+
 @pytest.mark.provokes("409 .*/call/(renew|take-over)$")
 @pytest.mark.one_database
 def test_R_CL_17_a_call_is_not_moved_to_another_machine(place: Place) -> None:

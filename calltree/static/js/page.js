@@ -73,8 +73,16 @@
     if (window.location.pathname.startsWith("/operator/")) begin();
   });
 
+  /* Going on in this tab, by a reload or こちらで使う, is no closing: before the next page has said that it
+     is there, another tab's would take the screen, and the call with it. */
+  let goesOn = false;
+  window.addEventListener("pageswap", (event) => {
+    const next = event.activation?.entry?.url; // none when it leads to another site
+    goesOn = Boolean(next && new URL(next).pathname.startsWith("/operator/"));
+  });
+
   window.addEventListener("pagehide", () => {
-    if (!begun) return;
+    if (!begun || goesOn) return;
     const headers = JSON.parse(document.body.getAttribute("hx-headers:inherited") || "{}");
     headers["X-Page-Id"] = id;
     fetch(desk.dataset.close, { method: "POST", headers, keepalive: true }).catch(() => {});
