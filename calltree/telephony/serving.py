@@ -29,7 +29,15 @@ from calltree.models.calls import (
 )
 from calltree.models.people import User
 from calltree.models.projects import Site
-from calltree.services import leases, operators, records, switch_commands, trunk_health, trunks
+from calltree.services import (
+    do_not_call,
+    leases,
+    operators,
+    records,
+    switch_commands,
+    trunk_health,
+    trunks,
+)
 from calltree.services.breaker import Breaker
 from calltree.telephony import commands, endings
 from calltree.telephony.care import Care, Work
@@ -275,7 +283,21 @@ def _why_not_dial(order: Order) -> str:
         return "DIAL_TOO_OLD"
     if not leases.hears(order.around.leader_note, order.command.node):
         return "SWITCH_DOWN"  # nobody would hear what becomes of it
-    return ""
+    return "NUMBER_BANNED" if _banned_since(order) else ""
+
+
+def _banned_since(order: Order) -> bool:
+    """Whether the number was banned between the gate's yes and a dial that waited (R-DN-5)."""
+    command = order.command
+    waited = order.now - command.created_at > timedelta(seconds=order.timings.yes_holds_s)
+    if not waited and "without" not in command.args:  # a next trunk comes seconds after the yes
+        return False
+    return do_not_call.is_banned(
+        order.session,
+        number=str(command.args["number"]),
+        project_id=order.attempt.project_id,
+        now=order.now,
+    )
 
 
 def _route(order: Order) -> trunks.Route | str:

@@ -18,6 +18,8 @@ class Timings:
     sweep_age_s: float = 0.5
     """A command this old that nobody took is the leader's to serve."""
     dial_age_s: float = 3.0
+    yes_holds_s: float = 0.5
+    """For so long the gate's word on do-not-call is good; a dial served later is asked again."""
     queued_age_s: float = 5.0
     bridge_s: float = 1.0
     rejoin_s: float = 20.0
