@@ -2,6 +2,7 @@
 
 import json
 import socket
+import time
 from contextlib import suppress
 
 import pytest
@@ -90,7 +91,7 @@ def test_R_US_1_a_page_without_the_right_hears_nothing_of_it(site: Site) -> None
 def test_lines_in_use_reach_every_page_at_most_twice_a_second(site: Site) -> None:
     line = site.open(site.desk.user_id)
     line.until("call-lines")
-    before = len(line.heard)
+    before, began = len(line.heard), time.monotonic()
     for _ in range(40):
         with site.store.write() as session:
             announce(session, "lines")
@@ -98,7 +99,8 @@ def test_lines_in_use_reach_every_page_at_most_twice_a_second(site: Site) -> Non
         session.get_one(make.Site, 1).lines = 7
         announce(session, "lines")
     line.until("回線 0 / 7")
-    assert len(line.heard) - before <= 6
+    # forty at once are two, and one that was on its way; a slow disk spreads them over more seconds
+    assert len(line.heard) - before <= 3 + 2 * (time.monotonic() - began)
 
 
 def test_a_full_house_takes_CALL_away_and_gives_it_back(site: Site) -> None:
