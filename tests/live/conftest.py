@@ -64,7 +64,11 @@ class Web:
                 stdout=subprocess.DEVNULL,
                 stderr=log,
             )
-        wait_for(self.answers, "the web server")
+        wait_for(self.answers_or_ended, "the web server", patience_s=60)
+        assert self.process.poll() is None, self.log.read_text()[-3000:]
+
+    def answers_or_ended(self) -> bool:
+        return self.answers() or (self.process is not None and self.process.poll() is not None)
 
     def answers(self) -> bool:
         with suppress(OSError), urlopen(f"{self.origin}/healthz", timeout=5) as answer:  # noqa: S310
