@@ -13,6 +13,7 @@ from typing import Any
 
 import redis
 import structlog
+from redis.client import Pipeline
 from rq import Queue
 from sqlalchemy.exc import NoResultFound
 
@@ -50,6 +51,11 @@ def lane_name(site_key: str, lane: str) -> str:
 def calls_lane(node: str) -> str:
     """Give the lane that carries one node's commands."""
     return f"calls:{node}"
+
+
+def bell_id(site_key: str, command_id: int) -> str:
+    """Give the id of a command's job: who serves it unasked can take its bell away."""
+    return f"{site_key}-command-{command_id}"
 
 
 def live_channel(site_key: str) -> str:
@@ -93,20 +99,21 @@ class Doorbells:
         """Ring for each. Never raises for a dead Redis: the work itself is committed."""
         waiting = [notice.ids["command_id"] for notice in told if notice.topic == "command"]
         try:
-            for notice in told:
-                if notice.topic == "command":
-                    self._ring(notice.ids)
-                    waiting.remove(notice.ids["command_id"])
-                elif notice.topic == "job":
-                    self._enqueue(notice.ids)
-            self._tell_pages(told)
+            with self._redis.pipeline(transaction=False) as pipe:  # one way to Redis and back
+                for notice in told:
+                    if notice.topic == "command":
+                        self._ring(notice.ids, pipe)
+                    elif notice.topic == "job":
+                        self._enqueue(notice.ids, pipe)
+                self._tell_pages(told, pipe)
+                pipe.execute()
         except (redis.RedisError, NoResultFound) as error:  # the latter: nothing is founded yet
             topics = sorted({notice.topic for notice in told})
             log.warning("doorbell not heard", error=type(error).__name__, topics=",".join(topics))
             if waiting and self._unheard is not None:
                 self._unheard(waiting)
 
-    def _ring(self, ids: dict[str, Any]) -> None:
+    def _ring(self, ids: dict[str, Any], pipe: Pipeline) -> None:
         self._queue(calls_lane(ids["node"])).enqueue_call(
             SERVE,
             args=(ids["command_id"],),
@@ -114,9 +121,11 @@ class Doorbells:
             ttl=_COMMAND_TTL_S,
             result_ttl=0,
             failure_ttl=WEEK_S,
+            job_id=bell_id(self._ask_site_key(), ids["command_id"]),
+            pipeline=pipe,
         )
 
-    def _enqueue(self, ids: dict[str, Any]) -> None:
+    def _enqueue(self, ids: dict[str, Any], pipe: Pipeline) -> None:
         lane = ids["lane"]
         self._queue(lane).enqueue_call(
             job_path(ids.get("func") or ids["name"]),
@@ -125,12 +134,13 @@ class Doorbells:
             ttl=ids.get("ttl"),
             result_ttl=0,
             failure_ttl=WEEK_S,
+            pipeline=pipe,
         )
 
-    def _tell_pages(self, told: list[Announcement]) -> None:
+    def _tell_pages(self, told: list[Announcement], pipe: Pipeline) -> None:
         messages = [{"topic": notice.topic, "ids": notice.ids} for notice in told]
         channel = live_channel(self._ask_site_key())
-        self._redis.publish(channel, json.dumps(messages, default=str))
+        pipe.publish(channel, json.dumps(messages, default=str))
 
     def _queue(self, lane: str) -> Queue:
         name = lane_name(self._ask_site_key(), lane)

@@ -45,10 +45,16 @@ class Warm:
         self._link: Link | None = None
         self._along: deque[int] = deque(maxlen=_REMEMBERED)
 
-    def serve(self, command_id: int) -> None:
-        """Serve one command. Raises LinkDown, before the row is taken, when the node is away."""
-        if command_id not in self._along:  # else its bell was overtaken by the one in front of it
-            self._along.extend(self._desk.serve_with_those_behind(command_id, self.link()))
+    def serve(self, command_id: int) -> list[int]:
+        """Serve one command; give those that were served along with it.
+
+        Raises LinkDown, before the row is taken, when the node is away.
+        """
+        if command_id in self._along:  # its bell rang only after it was taken along
+            return []
+        along = self._desk.serve_with_those_behind(command_id, self.link())
+        self._along.extend(along)
+        return along
 
     def link(self) -> Link:
         """Give the open link."""
@@ -67,14 +73,15 @@ class Warm:
 _warm: Warm | None = None
 
 
-def serve(command_id: int) -> None:
+def serve(command_id: int) -> list[int]:
     """The job. A node that is away leaves the row to the leader."""
     if _warm is None:
         raise RuntimeError("this process is not a calls worker")
     try:
-        _warm.serve(command_id)
+        return _warm.serve(command_id)
     except LinkDown as down:
         log.warning("command not sent", id=command_id, why=str(down))
+        return []
 
 
 class CallsWorker(SimpleWorker):
@@ -84,22 +91,34 @@ class CallsWorker(SimpleWorker):
     (states, registries, results, heartbeats of each job) cost three times what serving it did.
     """
 
+    site_key = ""
     max_connection_wait_time = 1.0  # before it asks a Redis that was away again
     _beaten_at = -_BEAT_S
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Run the job here and forget it. One that fails is in the log; its row is swept."""
         timeout_s = job.timeout or queue.DEFAULT_TIMEOUT
+        along: list[int] = []
         try:
             with self.death_penalty_class(timeout_s, JobTimeoutException, job_id=job.id):
-                job.func(*job.args)
+                along = job.func(*job.args)
         except Exception:  # as RQ's own worker: the row stays for the sweep, the worker goes on
             log.exception("doorbell not answered", job=job.id)
         finally:
             with self.connection.pipeline(transaction=False) as pipe:
                 pipe.lrem(queue.intermediate_queue_key, 1, job.id)
                 pipe.delete(job.key)
+                for bell in (doorbells.bell_id(self.site_key, other) for other in along):
+                    pipe.lrem(queue.key, 1, bell)
+                    pipe.delete(Job.key_for(bell))
                 pipe.execute()
+
+    def check_for_suspension(self, burst: bool) -> None:
+        """Never suspended: what is not served the leader sweeps."""
+
+    def set_state(self, state: str, pipeline: Pipeline | None = None) -> None:
+        """Not told to Redis: a doorbell takes milliseconds."""
+        self._state = state
 
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
         """Say that this worker lives; rq would three times a job, its word is good for minutes."""
@@ -150,6 +169,7 @@ def _work(store: Store, node: Node) -> None:
     lane = doorbells.lane_name(runtime.site_key(store), doorbells.calls_lane(node.name))
     queue = Queue(lane, connection=connection, serializer="json")
     worker = CallsWorker([queue], connection=connection, serializer="json")
+    worker.site_key = runtime.site_key(store)
     worker.log_job_description = False
     log.info("serving", node=node.name)
     worker.work(logging_level="WARNING")

@@ -4,9 +4,13 @@ import contextlib
 from dataclasses import replace
 
 import pytest
+import redis
+from rq import Queue
 from sqlalchemy import event, select
 
-from calltree.db import Store
+from calltree import doorbells
+from calltree.config import Settings
+from calltree.db import Announcement, Store
 from calltree.models import (
     Attempt,
     CallRecord,
@@ -17,7 +21,9 @@ from calltree.models import (
     SwitchCommand,
     User,
 )
+from calltree.telephony import calls_worker
 from calltree.telephony.esl import EslUrl, Link, LinkDown
+from calltree.telephony.nodes import Node
 from calltree.telephony.serving import Desk as ServingDesk
 from calltree.telephony.timings import Timings
 from tests import factories as make
@@ -70,6 +76,31 @@ def test_dials_that_wait_together_are_written_in_one_transaction(
     assert states(store) == [CallState.DIALLING] * 4
     with store.read() as session:
         assert len(session.scalars(select(CallRecord)).all()) == 4
+
+
+def test_the_bells_of_what_was_taken_along_ring_no_more(
+    store: Store,
+    settings: Settings,
+    practice_switch: PracticeSwitch,
+    redis_server: str,
+    waiting: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ring = doorbells.for_store(settings, store)
+    node = Node("practice", EslUrl.parse(practice_switch.url))
+    ring([Announcement("command", {"command_id": c, "node": node.name}) for c in waiting])
+    warm = calls_worker.Warm(node, serving(store), Timings())
+    monkeypatch.setattr(calls_worker, "_warm", warm)
+    with redis.from_url(redis_server) as connection, contextlib.closing(warm):
+        lane = doorbells.lane_name(doorbells.site_key(store), doorbells.calls_lane(node.name))
+        queue = Queue(lane, connection=connection, serializer="json")
+        worker = calls_worker.CallsWorker([queue], connection=connection, serializer="json")
+        worker.site_key = doorbells.site_key(store)
+        job, _queue = worker.dequeue_job_and_maintain_ttl(None)
+        worker.execute_job(job, queue)
+        assert queue.job_ids == []
+        assert list(connection.scan_iter("rq:job:*")) == []
+    assert states(store) == [CallState.DIALLING] * 4
 
 
 def test_one_that_cannot_be_made_keeps_nobody_else_waiting(
