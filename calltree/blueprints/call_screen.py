@@ -119,17 +119,22 @@ _FAILED = (
 )
 
 
-def desk(session: Session, *, viewer: Viewer, now: datetime) -> Desk | None:
+def desk(
+    session: Session, *, viewer: Viewer, now: datetime, with_last_call: bool = True
+) -> Desk | None:
     """Gather the operator's desk; None before they have entered their screen.
 
-    The call is the one that goes on, else the one whose result is on the screen.
+    The call is the one that goes on, else the one whose result is on the screen, which a press
+    that only begins another need not know.
     """
     row = session.execute(_DESK, {"of": viewer.user_id}).first()
     if row is None:
         return None
     operator, customer, folder, project = row[:4]
     record: CallRecord | None = row[4]
-    attempt = row[5] or _last_call(session, viewer, record, customer)
+    attempt: Attempt | None = row[5]
+    if attempt is None and with_last_call:
+        attempt = _last_call(session, viewer, record, customer)
     return Desk(viewer, operator, customer, folder, project, attempt, record, now)
 
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
+from flask import (
+    Blueprint,
+    Response,
+    current_app,
+    flash,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from sqlalchemy.orm import Session
@@ -309,7 +318,7 @@ def dial() -> ResponseReturnValue:
     """CALL: ask the gate; the answer is on the screen either way."""
     mine, now = viewer(), utcnow()
     with writing() as session:
-        at = call_screen.desk(session, viewer=mine, now=now)
+        at = call_screen.desk(session, viewer=mine, now=now, with_last_call=False)
         sit_down(session, now)
         if at is None or at.customer is None:
             raise Refused("nothing_open")
@@ -373,4 +382,5 @@ def _status() -> ResponseReturnValue:
     if at is None:
         return Response(status=204)
     shown = call_screen.fragment(session, at, "_call_status.html")
-    return render_template("operator/_call_status.html", **shown)
+    # as it is pushed: what surrounds a whole page is not read for it
+    return current_app.jinja_env.get_template("operator/_call_status.html").render(shown)
