@@ -15,6 +15,7 @@ from wtforms import DateField, StringField, TextAreaField
 from wtforms.validators import InputRequired, Length, Optional
 
 from calltree.blueprints import bulk as bulk_pages
+from calltree.blueprints import history as history_pages
 from calltree.blueprints import uploads
 from calltree.blueprints.access import requires, viewer
 from calltree.blueprints.forms import CheckListField, put_error
@@ -129,6 +130,7 @@ def index() -> ResponseReturnValue:
         job_states=bulk_pages.STATES,
         next_url=address("bans.index", criteria, before=older) if older else None,
         first_url=address("bans.index", criteria) if before else None,
+        export_url=address("exports.bans", criteria) if history_pages.may_export() else None,
         all_url=address("bans.release_found", criteria) if _may_release(criteria) else None,
         **_told(entries),
     )

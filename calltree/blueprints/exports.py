@@ -1,8 +1,9 @@
-"""CSV exports of the admin screen: per list and per record (R-HS-4)."""
+"""Exports of the admin screen: per list, per record, do-not-call; CSV or XLSX (R-HS-4)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
@@ -15,13 +16,17 @@ from calltree.blueprints.access import requires, viewer
 from calltree.blueprints.history import address
 from calltree.blueprints.navigation import admin_only
 from calltree.db import Store, utcnow
+from calltree.errors import NotAllowed
 from calltree.extensions import reading, settings, store, writing
 from calltree.services import audit, exports
+from calltree.services.ban_search import BanCriteria
 from calltree.services.criteria import Criteria
 from calltree.services.history_criteria import HistoryCriteria
 from calltree.services.rights import Right, Viewer
 from calltree.services.sentences import N_
+from calltree.text import workbooks_out
 from calltree.text.sheets_out import CsvTable, Encoding
+from calltree.text.workbooks_out import XlsxTable
 
 bp = Blueprint("exports", __name__, url_prefix="/admin/exports")
 
@@ -75,13 +80,22 @@ def records() -> ResponseReturnValue:
     """Offer the columns of the export per record: a search of コール履歴."""
     admin_only()
     criteria = HistoryCriteria.parse(request.args.items(multi=True))
+    reported = {"reported": 1} if _reported() else {}
     return _offer(
-        kind="records",
+        kind="reports" if reported else "records",
         columns=exports.record_columns(reading(), criteria=criteria),
-        action=address("exports.send_records", criteria),
+        action=address("exports.send_records", criteria, **reported),
         about=[],
         narrowed=True,
     )
+
+
+def _reported() -> bool:
+    """Whether it is about 報告履歴, for which one needs the right to see that too."""
+    asked = request.args.get("reported") == "1"
+    if asked and not viewer().may(Right.SEE_REPORTS):
+        raise NotAllowed
+    return asked
 
 
 @bp.post("/records")
@@ -95,10 +109,47 @@ def send_records() -> ResponseReturnValue:
         viewer=viewer(),
         criteria=criteria,
         chosen=request.form.getlist("column"),
+        reported=_reported(),
         zone=settings().timezone,
         now=utcnow(),
     )
-    return _send(sheet, "records", _("per record"), search=audit.conditions(criteria.pairs()))
+    search = audit.conditions(criteria.pairs())
+    if _reported():
+        return _send(sheet, "reports", _("reported"), search=search)
+    return _send(sheet, "records", _("per record"), search=search)
+
+
+@bp.get("/do-not-call")
+@requires(Right.EXPORT)
+def bans() -> ResponseReturnValue:
+    """Offer the columns of the do-not-call entries that a search finds."""
+    admin_only()
+    criteria = BanCriteria.parse(request.args.items())
+    return _offer(
+        kind="do-not-call",
+        columns=list(exports.BAN_COLUMNS),
+        action=url_for("exports.send_bans", **dict[str, Any](criteria.pairs())),
+        about=[],
+        narrowed=True,
+    )
+
+
+@bp.post("/do-not-call")
+@requires(Right.EXPORT)
+def send_bans() -> ResponseReturnValue:
+    """Send the do-not-call entries."""
+    admin_only()
+    criteria = BanCriteria.parse(request.args.items())
+    sheet = exports.bans(
+        store().read,
+        viewer=viewer(),
+        criteria=criteria,
+        chosen=request.form.getlist("column"),
+        zone=settings().timezone,
+        now=utcnow(),
+    )
+    search = audit.conditions(criteria.pairs())
+    return _send(sheet, "do-not-call", _("do-not-call"), search=search)
 
 
 @bp.get("/recent")
@@ -137,7 +188,7 @@ def _recent() -> dict[str, object]:
 
 
 def _send(sheet: exports.Sheet, kind: str, suffix: str, *, search: str, **of: int) -> Response:
-    encoding = Encoding.CP932 if request.form.get("encoding") == "cp932" else Encoding.UTF_8_BOM
+    form = _form(sheet)
     with writing() as session:
         started = audit.note(
             session,
@@ -149,7 +200,7 @@ def _send(sheet: exports.Sheet, kind: str, suffix: str, *, search: str, **of: in
             title=sheet.title,
             rows=sheet.expected,
             columns=len(sheet.header),
-            encoding=encoding.value,
+            encoding=form.name,
             search=search,
             **of,
         )
@@ -157,17 +208,38 @@ def _send(sheet: exports.Sheet, kind: str, suffix: str, *, search: str, **of: in
         run_id = started.id
     note = _noter(store(), viewer(), kind, run_id, request.remote_addr or "", sheet.title)
     response = Response(
-        _watched(sheet, CsvTable(encoding), note),
-        mimetype="text/csv",
-        content_type="text/csv; charset=" + ("cp932" if encoding is Encoding.CP932 else "utf-8"),
+        _watched(sheet, form.table, note),
+        mimetype=form.media_type,
+        content_type=form.media_type,
     )
     name = f"{sheet.title or _('All projects')}_{suffix}_"
-    name += f"{utcnow().astimezone(settings().timezone):%Y%m%d-%H%M}.csv"
+    name += f"{utcnow().astimezone(settings().timezone):%Y%m%d-%H%M}.{form.ending}"
     spelled = quote(name.replace("/", "_"), safe="")
     response.headers["Content-Disposition"] = (
-        f"attachment; filename={kind}.csv; filename*=UTF-8''{spelled}"
+        f"attachment; filename={kind}.{form.ending}; filename*=UTF-8''{spelled}"
     )
     return response
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """In which form a table leaves."""
+
+    name: str
+    table: CsvTable | XlsxTable
+    ending: str
+    media_type: str
+
+
+def _form(sheet: exports.Sheet) -> _Form:
+    """Read the choice: XLSX, or CSV in one of two encodings."""
+    asked = request.form.get("encoding")
+    if asked == "xlsx":
+        title = sheet.title or _("Export")
+        return _Form("xlsx", XlsxTable(title), "xlsx", workbooks_out.MEDIA_TYPE)
+    encoding = Encoding.CP932 if asked == "cp932" else Encoding.UTF_8_BOM
+    charset = "cp932" if encoding is Encoding.CP932 else "utf-8"
+    return _Form(encoding.value, CsvTable(encoding), "csv", f"text/csv; charset={charset}")
 
 
 Note = Callable[[str, int, int], None]
@@ -194,7 +266,7 @@ def _noter(to: Store, who: Viewer, kind: str, run_id: int, remote: str, title: s
     return note
 
 
-def _watched(sheet: exports.Sheet, table: CsvTable, note: Note) -> Iterator[bytes]:
+def _watched(sheet: exports.Sheet, table: CsvTable | XlsxTable, note: Note) -> Iterator[bytes]:
     """Send the table and note how it ended, also when the browser hung up."""
     sent, ending = 0, "export.broken_off"
 

@@ -59,7 +59,7 @@ def index() -> ResponseReturnValue:
         if found.next_key
         else None,
         first_url=address("history.index", criteria) if after else None,
-        export_url=address("exports.records", criteria) if _may_export() else None,
+        export_url=address("exports.records", criteria) if may_export() else None,
         plain_url=address("history.index", _without_figure(criteria)),
         player=player(),
         **_choices(criteria),
@@ -70,7 +70,8 @@ def _without_figure(criteria: HistoryCriteria) -> HistoryCriteria:
     return replace(criteria, counted=None, group="", weekday=None, hour=None)
 
 
-def _may_export() -> bool:
+def may_export() -> bool:
+    """Whether a file may leave from this page: 管理画面 alone lets them."""
     return viewer().may(Right.EXPORT) and screen() == "admin"
 
 

@@ -8,7 +8,7 @@ from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
 from calltree.blueprints.access import requires, viewer
-from calltree.blueprints.history import address, player
+from calltree.blueprints.history import address, may_export, player
 from calltree.db import utcnow
 from calltree.extensions import reading
 from calltree.models import Customer, CustomerList
@@ -38,6 +38,7 @@ def index() -> ResponseReturnValue:
         if found.next_key
         else None,
         first_url=address("reports.index", criteria) if after else None,
+        export_url=address("exports.records", criteria, reported=1) if may_export() else None,
         projects=[(str(project.id), project.name) for project in projects],
         statuses=[(str(s.id), s.name) for s in statuses if s.id in wanted],
         player=player(),

@@ -88,12 +88,13 @@ def records(
     viewer: Viewer,
     criteria: HistoryCriteria,
     chosen: Collection[str] = (),
+    reported: bool = False,
     zone: ZoneInfo,
     now: datetime,
 ) -> Sheet:
     """Begin the export per record: what a search of コール履歴 finds, newest first.
 
-    Raises NotAllowed.
+    With `reported` a search of 報告履歴. Raises NotAllowed.
     """
     if not viewer.may(Right.EXPORT):
         raise NotAllowed
@@ -109,7 +110,7 @@ def records(
             {caller_id: format_national(number) for caller_id, number in callers},
         )
         title = plan.projects.get(criteria.project_id or 0, "")
-    _collect(read, plan, viewer, criteria, now)
+    _collect(read, plan, viewer, criteria, now, reported=reported)
     layout = layout_of(plan.parts(), chosen)
     rows = (
         row
@@ -120,13 +121,20 @@ def records(
 
 
 def _collect(
-    read: Reader, plan: _Records, viewer: Viewer, criteria: HistoryCriteria, now: datetime
+    read: Reader,
+    plan: _Records,
+    viewer: Viewer,
+    criteria: HistoryCriteria,
+    now: datetime,
+    *,
+    reported: bool,
 ) -> None:
     """Collect the ids newest first, and the length of the longest memo."""
     key = ""
     while True:
         with read() as session:
-            seen = scope.records_seen(session, viewer=viewer)
+            whose = history.reported if reported else scope.records_seen
+            seen = whose(session, viewer=viewer)
             where = history.conditions(criteria=criteria, now=now)
             statement = (
                 select(CallRecord.id, func.length(CallRecord.memo))

@@ -1,4 +1,4 @@
-"""The two exports: per list (リスト毎) and per record (履歴毎), streamed at any size (R-HS-4).
+"""The exports: per list (リスト毎), per record (履歴毎), do-not-call; of any size (R-HS-4).
 
 First the ids of what is asked for are collected, a page at a time, together with what the header
 depends on; then pages of ids become rows. Each page has a short read session of its own, so that
@@ -15,14 +15,16 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from calltree.models import AuditEntry
+from calltree.services.export_bans import COLUMNS as BAN_COLUMNS
+from calltree.services.export_bans import bans
 from calltree.services.export_customers import customer_columns, customer_lists, customers
 from calltree.services.export_records import record_columns, records
 from calltree.services.export_sheets import Row, Sheet
 from calltree.services.rights import Viewer
 
 __all__ = [
-    "Row", "Run", "Sheet", "customer_columns", "customer_lists", "customers", "recent",
-    "record_columns", "records",
+    "BAN_COLUMNS", "Row", "Run", "Sheet", "bans", "customer_columns", "customer_lists", "customers",
+    "recent", "record_columns", "records",
 ]  # fmt: skip
 SHOWN = 10
 

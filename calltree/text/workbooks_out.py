@@ -1,15 +1,22 @@
-"""Tables going out as XLSX: one sheet, streamed, with real numbers, shares and durations."""
+"""Tables going out as XLSX: streamed, with real numbers, shares and durations.
+
+A table longer than a sheet may be goes on in a further sheet with the same header.
+"""
 
 from __future__ import annotations
 
 import re
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
 from typing import IO, Final, cast
 from xml.sax.saxutils import escape
 
 MEDIA_TYPE: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _BATCH: Final = 500
+# Rows of a sheet that Excel opens, without the header.
+_MOST_ROWS: Final = 1_048_575
 _HEAD: Final = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
 _MAIN: Final = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _OFFICE: Final = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
@@ -19,6 +26,7 @@ _TYPE: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml"
 _NO_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 # Excel reads _x000D_ as a sign's number; an underscore so written stands for itself.
 _READ_AS_SIGN: Final = re.compile("_(?=x[0-9A-Fa-f]{4}_)")
+_SPECIAL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff<>&_]")
 _WIDTHS: Final = (8, 40)
 _MS_A_DAY: Final = 86_400_000
 
@@ -69,20 +77,38 @@ def chunks(title: str, header: Sequence[str], rows: Iterable[Sequence[Cell]]) ->
     at most, which is the caller's to see to. The first row stays in sight.
     """
     sink = _Sink()
+    source = iter(rows)
     with zipfile.ZipFile(cast(IO[bytes], sink), "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, text in _parts(title):
-            archive.writestr(name, _HEAD + text)
-        with archive.open("xl/worksheets/sheet1.xml", "w", force_zip64=True) as sheet:
-            sheet.write(_beginning(header).encode())
-            batch = []
-            for row in rows:
-                batch.append("<row>" + "".join(map(_cell, row)) + "</row>")
-                if len(batch) == _BATCH:
-                    sheet.write("".join(batch).encode())
-                    batch.clear()
+        sheets, first = 0, None
+        while sheets == 0 or (first := next(source, None)) is not None:
+            sheets += 1
+            part = islice(source if first is None else chain([first], source), _MOST_ROWS)
+            with archive.open(_place(sheets), "w", force_zip64=True) as sheet:
+                sheet.write(_beginning(header).encode())
+                while batch := list(islice(part, _BATCH)):
+                    lines = ("<row>" + "".join(map(_cell, row)) + "</row>" for row in batch)
+                    sheet.write("".join(lines).encode())
                     yield sink.taken()
-            sheet.write(("".join(batch) + "</sheetData></worksheet>").encode())
+                sheet.write(b"</sheetData></worksheet>")
+        for name, text in _parts(title, sheets):
+            archive.writestr(name, _HEAD + text)
     yield sink.taken()
+
+
+@dataclass(slots=True)
+class XlsxTable:
+    """A table as XLSX; to be sent as `sheets_out.CsvTable` is. Nothing of it is replaced."""
+
+    title: str
+    replaced: int = 0
+
+    def chunks(self, header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Iterator[bytes]:
+        """Give the workbook in pieces."""
+        return chunks(self.title, header, rows)
+
+
+def _place(sheet: int) -> str:
+    return f"xl/worksheets/sheet{sheet}.xml"
 
 
 class _Sink:
@@ -119,8 +145,9 @@ def _cell(value: Cell) -> str:
 
 
 def _text(value: str, style: int) -> str:
-    clean = _READ_AS_SIGN.sub("_x005F_", _NO_XML.sub("", value))
-    return f'<c s="{style}" t="inlineStr"><is><t xml:space="preserve">{escape(clean)}</t></is></c>'
+    if _SPECIAL.search(value):
+        value = escape(_READ_AS_SIGN.sub("_x005F_", _NO_XML.sub("", value)))
+    return f'<c s="{style}" t="inlineStr"><is><t xml:space="preserve">{value}</t></is></c>'
 
 
 def _beginning(header: Sequence[str]) -> str:
@@ -139,16 +166,31 @@ def _beginning(header: Sequence[str]) -> str:
     )
 
 
-def _parts(title: str) -> Iterator[tuple[str, str]]:
-    sheet = re.sub(r"[\[\]:*?/\\']", " ", _NO_XML.sub("", title)).strip()[:31] or "Sheet1"
+def _parts(title: str, sheets: int) -> Iterator[tuple[str, str]]:
+    name = re.sub(r"[\[\]:*?/\\']", " ", _NO_XML.sub("", title)).strip()[:31] or "Sheet1"
+    numbers = range(1, sheets + 1)
+    names = [name, *(f"{name[:24]} ({number})" for number in numbers[1:])]
+    kinds = (
+        f'<Override PartName="/{_place(number)}" ContentType="{_TYPE}.worksheet+xml"/>'
+        for number in numbers
+    )
+    listed = (
+        f'<sheet name="{escape(name, {chr(34): "&quot;"})}" sheetId="{number}" r:id="rId{number}"/>'
+        for number, name in zip(numbers, names, strict=True)
+    )
+    related = (
+        f'<Relationship Id="rId{number}" Type="{_OFFICE}/worksheet" '
+        f'Target="{_place(number).removeprefix("xl/")}"/>'
+        for number in numbers
+    )
     yield (
         "[Content_Types].xml",
         f'<Types xmlns="{_PACKAGE}/content-types">'
         '<Default Extension="rels" '
         'ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
         f'<Override PartName="/xl/workbook.xml" ContentType="{_TYPE}.sheet.main+xml"/>'
-        f'<Override PartName="/xl/worksheets/sheet1.xml" ContentType="{_TYPE}.worksheet+xml"/>'
-        f'<Override PartName="/xl/styles.xml" ContentType="{_TYPE}.styles+xml"/></Types>',
+        + "".join(kinds)
+        + f'<Override PartName="/xl/styles.xml" ContentType="{_TYPE}.styles+xml"/></Types>',
     )
     yield (
         "_rels/.rels",
@@ -158,13 +200,14 @@ def _parts(title: str) -> Iterator[tuple[str, str]]:
     yield (
         "xl/workbook.xml",
         f'<workbook xmlns="{_MAIN}" xmlns:r="{_OFFICE}"><sheets>'
-        f'<sheet name="{escape(sheet, {chr(34): "&quot;"})}" sheetId="1" r:id="rId1"/>'
-        "</sheets></workbook>",
+        + "".join(listed)
+        + "</sheets></workbook>",
     )
     yield (
         "xl/_rels/workbook.xml.rels",
         f'<Relationships xmlns="{_PACKAGE}/relationships">'
-        f'<Relationship Id="rId1" Type="{_OFFICE}/worksheet" Target="worksheets/sheet1.xml"/>'
-        f'<Relationship Id="rId2" Type="{_OFFICE}/styles" Target="styles.xml"/></Relationships>',
+        + "".join(related)
+        + f'<Relationship Id="rId{sheets + 1}" Type="{_OFFICE}/styles" Target="styles.xml"/>'
+        "</Relationships>",
     )
     yield "xl/styles.xml", _STYLES

@@ -45,7 +45,7 @@ def test_R_HS_4_text_stays_text_whatever_stands_in_it() -> None:
 
 def test_many_rows_leave_in_pieces() -> None:
     pieces = list(workbooks_out.chunks("多い", ["n"], ([n] for n in range(2_001))))
-    assert len(pieces) == 5
+    assert len(pieces) == 6
     sheet = openpyxl.load_workbook(io.BytesIO(b"".join(pieces))).active
     assert sheet.max_row == 2_002
 
@@ -65,3 +65,15 @@ def test_shares_and_durations_read_well_in_a_csv() -> None:
         "0:00:59",
         "10:00:00",
     ]
+
+
+def test_R_HS_4_a_table_longer_than_a_sheet_goes_on_in_another(monkeypatch) -> None:
+    monkeypatch.setattr(workbooks_out, "_MOST_ROWS", 700)
+    book = openpyxl.load_workbook(io.BytesIO(made(["番号"], ([str(n)] for n in range(1_500)))))
+    assert book.sheetnames == ["集計", "集計 (2)", "集計 (3)"]
+    assert [sheet.max_row for sheet in book] == [701, 701, 101]
+    read = [row[0] for sheet in book for row in sheet.iter_rows(min_row=2, values_only=True)]
+    assert read == [str(n) for n in range(1_500)]
+    assert {sheet["A1"].value for sheet in book} == {"番号"}
+    monkeypatch.setattr(workbooks_out, "_MOST_ROWS", 750)
+    assert len(openpyxl.load_workbook(io.BytesIO(made(["a"], [["x"]] * 1_500))).sheetnames) == 2
