@@ -15,6 +15,7 @@ from wtforms import (
 )
 from wtforms.validators import InputRequired, Length
 
+from calltree.blueprints import audit_lines
 from calltree.blueprints.access import requires, viewer
 from calltree.blueprints.forms import CheckListField, put_error
 from calltree.blueprints.navigation import role_name
@@ -256,4 +257,5 @@ def audit_log() -> ResponseReturnValue:
     before = request.args.get("before", type=int)
     entries = audit.page(reading(), before_id=before)
     older = entries[-1].id if len(entries) == audit.PAGE else None
-    return render_template("people/audit.html", entries=entries, older=older)
+    lines = [audit_lines.line(entry) for entry in entries]
+    return render_template("people/audit.html", lines=lines, older=older)

@@ -223,8 +223,32 @@ def test_R_US_7_creating_a_user_is_audited(store: Store, browser_of, manager: Us
     browser.get("/admin/users/new")
     browser.submit(login_id="sato", name="佐藤", password="12345678")
     page = browser.get("/admin/users/audit")
-    assert "user.created" in page.text
+    assert "ユーザーを追加" in page.text
+    assert "user.created" not in page.text
     assert manager.name in page.one("main").text
+
+
+def test_R_US_7_the_log_is_read_in_words_and_an_old_code_as_it_is(
+    store: Store, browser_of, manager: User
+) -> None:
+    with store.write() as session:
+        viewer = viewer_of(manager)
+        audit.note(
+            session, viewer=viewer, action="recording.played", kind="recording", object_id=7,
+            now=NOW, player="0a1b2c",
+        )  # fmt: skip
+        audit.note(
+            session, viewer=viewer, action="settings.changed", now=NOW, changed=["lines", "seats"]
+        )
+        audit.note(session, viewer=viewer, action="bulk.ban_add.done", now=NOW, enabled=True)
+        audit.note(session, viewer=viewer, action="room.painted", now=NOW, colour="青")
+    page = browser_of(manager).get("/admin/users/audit")
+    for said in (
+        "録音を再生", "録音 7", "変更箇所：回線数、席数", "架電禁止番号のCSV登録：完了",
+        "有効：はい", "room.painted", "colour：青",
+    ):  # fmt: skip
+        assert said in page.text
+    assert "0a1b2c" not in page.text
 
 
 def test_a_users_telephone_is_chosen_on_a_page_of_its_own(store: Store, browser_of) -> None:
