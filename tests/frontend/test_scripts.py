@@ -245,6 +245,27 @@ def test_R_CL_7_what_is_typed_is_kept_on_the_server(site: Site) -> None:
     assert [(name, body) for name, body, _ in site.sent] == [("/draft", "memo=17%E6%99%82")]
 
 
+def test_R_CL_7_an_older_draft_never_arrives_after_a_newer_one(site: Site) -> None:
+    page = site.show('<textarea id="memo" name="memo" data-draft-url="/draft"></textarea>')
+    held: list[Route] = []
+    page.route("**/draft", lambda route: held.append(route))
+
+    def sent() -> list[str | None]:
+        page.evaluate("() => fetch('/later')")  # what was sent before it is known by now
+        return [route.request.post_data for route in held]
+
+    def typed(text: str) -> list[str | None]:
+        page.locator("#memo").fill(text)
+        page.locator("#memo").blur()
+        return sent()
+
+    assert typed("1") == ["memo=1"]
+    assert typed("12") == typed("123") == ["memo=1"], "the server may take the second one first"
+    with page.expect_request("**/draft"):
+        held[0].fulfill(status=204)
+    assert sent() == ["memo=1", "memo=123"]
+
+
 def test_R_CL_7_a_save_is_not_followed_by_the_draft_of_the_same_words(site: Site) -> None:
     page = site.show(
         '<form method="post" action="/save" hx-post="/save" hx-target="#main"><div id="main">'

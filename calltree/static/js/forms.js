@@ -12,10 +12,10 @@
 
   /* ---- drafts: [data-draft-url] is sent as it is typed ---- */
 
-  const drafts = new WeakMap(); // field -> { timer, sent, stop }
+  const drafts = new WeakMap(); // field -> { timer, sent, stop, again }; stop: one is on its way
 
   function draftOf(field) {
-    if (!drafts.has(field)) drafts.set(field, { timer: 0, sent: field.defaultValue, stop: null });
+    if (!drafts.has(field)) drafts.set(field, { timer: 0, sent: field.defaultValue, stop: null, again: false });
     return drafts.get(field);
   }
 
@@ -25,10 +25,15 @@
     draft.timer = 0;
     const text = field.value;
     if (text === draft.sent || !field.isConnected) return;
+    if (draft.stop && !keepalive) { // of two on their way the older one may arrive last, and stay
+      draft.again = true;
+      return;
+    }
     const before = draft.sent;
     draft.sent = text;
-    draft.stop = new AbortController();
-    const { signal } = draft.stop;
+    const stop = new AbortController();
+    const { signal } = stop;
+    draft.stop = stop;
     try {
       const answer = await fetch(field.dataset.draftUrl, {
         method: "POST",
@@ -44,6 +49,12 @@
       if (signal.aborted) return;
       sayDraft(field, "failed");
       if (!draft.timer) draft.timer = window.setTimeout(() => sendDraft(field), DRAFT_MS);
+    } finally {
+      if (draft.stop === stop) draft.stop = null;
+      if (draft.again && !draft.stop) {
+        draft.again = false;
+        sendDraft(field);
+      }
     }
   }
 
@@ -76,6 +87,7 @@
       const draft = draftOf(field);
       window.clearTimeout(draft.timer);
       draft.timer = 0;
+      draft.again = false;
       draft.stop?.abort();
     }
   }
