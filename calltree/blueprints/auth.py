@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 
 from calltree.blueprints.access import SignedIn, public, requires, viewer
 from calltree.blueprints.given import whole
+from calltree.blueprints.language import CHOSEN
 from calltree.blueprints.navigation import screen
 from calltree.db import utcnow
 from calltree.errors import Refused
@@ -71,6 +72,8 @@ def try_sign_in() -> ResponseReturnValue:
         return page, 422
     with writing() as write:
         accounts.note_sign_in(write, user_id=user.viewer.user_id, now=utcnow())
+        if CHOSEN in session:
+            accounts.set_locale(write, user_id=user.viewer.user_id, locale=session[CHOSEN])
         if landing(user.viewer.role) == "operator.home":
             _sit_down(write, user.viewer)
     session.clear()

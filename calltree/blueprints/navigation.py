@@ -80,6 +80,15 @@ OPERATOR: list[tuple[str, list[tuple[str, str]]]] = [
 ]
 """(section, [(endpoint, label)]); entries whose endpoint the viewer may not use are left out."""
 
+UNDER = {
+    "customers.show": "customers.search",
+    "exports.customers": "lists.index",
+    "exports.records": "history.index",
+    "projects.number": "projects.numbers",
+    "recordings.play": "history.index",
+}
+"""Pages whose entry is not their blueprint's index."""
+
 BADGES: dict[str, Callable[[Session], int]] = {
     "recordings.problems": recordings.count_problems,
     "tasks.index": lambda session: tasks.badge(session, viewer=viewer(), now=utcnow()),
@@ -130,17 +139,19 @@ def _may_open(endpoint: str) -> bool:
 
 
 def _item(endpoint: str, label: str) -> Item:
-    room = endpoint.rpartition(".")[0]
-    active = request.endpoint == endpoint or (
-        request.blueprint == room
-        and endpoint.endswith(".index")
-        and not is_shown(request.endpoint or "")
-    )
     count = BADGES.get(endpoint)
     return Item(
-        _(label), url_for(endpoint), active, badge=count(reading()) if count else None,
-        key=_key(endpoint),
+        _(label), url_for(endpoint), endpoint == _entry(),
+        badge=count(reading()) if count else None, key=_key(endpoint),
     )  # fmt: skip
+
+
+def _entry() -> str:
+    """Return the entry of the present page: its own, the one it stands under, its blueprint's."""
+    endpoint = request.endpoint or ""
+    if is_shown(endpoint):
+        return endpoint
+    return UNDER.get(endpoint, f"{request.blueprint}.index")
 
 
 def _key(endpoint: str) -> str:
