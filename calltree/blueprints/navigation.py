@@ -49,6 +49,7 @@ ADMIN: list[tuple[str, list[tuple[str, str]]]] = [
         [
             ("history.index", N_("Call history")),
             ("reports.index", N_("Report history")),
+            ("summaries.index", N_("Figures")),
             ("recordings.problems", N_("Recording problems")),
         ],
     ),
@@ -76,7 +77,14 @@ OPERATOR: list[tuple[str, list[tuple[str, str]]]] = [
             ("customers.search", N_("Customer search")),
         ],
     ),
-    ("", [("history.index", N_("Call history")), ("reports.index", N_("Report history"))]),
+    (
+        "",
+        [
+            ("history.index", N_("Call history")),
+            ("reports.index", N_("Report history")),
+            ("summaries.index", N_("Figures")),
+        ],
+    ),
 ]
 """(section, [(endpoint, label)]); entries whose endpoint the viewer may not use are left out."""
 

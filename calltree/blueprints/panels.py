@@ -16,7 +16,7 @@ from typing import Any
 from flask import current_app
 from sqlalchemy.orm import Session
 
-from calltree.blueprints import call_ahead, call_screen, navigation
+from calltree.blueprints import call_ahead, call_screen, navigation, summaries
 from calltree.blueprints.given import whole
 from calltree.db import utcnow
 from calltree.errors import NotFound
@@ -223,6 +223,21 @@ class ImportPage(Page):
         yield partial("imports/_status.html", swap="outerHTML", given=given, over=over)
 
 
+class TodayPage(Page):
+    """集計 of today; an operator's page hears of their own calls only."""
+
+    name = "figures"
+
+    def addresses(self) -> frozenset[str]:
+        own = f"figures:user_id={self.viewer.user_id}"
+        return frozenset({"figures" if self.viewer.manages else own})
+
+    def draw(self, session: Session, changed: Changed, fresh: bool) -> Iterator[str]:
+        yield from super().draw(session, changed, fresh)
+        if changed & self.addresses():
+            yield partial("summaries/_today.html", today=summaries.today(self.viewer, session))
+
+
 IMPORT_WORKS = (
     ImportState.UPLOADED,
     ImportState.CHECKING,
@@ -282,6 +297,8 @@ def find(name: str, viewer: Viewer) -> Page:
     if kind == "bulk" and viewer.may(Right.ADMIN_SCREEN):
         with contextlib.suppress(ValueError):
             return BulkPage(viewer, whole(one))
+    if kind == "figures" and viewer.may(Right.SEE_FIGURES):
+        return TodayPage(viewer)
     return Page(viewer)
 
 
@@ -291,6 +308,8 @@ def name_of(endpoint: str, arguments: Mapping[str, Any]) -> str:
         return "call"
     if endpoint == "imports.show":
         return f"imports:{arguments['import_id']}"
+    if endpoint == "summaries.index":
+        return "figures"
     if endpoint == "bulk.show":
         return f"bulk:{arguments['job_id']}"
     return "plain"

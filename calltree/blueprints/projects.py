@@ -72,6 +72,11 @@ class ProjectForm(FlaskForm):  # type: ignore[misc] # flask_wtf is published wit
     closes = TimeField(lazy(N_("Calls until")), validators=[InputRequired()])
     weekdays = CheckListField(lazy(N_("Weekdays")), coerce=int)
     on_holidays = BooleanField(lazy(N_("Call on public holidays too")))
+    target_conversions = IntegerField(
+        lazy(N_("Target of CV a day")),
+        description=lazy(N_("Counted on the project's calling days. Empty: no target.")),
+        validators=[Optional(), NumberRange(0, 100_000)],
+    )
     prospect_levels = TextAreaField(
         lazy(N_("Prospect levels")), description=lazy(N_("One in each line."))
     )

@@ -55,12 +55,13 @@ class ProjectDetails:
     on_holidays: bool = False
     mode: DiallingMode = DiallingMode.PREVIEW
     auto_dial_delay_s: int = 1
+    target_conversions: int | None = None
 
 
 COLUMNS = (
     "state", "audience", "pattern_id", "main_number_id", "script", "business_name",
     "caller_person", "purpose", "ring_time_s", "opens", "closes", "on_holidays", "mode",
-    "auto_dial_delay_s",
+    "auto_dial_delay_s", "target_conversions",
 )  # fmt: skip
 
 

@@ -20,7 +20,16 @@ from tests.pages.world import SECRET, World, build
 
 HUGE = "9" * 30
 NAMES = ["call", "imports:1", f"imports:{HUGE}", "imports:", "imports:²", "imports:x", "call:2"]
-NAMES += ["plain", "", "user_id=1", "operator:user_id=1", "\x00", "imports:" + "9" * 5000]
+NAMES += [
+    "plain",
+    "figures",
+    "figures:2",
+    "",
+    "user_id=1",
+    "operator:user_id=1",
+    "\x00",
+    "imports:" + "9" * 5000,
+]
 
 
 @pytest.fixture
@@ -50,7 +59,9 @@ def test_R_US_1_a_live_line_brings_nothing_of_others(
             assert "imports:" not in heard
             assert SECRET not in drawn
         if role in (Role.BUSINESS, Role.BACKYARD):
-            assert not re.search("operator:|call:|figures:", heard), (name, heard)
+            assert not re.search("operator:|call:|figures", heard), (name, heard)
+        if role is Role.OPERATOR:
+            assert "figures" not in page.heard, "other people's calls"
 
 
 def test_no_fragment_that_many_share_holds_a_token(app: Flask) -> None:

@@ -99,6 +99,8 @@ class World:
             "name": "call_status",
             "wish": "hang_up",
             "asked": "x",
+            "kind": "table",
+            "form": "csv",
         }
         found = []
         for rule in app.url_map.iter_rules():
