@@ -8,7 +8,6 @@ emptied and given to the next test.
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -22,6 +21,7 @@ from sqlalchemy import create_engine
 import calltree.models
 from calltree.db import Base, prepare_sqlite
 from calltree.launch.children import die_with_parent
+from tests.ports import free_port
 
 START_S = 30
 SHAPE = """SELECT count(*), sum(hashtext(concat(relname, relkind, attname, atttypid)))
@@ -154,12 +154,6 @@ def _unprivileged() -> dict[str, object]:
     return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
 
 
-def _free_port() -> int:
-    with socket.socket() as trial:
-        trial.bind(("127.0.0.1", 0))
-        return int(trial.getsockname()[1])
-
-
 class PostgresServer:
     """A server of our own on a free loopback port, its files in a temporary folder.
 
@@ -186,7 +180,7 @@ class PostgresServer:
             stdout=subprocess.DEVNULL,
             **who,
         )
-        self.port = _free_port()
+        self.port = free_port()
         parent = os.getpid()
         log = (self.folder / "log").open("wb")
         self.process = subprocess.Popen(

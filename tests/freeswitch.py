@@ -5,7 +5,7 @@ writes is in the test's directory, and it ends with the test.
 """
 
 import os
-import random
+import secrets
 import signal
 import socket
 import subprocess
@@ -139,7 +139,7 @@ def rendered_switch(
 def _free_ports() -> tuple[int, int, int, int, int]:
     """Event socket, desk phones, carriers, test carrier (ten above it), browsers."""
     for _ in range(100):
-        base = random.randrange(21000, 29000, 20)
+        base = 21000 + 20 * secrets.randbelow(400)
         ports = (base, base + 2, base + 4, base + 14, base + 6)
         if all(map(_is_free, ports)):
             return ports

@@ -1,7 +1,6 @@
 """A whole site in processes of its own, a real Chromium on it, and operators at its screen."""
 
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from tests.chromium.screen import Place
 from tests.databases import PostgresDatabases, SqliteDatabases
 from tests.faults.site import ROOT, Site
 from tests.floor import found_floor, wait_for
+from tests.ports import free_port
 from tests.windows import Windows
 
 RATE = 8.0
@@ -27,15 +27,9 @@ RATE = 8.0
 expect.set_options(timeout=15_000)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextmanager
 def _web(site: Site) -> Iterator[str]:
-    port = _free_port()
+    port = free_port()
     env = site.env | {
         "HOST": "127.0.0.1",
         "PORT": str(port),

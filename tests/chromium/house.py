@@ -17,7 +17,8 @@ from calltree.config import Settings
 from calltree.db import Store
 from calltree.models import User
 from tests import factories as make
-from tests.live.conftest import Web, free_port
+from tests.live.conftest import Web
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "lamp-otter-42"

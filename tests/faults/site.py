@@ -19,6 +19,7 @@ from calltree.db import Store
 from calltree.launch import own_redis
 from calltree.models import TERMINAL_STATES, Attempt, CallRecord
 from tests.floor import Floor, found_floor, wait_for
+from tests.ports import free_port
 from tests.practice import PracticeSwitch
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,7 +31,7 @@ class Site:
 
     def __init__(self, data_dir: Path, database_url: str, *, rate: float = RATE) -> None:
         self.data_dir = data_dir
-        self.switch = PracticeSwitch(data_dir, rate=rate)
+        self.switch = PracticeSwitch(data_dir, rate=rate, port=free_port())
         self.log = (data_dir / "site.log").open("ab")
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.env = os.environ | {

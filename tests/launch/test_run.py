@@ -18,9 +18,9 @@ from pathlib import Path
 
 import pytest
 
-from calltree.launch import checks
 from calltree.launch.__main__ import CannotStartError, Launch
 from tests.launch.test_children import alive, until
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = ("REDIS_URL", "ESL_URL", "DATABASE_URL", "PRACTICE_PASSWORD", "HOST", "SECRET_KEY")
@@ -89,7 +89,7 @@ def sign_in(address: str, login_id: str, password: str) -> str:
 
 
 def test_make_run_ends_in_a_page_one_can_sign_in_to_and_leaves_nothing(tmp_path):
-    data_dir, port = tmp_path / "var", checks.free_port()
+    data_dir, port = tmp_path / "var", free_port()
     with launched(data_dir, port) as (process, log):
         shown = wait_for(process, log, "Ctrl-C stops everything")
         address = f"http://127.0.0.1:{port}/"

@@ -27,18 +27,13 @@ from tests import factories as make
 from tests.browser import signed_in_cookie
 from tests.databases import PostgresDatabases, SqliteDatabases
 from tests.floor import wait_for
+from tests.ports import free_port
 from tests.services.desks import Desk, colleague, furnish
 
 ROOT = Path(__file__).resolve().parents[2]
 RATE = 60  # the minute of the re-check is a second
 THREADS = 40
 MOST = 20  # sockets that so many threads leave room for
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass
