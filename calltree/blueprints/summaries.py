@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -42,9 +42,10 @@ SHOWN = 500
 """Lines of a page; a file has all."""
 HOURS = (9, 19)
 """Of the heat map at least; more where there were calls."""
-FULL_HEAT = 0.5
-"""The connect rate at which the heat map is at its darkest."""
 HEAT_STEPS = 5
+"""From the lowest rate of a heat map to its highest."""
+HEAT_FROM = 10
+"""Calls below which a field's rate says nothing yet: it wears no colour."""
 PERIOD_NAMES = {
     Period.TODAY: N_("Today"),
     Period.YESTERDAY: N_("Yesterday"),
@@ -135,8 +136,17 @@ def heat() -> ResponseReturnValue:
     dialled = {place: figures for place, figures in found.items() if figures.dials}
     known = [hour for _weekday, hour in dialled]
     hours = range(min([HOURS[0], *known]), max([HOURS[1], *known]) + 1)
+    coloured = _steps(dialled)
     rows = [
-        (name, [_field(asked, dialled.get((weekday, hour)), weekday, hour) for hour in hours])
+        (
+            name,
+            [
+                _field(asked, dialled[weekday, hour], (weekday, hour), coloured)
+                if (weekday, hour) in dialled
+                else None
+                for hour in hours
+            ],
+        )
         for weekday, name in enumerate(WEEKDAY_IDS)
     ]
     return render_template(
@@ -149,18 +159,33 @@ def heat() -> ResponseReturnValue:
     )
 
 
-def _field(
-    asked: SummaryCriteria, figures: summaries.Figures | None, weekday: int, hour: int
-) -> dict[str, Any] | None:
-    if figures is None:
-        return None
-    share = figures.connect_rate or 0
+def _steps(fields: Mapping[tuple[int, int], summaries.Figures]) -> dict[tuple[int, int], int]:
+    """Give how dark each field is: 1 to HEAT_STEPS, those of few calls left out."""
+    rates = {
+        place: figures.connect_rate or 0
+        for place, figures in fields.items()
+        if figures.dials >= HEAT_FROM
+    }
+    least, most = min(rates.values(), default=0), max(rates.values(), default=0)
+    wide = most - least
     return {
-        "rate": str(Share(share)),
-        "step": min(int(share / FULL_HEAT * HEAT_STEPS), HEAT_STEPS),
+        place: 1 + min(int((rate - least) / wide * HEAT_STEPS), HEAT_STEPS - 1) if wide else 1
+        for place, rate in rates.items()
+    }
+
+
+def _field(
+    asked: SummaryCriteria,
+    figures: summaries.Figures,
+    place: tuple[int, int],
+    steps: Mapping[tuple[int, int], int],
+) -> dict[str, Any]:
+    return {
+        "rate": str(Share(figures.connect_rate or 0)),
+        "step": steps.get(place, 0),
         "dials": figures.dials,
         "connects": figures.connects,
-        "url": heat_link(asked, weekday, hour),
+        "url": heat_link(asked, *place),
     }
 
 

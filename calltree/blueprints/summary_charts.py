@@ -13,6 +13,8 @@ HEIGHT = 96
 WIDTH = 960
 _TICKS = 12
 _GAP = 0.3
+_FEWEST = 10
+"""Bars that would fill the width; fewer are not drawn wider."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ def chart(table: Summary) -> Chart | None:
     most = max(line.figures.dials for line in table.lines)
     if not most:
         return None
-    step = WIDTH / len(table.lines)
+    step = WIDTH / max(len(table.lines), _FEWEST)
     every = -(-len(table.lines) // _TICKS)
     bars = []
     for place, line in enumerate(table.lines):

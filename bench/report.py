@@ -1,0 +1,236 @@
+"""集計: a month by user and day over a ledger of 2,000,000 records, on Postgres.
+
+Work: the table as a manager asks for it (`summaries.summary`): counts, talk and conversions of the
+records, wrap-up, idle and working time of the intervals, names, totals. Floor: the one SQL
+statement that gives the same figures, its rows fetched and dropped, on a connection of its own.
+`value` and `floor` are medians in ms of a month of the full ledger; `ratio` = value / floor, at
+most 2. `extra.growth` is the same month's time in a ledger of 2,000,000 against one of 200,000 (ten
+months against one, a month being 200,000), at most 2. The statements are counted too.
+
+A month has 20 users, 22 days and as many intervals of the operators as they make (three a call).
+"""
+
+import random
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import event, text
+
+from bench import Options, Result
+from bench.search import ground, stores
+from calltree.db import Store
+from calltree.models import CustomerList, Project, Role, User
+from calltree.services import summaries
+from calltree.services.rights import Viewer
+from calltree.services.summary_criteria import Axis, SummaryCriteria
+
+ROWS = 2_000_000
+MONTHS = 10
+USERS = 20
+LISTS = 40
+DAYS = 22
+ROUNDS = 7
+LAST = date(2026, 10, 1)
+NOW = datetime(2026, 11, 24, 1, 0, tzinfo=UTC)
+
+
+def run(options: Options) -> Result:
+    rows = options.rows or ROWS
+    month = rows // MONTHS
+    with stores(options) as store:
+        viewer, ids = furnished(store, random.Random(options.seed))
+        fill(store, month, LAST, ids)
+        settled(store)
+        asked = SummaryCriteria(LAST, LAST + timedelta(days=30), by=Axis.USER, then=Axis.DAY)
+        small = timed(lambda: whole(store, viewer, asked))
+        for back in range(1, MONTHS):
+            fill(store, month, LAST - timedelta(days=31 * back), ids)
+        settled(store)
+        value = timed(lambda: whole(store, viewer, asked))
+        floor = timed(lambda: bare(store, asked))
+        with statements(store) as counted:
+            lines = whole(store, viewer, asked)
+        others = {
+            axis.value: round(timed(lambda axis=axis: one_axis(store, viewer, asked, axis)), 1)
+            for axis in Axis
+        }
+        extra: dict[str, Any] = {
+            "growth": round(value / small, 2),
+            "month_alone_ms": round(small, 1),
+            "lines": lines,
+            "statements": len(counted),
+            "by_one_axis_ms": others,
+            "heat_ms": round(timed(lambda: heat(store, viewer, asked)), 1),
+        }
+    return Result(value, "ms", floor, value / floor, month * MONTHS, extra)
+
+
+def whole(store: Store, viewer: Viewer, asked: SummaryCriteria) -> int:
+    with store.read() as session:
+        table = summaries.summary(session, viewer=viewer, criteria=asked, now=NOW)
+    return len(table.lines)
+
+
+def one_axis(store: Store, viewer: Viewer, asked: SummaryCriteria, axis: Axis) -> int:
+    return whole(store, viewer, SummaryCriteria(asked.first, asked.last, by=axis))
+
+
+def heat(store: Store, viewer: Viewer, asked: SummaryCriteria) -> int:
+    with store.read() as session:
+        return len(summaries.heat(session, viewer=viewer, criteria=asked))
+
+
+FLOOR = """
+    SELECT * FROM (
+        SELECT user_id, site_day, count(*) FILTER (WHERE counts_dial),
+            count(*) FILTER (WHERE counts_connect), count(*) FILTER (WHERE counts_conversion),
+            sum(talk_ms) FILTER (WHERE counts_dial), count(*) FILTER (WHERE kind = 'entry'),
+            count(*) FILTER (WHERE kind = 'inbound'), count(*) FILTER (WHERE kind = 'manual'),
+            count(*) FILTER (WHERE kind IN ('outbound', 'predictive') AND system = 'line_error')
+        FROM call_records WHERE site_day BETWEEN '{first}' AND '{last}'
+            AND started_at >= '{first} 00:00+09' AND started_at < '{after} 00:00+09'
+        GROUP BY user_id, site_day
+    ) r FULL JOIN (
+        SELECT user_id, site_day,
+            sum(ended_at - started_at) FILTER (WHERE state = 'wrap_up'),
+            sum(ended_at - started_at) FILTER (WHERE state IN ('ready', 'browsing')),
+            sum(ended_at - started_at) FILTER (WHERE state <> 'away')
+        FROM operator_intervals WHERE site_day BETWEEN '{first}' AND '{last}'
+            AND state <> 'signed_out'
+        GROUP BY user_id, site_day
+    ) i USING (user_id, site_day)"""
+
+
+def bare(store: Store, asked: SummaryCriteria) -> int:
+    after = asked.last + timedelta(days=1)
+    statement = FLOOR.format(first=asked.first, last=asked.last, after=after)
+    with store.engine.connect() as link:
+        return len(link.exec_driver_sql(statement).fetchall())
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Median of several runs, in ms."""
+    times = []
+    for _ in range(ROUNDS):
+        start = time.perf_counter()
+        work()
+        times.append((time.perf_counter() - start) * 1000)
+    return statistics.median(times)
+
+
+@contextmanager
+def statements(store: Store) -> Iterator[list[str]]:
+    """Collect what is asked meanwhile."""
+    asked: list[str] = []
+
+    def note(_link: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        asked.append(statement)
+
+    event.listen(store.engine, "before_cursor_execute", note)
+    try:
+        yield asked
+    finally:
+        event.remove(store.engine, "before_cursor_execute", note)
+
+
+def furnished(store: Store, draw: random.Random) -> tuple[Viewer, dict[str, list[int]]]:
+    """Twenty users, two projects with a target, forty lists."""
+    manager_id, statuses = ground(store)
+    mark = time.time_ns()
+    with store.write() as session:
+        manager = session.get(User, manager_id)
+        assert manager is not None
+        users = [
+            User(
+                login_id=f"b{mark}{n}",
+                login_key=f"b{mark}{n}",
+                name=f"計測{n}",
+                role=Role.OPERATOR,
+                password_hash="!",
+                created_at=NOW,
+            )
+            for n in range(USERS)
+        ]
+        projects = [
+            Project(
+                name=f"計測{mark}{n}",
+                weekdays=[0, 1, 2, 3, 4],
+                created_at=NOW,
+                target_conversions=draw.randrange(1, 20),
+            )
+            for n in range(2)
+        ]
+        session.add_all([*users, *projects])
+        session.flush()
+        lists = [
+            CustomerList(
+                name=f"計測{n}", project_id=projects[n % 2].id, enabled=True, created_at=NOW
+            )
+            for n in range(LISTS)
+        ]
+        session.add_all(lists)
+        session.flush()
+        ids = {
+            "users": [user.id for user in users],
+            "projects": [project.id for project in projects],
+            "lists": [folder.id for folder in lists],
+            "statuses": list(statuses.values()),
+        }
+        return Viewer.of(manager), ids
+
+
+RECORDS = """
+    INSERT INTO call_records (kind, list_id, project_id, user_id, number, cycle, started_at,
+        site_day, talk_ms, status_id, system, saved_at, closed_at, attributes, prospect_level, memo,
+        counts_dial, counts_connect, counts_conversion)
+    SELECT CASE WHEN n % 40 = 0 THEN 'entry' WHEN n % 41 = 0 THEN 'inbound' ELSE 'outbound' END,
+        (CAST(:lists AS int[]))[1 + n % :list_count],
+        (CAST(:projects AS int[]))[1 + n % :list_count % 2],
+        (CAST(:users AS int[]))[1 + (n * 7) % :user_count],
+        '03' || lpad(CAST((n * 7919) % 100000000 AS text), 8, '0'), 1, at,
+        CAST(timezone('Asia/Tokyo', at) AS date), (n * 131) % 180000,
+        (CAST(:statuses AS int[]))[1 + (n * 13) % :status_count], '', at, at, '{}', '',
+        CASE WHEN n % 3 = 0 THEN '' ELSE '担当者は外出中。夕方に戻る予定とのこと。' END,
+        n % 40 > 0 AND n % 41 > 0, n % 40 > 0 AND n % 41 > 0 AND n % 5 = 0,
+        n % 40 > 0 AND n % 41 > 0 AND n % 50 = 0
+    FROM generate_series(1, :rows) AS n, LATERAL (
+        SELECT CAST(:first AS timestamptz) + (n * :days / :rows) * interval '1 day'
+            + (n * :days % :rows) * interval '9 hours' / :rows AS at) AS moment"""
+INTERVALS = """
+    INSERT INTO operator_intervals (user_id, site_day, state, reason, started_at, ended_at)
+    SELECT user_id, site_day, (ARRAY['browsing', 'talking', 'wrap_up'])[1 + part], '',
+        started_at + part * interval '20 seconds' + part * interval '1 microsecond' * (id % 997),
+        started_at + (part + 1) * interval '20 seconds'
+    FROM call_records, generate_series(0, 2) AS part
+    WHERE started_at >= :first AND started_at < CAST(:first AS timestamptz) + interval '31 days'
+        AND kind = 'outbound'
+    ON CONFLICT DO NOTHING"""
+
+
+def fill(store: Store, rows: int, first: date, ids: dict[str, list[int]]) -> None:
+    """A month's records, from nine to six, and the intervals of the operators who made them."""
+    start = datetime.combine(first, datetime.min.time(), UTC)
+    with store.write() as session:
+        session.execute(
+            text(RECORDS),
+            {
+                **ids,
+                "list_count": LISTS,
+                "user_count": USERS,
+                "status_count": len(ids["statuses"]),
+                "rows": rows,
+                "days": DAYS,
+                "first": start,
+            },
+        )
+        session.execute(text(INTERVALS), {"first": start})
+
+
+def settled(store: Store) -> None:
+    with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as link:
+        link.exec_driver_sql("VACUUM ANALYZE call_records")
+        link.exec_driver_sql("VACUUM ANALYZE operator_intervals")
