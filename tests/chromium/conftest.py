@@ -15,7 +15,7 @@ from calltree import create_app
 from calltree.extensions import db
 from tests.chromium.screen import Place
 from tests.databases import PostgresDatabases, SqliteDatabases
-from tests.faults.site import ROOT, Site
+from tests.faults.site import ROOT, STOP_S, Site
 from tests.floor import found_floor, wait_for
 from tests.ports import free_port
 from tests.windows import Windows
@@ -54,7 +54,7 @@ def _web(site: Site) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(20)
+        process.wait(STOP_S)
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,4 @@ def place(
             sys.stderr.write(site.shown())
             raise
         finally:
-            if jobs := site.processes.pop("jobs soon", None):
-                jobs.terminate()
-                jobs.wait(20)
             site.stop()

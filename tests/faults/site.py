@@ -24,6 +24,8 @@ from tests.practice import PracticeSwitch
 
 ROOT = Path(__file__).resolve().parents[2]
 RATE = 2.0
+STOP_S = 60
+"""What has not ended by then hangs, on a slow machine too."""
 
 
 class Site:
@@ -41,6 +43,7 @@ class Site:
             "PRACTICE_ESL_URL": self.switch.url,
             "SECRET_KEY": "of the tests",
             "CLOCK_RATE": str(rate),
+            "PYTHONFAULTHANDLER": "1",
         }
         self.settings = Settings.from_env(self.env)
         self.store = Store(create_engine(self.settings.database_url))
@@ -73,16 +76,11 @@ class Site:
             self.start(name)
 
     def stop(self) -> None:
-        """SIGTERM for all; each must end cleanly and soon."""
-        codes = {}
-        for name in ("jobs soon", "calls", "switch", "", "redis"):
-            if process := self.processes.pop(name, None):
-                process.send_signal(signal.SIGTERM)
-                try:
-                    codes[name] = process.wait(20)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    codes[name] = "did not stop"
+        """SIGTERM for all, Redis last; each must end cleanly and soon."""
+        last = self.processes.pop("redis", None)
+        codes = _stopped(self.processes)
+        self.processes.clear()
+        codes |= _stopped({"redis": last} if last else {})
         self.switch.kill()
         self.store.engine.dispose()
         self.log.close()
@@ -113,6 +111,20 @@ class Site:
             return any(
                 name.endswith(":calls:practice") for w in workers for name in w.queue_names()
             )
+
+
+def _stopped(processes: "dict[str, subprocess.Popen[bytes]]") -> dict[str, int]:
+    """Ask all to end, and give their codes; one that hangs is made to say where."""
+    for process in processes.values():
+        process.send_signal(signal.SIGTERM)
+    deadline = time.monotonic() + STOP_S
+    for process in processes.values():
+        try:
+            process.wait(max(deadline - time.monotonic(), 0))
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGABRT)
+            process.wait(STOP_S)
+    return {name: process.returncode for name, process in processes.items()}
 
 
 class ProcessFloor(Floor):

@@ -78,7 +78,7 @@ class Web:
         if self.process is None:
             return
         self.ask_to_stop()
-        assert self.process.wait(20) == 0, self.log.read_text()[-3000:]
+        assert self.process.wait(60) == 0, self.log.read_text()[-3000:]
         self.process = None
 
     def kill(self) -> None:
