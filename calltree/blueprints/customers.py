@@ -12,7 +12,7 @@ from calltree.blueprints.access import requires, viewer
 from calltree.db import utcnow
 from calltree.errors import Refused
 from calltree.extensions import reading, settings, writing
-from calltree.htmx import go
+from calltree.htmx import go, wants_fragment
 from calltree.locale import sentence
 from calltree.models import CustomerList, ItemTarget, Project
 from calltree.services import (
@@ -33,6 +33,8 @@ from calltree.services.history_criteria import HistoryCriteria, Span
 from calltree.services.rights import Right
 
 bp = Blueprint("customers", __name__, url_prefix="/customers")
+
+POPUP_RECORDS = 10
 
 
 @bp.get("/", endpoint="search")
@@ -71,14 +73,42 @@ def show(customer_id: int) -> ResponseReturnValue:
     return _page(customer_id)
 
 
+@bp.get("/<int:customer_id>/popup")
+@requires(Right.SEE_CUSTOMERS)
+def popup(customer_id: int) -> ResponseReturnValue:
+    """Show a customer in a window over another page; without htmx it is the page itself."""
+    session, now = reading(), utcnow()
+    customer = scope.get_customer(session, viewer=viewer(), customer_id=customer_id)
+    if not wants_fragment():
+        return go(url_for("customers.show", customer_id=customer_id))
+    folder = session.get_one(CustomerList, customer.list_id)
+    return render_template(
+        "customers/_popup.html",
+        customer=customer,
+        folder=folder,
+        project=session.get_one(Project, folder.project_id),
+        columns=lists.shown(folder),
+        extras=customers.extra_numbers(session, customer_id=customer_id),
+        banned=do_not_call.is_banned(
+            session, number=customer.number, project_id=folder.project_id, now=now
+        ),
+        records=_past(customer_id, now, POPUP_RECORDS),
+    )
+
+
+def _past(customer_id: int, now: datetime, most: int = history.PAGE) -> list[history.Row]:
+    """Give the customer's records: all that one may see, or the reported ones."""
+    asked = HistoryCriteria(span=Span.ALL, customer_id=customer_id)
+    past = history.page if viewer().may(Right.SEE_RECORDS) else history.reports
+    return past(reading(), viewer=viewer(), criteria=asked, now=now, size=most).rows
+
+
 def _page(customer_id: int, error: str = "", box: str = "") -> tuple[str, int]:
     session = reading()
     customer = scope.get_customer(session, viewer=viewer(), customer_id=customer_id)
     folder = session.get_one(CustomerList, customer.list_id)
     project = session.get_one(Project, folder.project_id)
     now = utcnow()
-    asked = HistoryCriteria(span=Span.ALL, customer_id=customer_id)
-    past = history.page if viewer().may(Right.SEE_RECORDS) else history.reports
     page = render_template(
         "customers/show.html",
         customer=customer,
@@ -90,7 +120,7 @@ def _page(customer_id: int, error: str = "", box: str = "") -> tuple[str, int]:
             session, number=customer.number, project_id=project.id, now=now
         ),
         others=_elsewhere(customer_id),
-        records=past(session, viewer=viewer(), criteria=asked, now=now).rows,
+        records=_past(customer_id, now),
         memo=records.memo_of(session, customer_id=customer_id)
         if viewer().may(Right.SEE_RECORDS)
         else [],

@@ -20,17 +20,19 @@ from calltree.locale import sentence
 from calltree.models import (
     SYSTEM_RESULT_NAMES,
     AttributeItem,
+    BulkKind,
     CallRecord,
     Customer,
     CustomerList,
     ItemTarget,
     Project,
     RecordCorrection,
+    RecordKind,
     SystemResult,
     User,
 )
-from calltree.services import history, patterns, projects, results, scope
-from calltree.services.history_criteria import AUTOMATIC, HistoryCriteria
+from calltree.services import audit, bulk, history, patterns, projects, records, results, scope
+from calltree.services.history_criteria import AUTOMATIC, HistoryCriteria, Span
 from calltree.services.rights import Right
 
 bp = Blueprint("history", __name__, url_prefix="/history")
@@ -48,7 +50,7 @@ def address(endpoint: str, criteria: HistoryCriteria, **values: Any) -> str:
 @requires(Right.SEE_RECORDS)
 def index() -> ResponseReturnValue:
     """Show what a search finds, newest first."""
-    criteria = HistoryCriteria.parse(request.args.items(multi=True))
+    criteria = _criteria()
     after = request.args.get("after", "")
     found = history.page(reading(), viewer=viewer(), criteria=criteria, now=utcnow(), after=after)
     return render_template(
@@ -60,6 +62,8 @@ def index() -> ResponseReturnValue:
         else None,
         first_url=address("history.index", criteria) if after else None,
         export_url=address("exports.records", criteria) if may_export() else None,
+        delete_url=address("history.ask_delete", criteria, found=1) if _may_delete() else None,
+        blanks_url=address("history.index", _blanks()),
         plain_url=address("history.index", _without_figure(criteria)),
         player=player(),
         **_choices(criteria),
@@ -73,6 +77,16 @@ def _without_figure(criteria: HistoryCriteria) -> HistoryCriteria:
 def may_export() -> bool:
     """Whether a file may leave from this page: 管理画面 alone lets them."""
     return viewer().may(Right.EXPORT) and screen() == "admin"
+
+
+def _may_delete() -> bool:
+    return viewer().may(Right.DELETE_RECORDS) and screen() == "admin"
+
+
+def _blanks() -> HistoryCriteria:
+    """Search for 空白: one's own, or everybody's for who may correct them all."""
+    whose = "" if viewer().may(Right.CORRECT_ANY_RECORD) else str(viewer().user_id)
+    return HistoryCriteria(span=Span.ALL, statuses=(SystemResult.BLANK.value,), user=whose)
 
 
 def player() -> str:
@@ -155,7 +169,17 @@ def correct(record_id: int) -> ResponseReturnValue:
         flash(_("The record has been corrected."), "ok")
     else:
         flash(_("There was nothing to change."), "info")
+    if request.form.get("then") == "next_blank":
+        return _next_blank(record_id)
     return go(url_for("history.show", record_id=record_id))
+
+
+def _next_blank(record_id: int) -> ResponseReturnValue:
+    following = records.next_blank(reading(), viewer=viewer(), other_than=record_id, now=utcnow())
+    if following is not None:
+        return go(url_for("history.show", record_id=following))
+    flash(_("There are no more blank records."), "ok")
+    return go(address("history.index", _blanks()))
 
 
 @bp.post("/<int:record_id>/delete")
@@ -167,6 +191,83 @@ def delete(record_id: int) -> ResponseReturnValue:
         results.delete_record(session, viewer=viewer(), record_id=record_id, now=utcnow())
     flash(_("The record has been deleted."), "ok")
     return go(url_for("history.index"))
+
+
+@bp.get("/delete")
+@requires(Right.DELETE_RECORDS)
+def ask_delete() -> ResponseReturnValue:
+    """Ask before chosen records, or with `found` all that a search finds, are deleted."""
+    return _ask_delete()
+
+
+def _ask_delete(error: str = "") -> ResponseReturnValue:
+    session, now = reading(), utcnow()
+    found, criteria = request.args.get("found") == "1", _criteria()
+    if found:
+        chosen: list[int] = []
+        count, _newest = history.count(session, viewer=viewer(), criteria=criteria, now=now)
+        some = history.page(session, viewer=viewer(), criteria=criteria, now=now, size=10).rows
+    else:
+        rows = _chosen()
+        chosen, count = [record.id for record in rows], len(rows)
+        some = history.rows_of(session, viewer=viewer(), records=rows[:10])
+    page = render_template(
+        "history/delete.html",
+        count=count,
+        chosen=chosen,
+        some=some,
+        action=address("history.start_delete", criteria, found=1)
+        if found
+        else url_for("history.start_delete"),
+        back=address("history.index", criteria) if found else url_for("history.index"),
+        error=error,
+    )
+    return page, 422 if error else 200
+
+
+def _criteria() -> HistoryCriteria:
+    return HistoryCriteria.parse(request.args.items(multi=True))
+
+
+def _chosen() -> list[CallRecord]:
+    """Return the ticked records that are still there, newest first."""
+    ids = request.values.getlist("record", type=int)[: history.PAGE]
+    query = reading().query(CallRecord).filter(CallRecord.id.in_(ids))
+    kept = query.filter(CallRecord.kind != RecordKind.MANUAL)
+    return kept.order_by(CallRecord.started_at.desc(), CallRecord.id.desc()).all()
+
+
+@bp.post("/delete")
+@requires(Right.DELETE_RECORDS)
+def start_delete() -> ResponseReturnValue:
+    """Let the worker delete them: the count must have been typed."""
+    now, criteria, found = utcnow(), _criteria(), request.args.get("found") == "1"
+    chosen = [] if found else [record.id for record in _chosen()]
+    try:
+        with writing() as session:
+            choices: dict[str, Any] = {"ids": chosen}
+            count = len(chosen)
+            if found:
+                count, newest = history.count(session, viewer=viewer(), criteria=criteria, now=now)
+                choices = {
+                    "criteria": criteria.pairs(),
+                    "last_id": newest,
+                    "at": now.isoformat(),
+                }
+            bulk.check_typed(request.form.get("confirmation", ""), count)
+            job = bulk.begin(
+                session,
+                viewer=viewer(),
+                kind=BulkKind.RECORD_DELETE,
+                choices=choices,
+                count=count,
+                search=audit.conditions(criteria.pairs()) if found else "",
+                now=now,
+            )
+            job_id = job.id
+    except Refused as refusal:
+        return _ask_delete(sentence(refusal.code, **refusal.values))
+    return go(url_for("bulk.show", job_id=job_id))
 
 
 def _form(record: CallRecord) -> results.ResultForm:
@@ -205,6 +306,9 @@ def _page(record: CallRecord, *, error: str = "", box: str = "", bans: int = 0) 
         record=record,
         row=history.row_of(session, viewer=who, record=record),
         correctable=correctable,
+        next_blank=correctable
+        and record.system is SystemResult.BLANK
+        and records.next_blank(session, viewer=who, other_than=record.id, now=utcnow()),
         statuses=_with_present(record, [(s.id, s.name) for s in statuses]),
         levels=project.prospect_levels if project else [],
         boxes=_boxes(record),

@@ -4,6 +4,7 @@ import csv
 import io
 from datetime import timedelta
 
+import openpyxl
 import pytest
 from flask import Flask
 from sqlalchemy import insert, select
@@ -13,6 +14,8 @@ from calltree.models import (
     Attempt,
     AuditEntry,
     BuiltIn,
+    BulkJob,
+    BulkState,
     CallRecord,
     CallState,
     Origin,
@@ -24,7 +27,7 @@ from calltree.models import (
     Role,
     User,
 )
-from calltree.services import figures, results
+from calltree.services import bulk_run, figures, results
 from tests.browser import Browser
 from tests.factories import (
     built_in,
@@ -115,7 +118,7 @@ def test_R_CL_13_a_hand_dialled_call_has_no_page_in_history(floor: Floor, browse
 def test_R_HS_1_the_search_lives_in_the_address(floor: Floor, browser_of) -> None:
     browser = browser_of(floor.manager)
     browser.get("/history/")
-    page = browser.submit("main form", number="0312345678", status=200)
+    page = browser.submit("main form[role=search]", number="0312345678", status=200)
     assert len(shown(page)) == 2
     assert str(floor.call.id) in str(shown(browser.get(f"/history/?status={floor.prospect}")))
     assert shown(browser.get(f"/history/?user={floor.other.id}")) == [floor.entry.id]
@@ -454,3 +457,187 @@ def test_R_HS_4_foreign_lists_and_projects_are_not_there(floor: Floor, browser_o
     browser = browser_of(floor.manager)
     for query in ("", "?list_id=99", "?project_id=99", "?list_id=x"):
         browser.get(f"/admin/exports/customers{query}", status=404)
+
+
+def bulk(floor: Floor, app: Flask) -> BulkJob:
+    """Let the worker do the newest bulk job."""
+    settings = app.extensions["calltree.settings"]
+    with floor.store.read() as session:
+        newest = session.scalars(select(BulkJob.id).order_by(BulkJob.id.desc()).limit(1)).one()
+    bulk_run.run(floor.store, uploads_dir=settings.uploads_dir, job_id=newest, clock=utcnow)
+    with floor.store.read() as session:
+        return session.get_one(BulkJob, newest)
+
+
+def test_R_HS_3_a_manager_deletes_chosen_records_after_typing_their_count(
+    floor: Floor, browser_of, app: Flask
+) -> None:
+    browser = browser_of(floor.manager)
+    page = browser.get("/history/")
+    assert len(page.all("input[name=record]")) == 2
+    asked = browser.get(f"/history/delete?record={floor.call.id}&record=99999")
+    assert shown(asked) == [floor.call.id]
+    browser.submit("main form", status=422, confirmation="2")
+    assert floor.count() == 3
+    where = browser.submit("main form", confirmation="1").location
+    assert "1件中0件" in browser.get(where).text
+    job = bulk(floor, app)
+    assert (job.state, job.counts) == (BulkState.DONE, {"deleted": 1, "left": 0})
+    assert shown(browser.get("/history/")) == [floor.entry.id]
+    assert "削除済み 1" in browser.get(where).text
+    with floor.store.read() as session:
+        actions = session.scalars(select(AuditEntry.action).order_by(AuditEntry.id)).all()
+    assert actions == ["bulk.record_delete.started", "record.deleted", "bulk.record_delete.done"]
+
+
+def test_R_HS_3_a_manager_deletes_all_that_is_found_over_all_pages_and_nothing_younger(
+    floor: Floor, browser_of, app: Flask
+) -> None:
+    with floor.store.write() as session:
+        for _ in range(60):
+            floor.record(session, status_id=floor.no_answer)
+    browser = browser_of(floor.manager)
+    page = browser.get(f"/history/?status={floor.no_answer}&kind=outbound")
+    browser.get(str(page.one("a[href*='found=1']")["href"]))
+    browser.submit("main form", confirmation="60")
+    with floor.store.write() as session:
+        younger = floor.record(session, status_id=floor.no_answer).id
+    job = bulk(floor, app)
+    assert job.counts == {"deleted": 60, "left": 0}
+    with floor.store.read() as session:
+        left = set(session.scalars(select(CallRecord.id)))
+    assert left == {floor.call.id, floor.entry.id, floor.by_hand.id, younger}
+    with floor.store.read() as session:
+        folder = session.get_one(type(floor.folder), floor.folder.id)
+        counted = figures.totals(session, list_id=folder.id)
+        assert (folder.customers, folder.worked, folder.dials, folder.connects) == tuple(counted)
+
+
+def test_R_HS_3_a_live_calls_record_is_left_alone_by_a_bulk_deletion(
+    floor: Floor, browser_of, app: Flask
+) -> None:
+    with floor.store.write() as session:
+        attempt = Attempt(
+            uuid="live", number="0312345678", origin=Origin.CALL, state=CallState.TALKING,
+            verdict="allowed", created_at=floor.at,
+        )  # fmt: skip
+        session.add(attempt)
+        session.flush()
+        session.get_one(CallRecord, floor.call.id).attempt_id = attempt.id
+    browser = browser_of(floor.manager)
+    chosen = [floor.call.id, floor.entry.id]
+    browser.post("/history/delete", {"record": chosen, "confirmation": "2"})
+    assert bulk(floor, app).counts == {"deleted": 1, "left": 1}
+    assert shown(browser.get("/history/")) == [floor.call.id]
+
+
+@pytest.mark.parametrize("role", [role for role in Role if role is not Role.MANAGER])
+def test_R_HS_3_nobody_else_is_offered_or_let_into_bulk_deletion(
+    floor: Floor, browser_of, role: Role
+) -> None:
+    with floor.store.write() as session:
+        user = make_user(session, role)
+    browser = browser_of(user)
+    if role is not Role.BUSINESS:
+        assert not browser.get("/history/?span=all").all("input[name=record]")
+    for path in ("/history/delete?found=1", f"/history/delete?record={floor.call.id}"):
+        browser.get(path, status=403)
+        browser.post(path, {"confirmation": "2"}, status=403)
+    assert floor.count() == 3
+
+
+def test_R_HS_3_blanks_are_repaired_one_after_another(floor: Floor, browser_of) -> None:
+    with floor.store.write() as session:
+        mine = [
+            floor.record(session, system="blank", saved_at=None).id,
+            floor.record(session, system="blank", saved_at=None).id,
+        ]
+        others = floor.record(session, user=floor.other, system="blank", saved_at=None).id
+    browser = browser_of(floor.operator)
+    page = browser.get("/history/")
+    found = browser.get(str(page.one("a[href*='status=blank']")["href"]))
+    assert sorted(shown(found)) == mine
+    browser.get(f"/history/{mine[1]}")
+    repaired = {"status": floor.prospect, "then": "next_blank"}
+    following = browser.post(f"/history/{mine[1]}", repaired)
+    assert following.location == f"/history/{mine[0]}"
+    assert "保存して次の空白へ" not in browser.get(following.location).text, "it is the last one"
+    ended = browser.post(f"/history/{mine[0]}", {"status": floor.claim, "then": "next_blank"})
+    assert ended.location.startswith("/history/?")
+    assert "空白の履歴はもうありません" in browser.get(ended.location).text
+    manager = browser_of(floor.manager)
+    assert shown(manager.get("/history/?status=blank&span=all")) == [others]
+    line = manager.get(f"/history/{mine[0]}").one("#corrections")
+    cells = [td.text for td in line.select("tbody tr")[0].find_all("td")]
+    assert cells[1:] == ["山田太郎", "結果", "空白", "クレーム"]
+
+
+def test_R_LS_12_the_number_opens_the_customer_in_a_window(floor: Floor, browser_of) -> None:
+    browser = browser_of(floor.manager)
+    link = browser.get("/history/").all("a[hx-target='#popup']")[0]
+    popup = browser.part(str(link["hx-get"]))
+    assert floor.customer.cells[0] in popup.text
+    assert "見込" in popup.text
+    assert browser.get(str(link["hx-get"]), status=303).location == link["href"]
+    report(floor)
+    client = browser_of(floor.client)
+    seen = client.part(f"/customers/{floor.customer.id}/popup")
+    assert "見込" in seen.text
+    assert "不通" not in seen.text, "only what is reported"
+    with floor.store.write() as session:
+        stranger = make_user(session, Role.BUSINESS)
+        outsider = make_user(session)
+    for user in (stranger, outsider):
+        browser_of(user).part(f"/customers/{floor.customer.id}/popup", status=404)
+
+
+@pytest.mark.parametrize("form", ["utf-8-bom", "xlsx"])
+def test_R_HS_4_reported_records_leave_by_themselves(floor: Floor, browser_of, form: str) -> None:
+    report(floor)
+    browser = browser_of(floor.supervisor)
+    page = browser.get("/reports/")
+    browser.get(str(page.one("a[href*='exports/records']")["href"]))
+    chosen = {"encoding": form, "column": ["履歴ID", "電話番号", "結果"]}
+    answer = browser.post("/admin/exports/records?reported=1&span=all", chosen, status=200)
+    if form == "xlsx":
+        sheet = openpyxl.load_workbook(io.BytesIO(answer.data)).active
+        rows = [list(row) for row in sheet.iter_rows(values_only=True)]
+        assert answer.headers["Content-Disposition"].endswith(".xlsx")
+    else:
+        rows = rows_of(answer)
+    assert rows == [
+        ["履歴ID", "電話番号", "結果"],
+        [str(floor.call.id), "03-1234-5678", "見込"],
+    ]
+    browser_of(floor.client).post("/admin/exports/records?reported=1", chosen, status=403)
+
+
+def test_R_HS_5_a_manager_sets_what_is_reported_to_whom(floor: Floor, browser_of) -> None:
+    path = f"/reports/settings/{floor.project.id}"
+    manager, client = browser_of(floor.manager), browser_of(floor.client)
+    assert "報告機能設定" in manager.get("/reports/").text
+    page = manager.get(path)
+    assert not page.all("input[checked]")
+    assert [box["value"] for box in page.all("input[name=user]")] == [str(floor.client.id)]
+    wanted = {
+        "enabled": "1",
+        "status": [floor.prospect, 99999],
+        "user": [floor.client.id, floor.operator.id],
+        "recordings": "1",
+    }
+    helper = browser_of(floor.supervisor)
+    assert not helper.get(path).all("main form button.primary")
+    helper.post(path, wanted, status=403)
+    client.get(path, status=403)
+    assert shown(client.get("/reports/")) == []
+    manager.post(path, wanted)
+    assert shown(client.get("/reports/")) == [floor.call.id]
+    with floor.store.read() as session:
+        named = session.scalars(select(ProjectRecipient.user_id)).all()
+        project = session.get_one(type(floor.project), floor.project.id)
+        assert named == [floor.client.id], "only business users"
+        assert project.reported_status_ids == [floor.prospect]
+        assert project.reports_recordings
+    manager.post(path, {**wanted, "enabled": ""})
+    assert shown(client.get("/reports/")) == []
+    manager.get("/reports/settings/99999", status=404)
