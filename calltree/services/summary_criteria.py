@@ -71,6 +71,8 @@ class SummaryCriteria:
             if value:
                 one.setdefault(key, value)
         period = _member(Period, one.get("period", "")) or Period.MONTH
+        if one.get("shown") == period and (one.get("from") or one.get("to")):
+            period = Period.CUSTOM  # a form's dates, filled in since that period was shown
         first, last = _days(period, one, today)
         by = _member(Axis, one.get("by", "")) or Axis.DAY
         then = _member(Axis, one.get("then", ""))

@@ -420,6 +420,17 @@ def test_a_question_lives_in_its_address() -> None:
         assert SummaryCriteria.parse(asked.pairs(), today=today) == asked
 
 
+def test_dates_filled_in_count_unless_another_period_is_chosen_after_them() -> None:
+    today = date(2026, 11, 24)
+    dates = [("from", "2026-11-02"), ("to", "2026-11-03")]
+    filled = SummaryCriteria.parse([("shown", "month"), ("period", "month"), *dates], today=today)
+    assert filled == SummaryCriteria(date(2026, 11, 2), date(2026, 11, 3))
+    chosen = SummaryCriteria.parse([("shown", "custom"), ("period", "today"), *dates], today=today)
+    assert chosen == SummaryCriteria(today, today, Period.TODAY)
+    half = [("shown", "month"), ("period", "month"), ("from", "2026-11-02"), ("to", "")]
+    assert SummaryCriteria.parse(half, today=today).first == date(2026, 11, 2)
+
+
 def test_a_question_that_is_not_understood_is_this_months() -> None:
     today = date(2026, 2, 3)
     month = SummaryCriteria(date(2026, 2, 1), date(2026, 2, 28), Period.MONTH)
