@@ -20,6 +20,7 @@ AREAS = {
     "DN": "Do-not-call",
     "HS": "Call records and reports",
     "RC": "Recordings",
+    "WT": "Watching",
     "AR": "Around it",
 }
 HEAD = """# Rules and tests
