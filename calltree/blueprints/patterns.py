@@ -80,8 +80,8 @@ class ItemForm(FlaskForm):  # type: ignore[misc]  # wtforms has no types
     """An attribute item."""
 
     name = StringField(lazy(N_("Item name")), validators=[InputRequired(), Length(max=64)])
-    target = SelectField(lazy(N_("Describes")), coerce=ItemTarget)
-    kind = SelectField(lazy(N_("Holds")), coerce=ItemKind)
+    target = SelectField(lazy(N_("Belongs to")), coerce=ItemTarget)
+    kind = SelectField(lazy(N_("Type")), coerce=ItemKind)
     choices = TextAreaField(
         lazy(N_("Choices")), description=lazy(N_("For a choice: one in each line."))
     )

@@ -103,6 +103,7 @@ def deleted() -> ResponseReturnValue:
 def create() -> ResponseReturnValue:
     """Create a user."""
     form = UserForm()
+    form.password.description = _("At least 8 characters.")
     form.offer(_offered_roles())
     if request.method == "GET":
         form.role.data = Role.OPERATOR

@@ -30,7 +30,7 @@ class SiteForm(FlaskForm):  # type: ignore[misc] # flask_wtf is published withou
     name = StringField(lazy(N_("Site name")), validators=[Length(max=64)])
     lines = IntegerField(
         lazy(N_("Lines")),
-        description=lazy(N_("Calls with the outside at once, as your contract allows.")),
+        description=lazy(N_("Outside calls at once, as your contract allows.")),
         validators=[InputRequired(), NumberRange(1, 1000)],
     )
     lines_reserved_inbound = IntegerField(

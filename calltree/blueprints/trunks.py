@@ -65,7 +65,7 @@ class TrunkForm(FlaskForm):  # type: ignore[misc] # flask_wtf is published witho
     """A trunk as the carrier's letter describes it."""
 
     name = StringField(lazy(N_("Trunk name")), validators=[InputRequired(), Length(max=64)])
-    kind = RadioField(lazy(N_("How the carrier knows us")), coerce=TrunkKind)
+    kind = RadioField(lazy(N_("How the carrier identifies us")), coerce=TrunkKind)
     proxy = StringField(
         lazy(N_("Server")),
         description=lazy(N_("As sip.example.jp or sip.example.jp:5060.")),
