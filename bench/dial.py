@@ -30,6 +30,7 @@ from bench import Options, Result
 from bench._dial_floor import TABLE
 from bench._telephone import PASSWORD, Site, fill, percentile, running_site, wait_for
 from calltree import create_app
+from calltree.blueprints.page import COOKIE as MACHINE
 from calltree.db import utcnow
 from calltree.models import Attempt, User
 from calltree.services import desk
@@ -54,6 +55,7 @@ class Browser:
     cookie: str
     csrf_token: str
     page_id: str
+    machine: str
 
 
 @dataclass
@@ -236,8 +238,16 @@ def nobody_in_call(site: Site, browsers: Sequence[Browser]) -> bool:
 
 
 def open_customers(site: Site, browsers: Sequence[Browser], customers: Iterator[int]) -> None:
+    """Open the next customers; each page says that it is there, as it does every 10 s."""
     for browser in browsers:
         with site.store.write() as session:
+            desk.claim_page(
+                session,
+                user_id=browser.user_id,
+                page_id=browser.page_id,
+                machine=browser.machine,
+                now=utcnow(),
+            )
             desk.open_customer(
                 session,
                 viewer=Viewer.of(session.get_one(User, browser.user_id)),
@@ -310,9 +320,10 @@ def signed_in(site: Site, users: Sequence[int]) -> list[Browser]:
                 "seen_at": time.time(),
                 "csrf_token": uuid.uuid4().hex,
             }
-            cookie = f"{name}={sessions.dumps(kept)}"
+            machine = uuid.uuid4().hex
+            cookie = f"{name}={sessions.dumps(kept)}; {MACHINE}={machine}"
             token = str(tokens.dumps(kept["csrf_token"]))
-            browsers.append(Browser(user_id, cookie, token, str(uuid.uuid4())))
+            browsers.append(Browser(user_id, cookie, token, str(uuid.uuid4()), machine))
     return browsers
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Update, bindparam, case, func, insert, select, update
 from sqlalchemy.engine import CursorResult
@@ -110,6 +110,18 @@ class _Lock(StrEnum):
     MINE = "mine"
 
 
+class _Seen(NamedTuple):
+    """The part of an operator's row by which a move is judged."""
+
+    state: OperatorState
+    reason: str
+
+
+def _look(session: Session, user_id: int) -> _Seen | None:
+    row = session.connection().execute(_SEEN, {"of": user_id}).one_or_none()
+    return None if row is None else _Seen(*row)
+
+
 @cache
 def _change(columns: tuple[str, ...], lock: _Lock) -> Update:
     """Set these columns to :new_…, if the state is still :seen and the lock is as asked for."""
@@ -179,14 +191,18 @@ def _move(
     fields: dict[str, Any],
     lock: _Lock = _Lock.ANY,
     call: int | None = None,
+    looked: _Seen | None = None,
 ) -> bool:
-    """As `move`, if the lock is as asked for too."""
-    for _ in range(3):  # another writer may come between the look and the set (Postgres)
-        seen = session.connection().execute(_SEEN, {"of": user_id}).one_or_none()
+    """As `move`, if the lock is as asked for too; `looked`: what is loaded, tried first."""
+    for _ in range(4):  # another writer may come between the look and the set (Postgres)
+        guessed, looked = looked, None
+        seen = guessed or _look(session, user_id)
         if seen is None:
             ensure(session, user_id=user_id, now=now)
             continue
         target = next_state(seen.state, by)
+        if target is None and guessed:
+            continue
         if target is None:
             return False
         same = target == seen.state and reason == seen.reason
@@ -215,9 +231,10 @@ def lock(
     True for exactly one of several that try at once. False while locked for another call, or in
     a state that knows no such move.
     """
-    ensure(session, user_id=user_id, now=now)
+    operator = ensure(session, user_id=user_id, now=now)
     taken = {"attempt_id": attempt_id, "muted": False}
-    return _move(session, user_id, by, now, "", taken, _Lock.NONE)
+    looked = _Seen(operator.state, operator.reason)
+    return _move(session, user_id, by, now, "", taken, _Lock.NONE, looked=looked)
 
 
 def unlock(
