@@ -10,6 +10,7 @@ from calltree.models import BulkKind, LegKind, ProjectState, Role
 from calltree.services.sentences import N_
 
 ACTIONS: dict[str, str] = {
+    "audit.exported": N_("Exported the audit log"),
     "backup.restored": N_("Restored a backup"),
     "customer.added": N_("Added a customer"),
     "customer.edited": N_("Edited a customer"),
@@ -41,6 +42,7 @@ ACTIONS: dict[str, str] = {
     "number.saved": N_("Saved a caller number"),
     "number.retired": N_("Took a caller number out of use"),
     "pattern.saved": N_("Saved a result pattern"),
+    "project.reporting_saved": N_("Set what a project reports and to whom"),
     "project.saved": N_("Saved a project"),
     "record.deleted": N_("Deleted a call record"),
     "recording.played": N_("Played a recording"),
@@ -81,6 +83,7 @@ THINGS: dict[str, str] = {
     "caller_number": N_("Caller number"),
     "customer": N_("Customer"),
     "customers": N_("Export, per list"),
+    "do-not-call": N_("Export of do-not-call numbers"),
     "do_not_call": N_("Do-not-call number"),
     "figures": N_("Summary"),
     "group": N_("Group of users"),
@@ -92,6 +95,7 @@ THINGS: dict[str, str] = {
     "record": N_("Call record"),
     "records": N_("Export, per record"),
     "recording": N_("Recording"),
+    "reports": N_("Export of reported records"),
     "site": N_("Whole site"),
     "status": N_("Result status"),
     "trunk": N_("Trunk"),
@@ -115,6 +119,7 @@ DETAILS: dict[str, str] = {
     "groups": N_("Groups by number"),
     "holder": N_("Held by user number"),
     "kept": N_("Kept"),
+    "left": N_("Left alone"),
     "leg_kind": N_("Telephone"),
     "list_id": N_("List number"),
     "login_id": N_("Login ID"),
@@ -125,6 +130,7 @@ DETAILS: dict[str, str] = {
     "project_id": N_("Project number"),
     "projects": N_("Projects by number"),
     "reason": N_("Reason"),
+    "recordings": N_("Recordings"),
     "released": N_("Released"),
     "replaced": N_("Replaced by 〓"),
     "result": N_("Result"),
@@ -134,6 +140,7 @@ DETAILS: dict[str, str] = {
     "skipped": N_("Skipped"),
     "started_at": N_("Call began"),
     "state": N_("State"),
+    "statuses": N_("Results by number"),
     "title": N_("Named"),
     "users": N_("Users by number"),
 }
