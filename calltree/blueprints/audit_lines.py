@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
+from zoneinfo import ZoneInfo
 
+from flask_babel import force_locale, get_locale
 from flask_babel import gettext as _
 
 from calltree.models import AuditEntry
@@ -36,6 +40,48 @@ def line(entry: AuditEntry) -> Line:
             if name not in words.NOT_SHOWN
         ],
     )
+
+
+def actions() -> list[tuple[str, str]]:
+    """Return the actions to search by: the code and its words, by the words."""
+    return sorted(
+        ((code, str(_(message))) for code, message in words.ACTIONS.items()), key=itemgetter(1)
+    )
+
+
+def things() -> list[tuple[str, str]]:
+    """Return the kinds of things to search by, by their words."""
+    return sorted(
+        ((code, str(_(message))) for code, message in words.THINGS.items()), key=itemgetter(1)
+    )
+
+
+def sheet(entries: Iterable[AuditEntry], zone: ZoneInfo) -> tuple[list[str], Iterator[list[str]]]:
+    """Give entries as a table: moments of the site's zone, words and the codes they stand for.
+
+    The rows are written as they are taken, in the language of whoever asked.
+    """
+    language = str(get_locale())
+    header = [
+        _("Time"), _("User"), _("Action"), _("Object"), _("Details"), _("Network address"),
+        _("Code"),
+    ]  # fmt: skip
+
+    def rows() -> Iterator[list[str]]:
+        for entry in entries:
+            with force_locale(language):
+                said = line(entry)
+            yield [
+                f"{entry.at.astimezone(zone):%Y/%m/%d %H:%M:%S}",
+                said.user,
+                said.action,
+                said.thing,
+                " / ".join(f"{name}: {value}" for name, value in said.details),
+                entry.address,
+                entry.action,
+            ]
+
+    return header, rows()
 
 
 def _joined(parts: list[str]) -> str:

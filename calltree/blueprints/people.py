@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, flash, render_template, request, url_for
+from flask import Blueprint, Response, flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_wtf import FlaskForm
@@ -18,16 +18,18 @@ from wtforms.validators import InputRequired, Length
 from calltree.blueprints import audit_lines
 from calltree.blueprints.access import requires, viewer
 from calltree.blueprints.forms import CheckListField, put_error
-from calltree.blueprints.navigation import role_name
+from calltree.blueprints.navigation import admin_only, role_name
 from calltree.db import utcnow
 from calltree.errors import NotAllowed, Refused
-from calltree.extensions import reading, writing
+from calltree.extensions import reading, settings, store, writing
 from calltree.htmx import go
 from calltree.locale import lazy, sentence
 from calltree.models import LegKind, Role, User
-from calltree.services import audit, people, softphones
+from calltree.services import audit, audit_search, people, softphones
+from calltree.services.audit_search import AuditCriteria
 from calltree.services.rights import Right
 from calltree.services.sentences import N_
+from calltree.text.sheets_out import CsvTable
 
 bp = Blueprint("people", __name__, url_prefix="/admin/users")
 
@@ -254,9 +256,47 @@ def group(group_id: int | None) -> ResponseReturnValue:
 @bp.get("/audit")
 @requires(Right.READ_AUDIT)
 def audit_log() -> ResponseReturnValue:
-    """Show the audit log, newest first."""
+    """Show what a search of the audit log finds, newest first."""
+    session, asked = reading(), AuditCriteria.parse(request.args.items())
     before = request.args.get("before", type=int)
-    entries = audit.page(reading(), before_id=before)
-    older = entries[-1].id if len(entries) == audit.PAGE else None
-    lines = [audit_lines.line(entry) for entry in entries]
-    return render_template("people/audit.html", lines=lines, older=older)
+    entries = audit_search.page(session, criteria=asked, before_id=before)
+    query = dict(asked.pairs())
+    may_export = viewer().may(Right.EXPORT)
+    return render_template(
+        "people/audit.html",
+        lines=[audit_lines.line(entry) for entry in entries],
+        older_url=_audit_url("people.audit_log", {**query, "before": str(entries[-1].id)})
+        if len(entries) == audit.PAGE
+        else None,
+        csv_url=_audit_url("people.audit_csv", query) if may_export else None,
+        asked=asked,
+        users=[(str(user_id), name) for user_id, name in audit_search.people(session)],
+        actions=audit_lines.actions(),
+        things=audit_lines.things(),
+    )
+
+
+def _audit_url(endpoint: str, query: dict[str, str]) -> str:
+    return url_for(endpoint, **query)  # type: ignore[arg-type] # plain texts
+
+
+@bp.get("/audit.csv")
+@requires(Right.READ_AUDIT)
+def audit_csv() -> ResponseReturnValue:
+    """Send all that a search of the audit log finds; that it left is in the log, too."""
+    admin_only()
+    asked = AuditCriteria.parse(request.args.items())
+    with writing() as session:
+        audit.note(
+            session,
+            viewer=viewer(),
+            action="audit.exported",
+            address=request.remote_addr or "",
+            now=utcnow(),
+            search=audit.conditions(asked.pairs()),
+        )
+    entries = audit_search.everything(store().read, criteria=asked)
+    header, rows = audit_lines.sheet(entries, settings().timezone)
+    response = Response(CsvTable().chunks(header, rows), mimetype="text/csv; charset=utf-8")
+    response.headers.set("Content-Disposition", "attachment", filename="audit.csv")
+    return response

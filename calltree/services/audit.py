@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from calltree.models import AuditEntry
@@ -48,16 +47,6 @@ def note(
     )
     session.add(entry)
     return entry
-
-
-def page(session: Session, *, before_id: int | None = None, action: str = "") -> list[AuditEntry]:
-    """Return up to 50 entries, newest first, older than `before_id`."""
-    query = select(AuditEntry).order_by(AuditEntry.id.desc()).limit(PAGE)
-    if before_id is not None:
-        query = query.where(AuditEntry.id < before_id)
-    if action:
-        query = query.where(AuditEntry.action.startswith(action, autoescape=True))
-    return list(session.scalars(query))
 
 
 def conditions(pairs: Iterable[tuple[str, str]]) -> str:
