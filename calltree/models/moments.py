@@ -1,13 +1,14 @@
 """What is asked of moments and days inside a statement, as each database says it.
 
-All are of Tokyo's clock, which is nine hours ahead all year.
+All are of Tokyo's clock, which is nine hours ahead all year. On Postgres `date_part` and not
+`extract`: it reckons in floating point, which is enough and a good deal faster.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Integer
+from sqlalchemy import Boolean, Integer
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import FunctionElement
 
@@ -16,6 +17,13 @@ class local_hour(FunctionElement[int]):  # noqa: N801 - stands in statements lik
     """The hour, 0 to 23, of a moment."""
 
     type = Integer()
+    inherit_cache = True
+
+
+class same_hour(FunctionElement[bool]):  # noqa: N801
+    """Whether two moments lie in one hour of one day."""
+
+    type = Boolean()
     inherit_cache = True
 
 
@@ -42,7 +50,21 @@ def _local_hour_sqlite(element: Any, compiler: Any, **given: Any) -> str:
 @compiles(local_hour, "postgresql")
 def _local_hour_postgres(element: Any, compiler: Any, **given: Any) -> str:
     moment = compiler.process(element.clauses, **given)
-    return f"CAST(extract(hour FROM timezone('Asia/Tokyo', {moment})) AS INTEGER)"
+    return f"CAST(date_part('hour', timezone('Asia/Tokyo', {moment})) AS INTEGER)"
+
+
+@compiles(same_hour, "sqlite")
+def _same_hour_sqlite(element: Any, compiler: Any, **given: Any) -> str:
+    hours = (f"strftime('%Y%m%d%H', {compiler.process(part, **given)})" for part in element.clauses)
+    return f"({' = '.join(hours)})"
+
+
+@compiles(same_hour, "postgresql")
+def _same_hour_postgres(element: Any, compiler: Any, **given: Any) -> str:
+    # hours of all zones of whole hours begin together
+    moments = (compiler.process(part, **given) for part in element.clauses)
+    hours = (f"floor(date_part('epoch', {moment}) / 3600)" for moment in moments)
+    return f"({' = '.join(hours)})"
 
 
 @compiles(weekday_of, "sqlite")
@@ -54,7 +76,7 @@ def _weekday_sqlite(element: Any, compiler: Any, **given: Any) -> str:
 @compiles(weekday_of, "postgresql")
 def _weekday_postgres(element: Any, compiler: Any, **given: Any) -> str:
     day = compiler.process(element.clauses, **given)
-    return f"(CAST(extract(isodow FROM {day}) AS INTEGER) - 1)"
+    return f"(CAST(date_part('isodow', {day}) AS INTEGER) - 1)"
 
 
 @compiles(milliseconds, "sqlite")
@@ -67,4 +89,4 @@ def _milliseconds_sqlite(element: Any, compiler: Any, **given: Any) -> str:
 @compiles(milliseconds, "postgresql")
 def _milliseconds_postgres(element: Any, compiler: Any, **given: Any) -> str:
     start, end = (compiler.process(part, **given) for part in element.clauses)
-    return f"CAST(round(extract(epoch FROM ({end} - {start})) * 1000) AS BIGINT)"
+    return f"CAST(round(date_part('epoch', {end} - {start}) * 1000) AS BIGINT)"

@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, and_, func, literal, select
 from sqlalchemy.orm import Session
 
 from calltree.models import GroupMember, OperatorInterval, OperatorState, User
-from calltree.models.moments import local_hour, milliseconds
+from calltree.models.moments import local_hour, milliseconds, same_hour
 from calltree.services import people
 from calltree.services.history_criteria import AUTOMATIC, NO_GROUP
 from calltree.services.rights import Viewer
@@ -78,10 +78,7 @@ def times(
     found: dict[tuple[Any, ...], Spent] = defaultdict(Spent)
     by_hour = Axis.HOUR in criteria.axes
     end = _end(now)
-    within = and_(
-        local_hour(OperatorInterval.started_at) == local_hour(end),
-        milliseconds(OperatorInterval.started_at, end) < HOUR_MS,
-    )
+    within = same_hour(OperatorInterval.started_at, end)
     names = [f"k{place}" for place, _axis in enumerate(criteria.axes)]
     query = select(
         *(_key(axis).label(name) for axis, name in zip(criteria.axes, names, strict=True)),
