@@ -57,13 +57,13 @@ def _web(site: Site) -> Iterator[str]:
         process.wait(STOP_S)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def place(
     databases: SqliteDatabases | PostgresDatabases,
     tmp_path_factory: pytest.TempPathFactory,
     chromium: Windows,
 ) -> Iterator[Place]:
-    """The site of all tests of a module: each has an operator and a list of its own."""
+    """One site for all operators' tests: each has an operator and a list of its own."""
     directory: Path = tmp_path_factory.mktemp("place")
     data_dir = directory / "var"
     data_dir.mkdir()

@@ -32,6 +32,16 @@ from tests.windows import Windows
 PATIENCE_MS = 10_000
 
 
+def numbers(*digits: str) -> list[str]:
+    """A number of its own for each last digits, in no other test's list."""
+    numbers.start += len(digits)  # type: ignore[attr-defined]
+    base = numbers.start  # type: ignore[attr-defined]
+    return [f"03{55000000 + (base + i) * 100 + int(d):08}" for i, d in enumerate(digits)]
+
+
+numbers.start = 0  # type: ignore[attr-defined]
+
+
 @dataclass
 class Place:
     """The site: where operators and lists are made, and the Chromium that looks at it."""
