@@ -529,7 +529,7 @@ def test_R_DN_5_a_dial_that_waited_is_asked_again_before_it_leaves(office: Offic
         assert session.get_one(SwitchCommand, command_id).failure == "NUMBER_BANNED"
 
 
-def test_the_gate_asks_about_do_not_call_in_one_statement(office: Office) -> None:
+def test_R_DN_5_the_gate_asks_about_do_not_call_in_one_statement(office: Office) -> None:
     office.ban(office.desk.number)
     said: list[str] = []
 
