@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -116,8 +117,8 @@ class RenderedSwitch:
                 self.process.kill()
                 self.process.wait()
 
-    def with_gateways(self, *gateways: object) -> Wanted:
-        return replace(self.wanted, gateways=gateways)  # type: ignore[arg-type]
+    def with_gateways(self, *gateways: Any) -> Wanted:
+        return replace(self.wanted, gateways=gateways)
 
 
 @contextmanager

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from flask import Flask, current_app, redirect, request, url_for
-from flask_login import UserMixin, current_user
+from flask_login import UserMixin, current_user, login_user
 from werkzeug.wrappers import Response
 
 from calltree.errors import NotAllowed
+from calltree.extensions import reading
 from calltree.htmx import wants_fragment
+from calltree.services import accounts
 from calltree.services.rights import Right, Viewer
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -37,11 +39,17 @@ def viewer() -> Viewer:
     return cast(SignedIn, current_user).viewer
 
 
+def go_on() -> None:
+    """Keep this session when all of one's others have ended."""
+    account = accounts.of(reading(), user_id=viewer().user_id)
+    login_user(SignedIn(account.viewer, account.session_version))
+
+
 def requires(right: Right) -> Callable[[View], View]:
     """Mark a view with the right it needs."""
 
     def mark(view: View) -> View:
-        view.right = right  # type: ignore[attr-defined]
+        view.right = right  # type: ignore[attr-defined] # our own mark
         return view
 
     return mark
@@ -49,7 +57,7 @@ def requires(right: Right) -> Callable[[View], View]:
 
 def public(view: View) -> View:
     """Mark a view that anybody may ask for, signed in or not."""
-    view.right = None  # type: ignore[attr-defined]
+    view.right = None  # type: ignore[attr-defined] # our own mark
     return view
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from flask import request, url_for
@@ -41,11 +42,16 @@ def asked() -> Criteria:
 
 
 def address(endpoint: str, criteria: Criteria, **values: Any) -> str:
-    """Write the address of a search; a list of pairs, since names of columns are keys in it."""
-    query: dict[str, list[str]] = {}
-    for key, value in criteria.pairs():
+    """Write the address of a search."""
+    return address_of(endpoint, criteria.pairs(), **values)
+
+
+def address_of(endpoint: str, pairs: Iterable[tuple[str, str]], **values: Any) -> str:
+    """Write an address with pairs behind it; a key may stand in it several times."""
+    query: dict[str, Any] = {}
+    for key, value in pairs:
         query.setdefault(key, []).append(value)
-    return url_for(endpoint, **values, **query)  # type: ignore[arg-type]
+    return url_for(endpoint, **values, **query)
 
 
 def choices(session: Session, folder: CustomerList, criteria: Criteria) -> dict[str, Any]:

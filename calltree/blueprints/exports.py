@@ -13,6 +13,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from calltree.blueprints.access import requires, viewer
+from calltree.blueprints.criteria_fields import address_of
 from calltree.blueprints.history import address
 from calltree.blueprints.navigation import admin_only
 from calltree.db import Store, utcnow
@@ -176,10 +177,7 @@ def _criteria() -> Criteria:
 
 
 def _same_search(endpoint: str) -> str:
-    query: dict[str, list[str]] = {}
-    for key, value in request.args.items(multi=True):
-        query.setdefault(key, []).append(value)
-    return url_for(endpoint, **query)  # type: ignore[arg-type]
+    return address_of(endpoint, request.args.items(multi=True))
 
 
 def _recent() -> dict[str, object]:

@@ -11,6 +11,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from calltree.blueprints.access import requires, viewer
+from calltree.blueprints.criteria_fields import address_of
 from calltree.blueprints.navigation import screen
 from calltree.db import utcnow
 from calltree.errors import Refused
@@ -40,10 +41,7 @@ bp = Blueprint("history", __name__, url_prefix="/history")
 
 def address(endpoint: str, criteria: HistoryCriteria, **values: Any) -> str:
     """Write the address of a search."""
-    query: dict[str, list[str]] = {}
-    for key, value in criteria.pairs():
-        query.setdefault(key, []).append(value)
-    return url_for(endpoint, **values, **query)  # type: ignore[arg-type]
+    return address_of(endpoint, criteria.pairs(), **values)
 
 
 @bp.get("/")

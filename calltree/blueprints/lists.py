@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from flask import Blueprint, Response, flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -159,10 +160,12 @@ def detail(list_id: int) -> ResponseReturnValue:
     session = reading()
     folder = scope.get_list(session, viewer=viewer(), list_id=list_id)
     criteria = criteria_fields.asked()
-    asked = {"list_id": list_id, "criteria": criteria, "viewer": viewer(), "now": utcnow()}
+    asked: dict[str, Any] = {
+        "list_id": list_id, "criteria": criteria, "viewer": viewer(), "now": utcnow(),
+    }  # fmt: skip
     after = request.args.get("after", type=int)
-    found = search.page(session, **asked, after=after)  # type: ignore[arg-type]
-    total = folder.customers if criteria.is_empty else search.count(session, **asked)  # type: ignore[arg-type]
+    found = search.page(session, **asked, after=after)
+    total = folder.customers if criteria.is_empty else search.count(session, **asked)
     next_url = criteria_fields.address(
         "lists.detail", criteria, list_id=list_id, after=found.next_after
     )

@@ -4,6 +4,7 @@ import asyncio
 import time
 import uuid as uuids
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from calltree.practice import calls, outgoing, reports, scheduler
 from calltree.practice.channels import Channel
@@ -174,12 +175,7 @@ def _broadcast(switch: Switch, text: str) -> str:
         legs = [channel.partner] if side == "bleg" else [channel, channel.partner]
     for leg in legs:
         leg.timers.append(
-            switch.clock.later(
-                BROADCAST_SECONDS,
-                lambda leg=leg: _start_broadcast(  # type: ignore[misc]
-                    switch, leg, parts[1]
-                ),
-            )
+            switch.clock.later(BROADCAST_SECONDS, partial(_start_broadcast, switch, leg, parts[1]))
         )
     return "+OK Message sent\n"
 

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
+from calltree.db import Base
 from calltree.models import Customer, CustomerList, ExtraNumber, Import
 from calltree.services import import_updates
 from calltree.services.import_analysis import Analysis
@@ -168,7 +169,7 @@ class _Writer:
 def _insert(session: Session, rows: list[dict[str, Any]]) -> None:
     connection = session.connection()
     if connection.dialect.name == "sqlite":
-        connection.execute(insert(Customer.__table__), rows)  # type: ignore[arg-type]
+        connection.execute(insert(Base.metadata.tables[Customer.__tablename__]), rows)
         return
     names = list(rows[0])
     cursor = connection.connection.cursor()

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta, tzinfo
+from typing import Any
 
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from calltree.models import (
     Attempt,
@@ -104,8 +105,6 @@ def _records(session: Session, since: datetime) -> tuple[Figures, float]:
     return counts, sum(int(row[2]) for row in rows) / 1000
 
 
-def _count(session: Session, by: object, where: object) -> Figures:
-    rows = session.execute(
-        select(by, func.count()).where(where).group_by(by)  # type: ignore[call-overload]
-    ).all()
+def _count(session: Session, by: InstrumentedAttribute[Any], where: ColumnElement[bool]) -> Figures:
+    rows = session.execute(select(by, func.count()).where(where).group_by(by)).all()
     return {str(row[0]): int(row[1]) for row in rows}

@@ -174,7 +174,7 @@ class Site:
         cookie = cookie or (self.cookie(user) if user is not None else None)
         opened = connect(
             f"ws://127.0.0.1:{self.web.port}/live?page={page}",
-            origin=self.web.origin if origin == "own" else origin,  # type: ignore[arg-type]
+            origin=self.web.origin if origin == "own" else origin,  # type: ignore[arg-type] # its own Origin is text
             additional_headers={"Cookie": f"calltree={cookie}"} if cookie else None,
             open_timeout=20,
             sock=sock,

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import uuid
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -26,13 +27,13 @@ CUSTOMER_HZ = 440
 Listener = Callable[..., Browser]
 
 
+USED = count(11)
+
+
 def numbers(*forms: str) -> list[str]:
     """Numbers of their own for each test: no two live calls go to one number."""
-    numbers.used += 1  # type: ignore[attr-defined]
-    return [form % numbers.used for form in forms]  # type: ignore[attr-defined]
-
-
-numbers.used = 10  # type: ignore[attr-defined]
+    used = next(USED)
+    return [form % used for form in forms]
 
 
 def sox(file: Path, *effects: str) -> dict[str, float]:

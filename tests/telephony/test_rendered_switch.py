@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -251,10 +252,10 @@ def test_operators_are_asked_for_at_our_address_with_the_secret(switch: Rendered
     assert "user=1001" in body
 
 
-def trunk(switch: RenderedSwitch, **given: object) -> Gateway:
+def trunk(switch: RenderedSwitch, **given: Any) -> Gateway:
     """A trunk that leads to the test carrier."""
     values = {"name": "trunk7", "title": "--><x>$${hostname}", "username": "u", "password": "p"}
-    return Gateway(**values | {"proxy": f"127.0.0.1:{switch.carrier_port}"} | given)  # type: ignore[arg-type]
+    return Gateway(**values | {"proxy": f"127.0.0.1:{switch.carrier_port}"} | given)
 
 
 def dial(live: Live, **given: object) -> str:

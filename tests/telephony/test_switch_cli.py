@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import Result
@@ -27,8 +28,8 @@ def typed(settings: Settings, store: Store) -> Callable[..., Result]:
         make_site(session, practice=False)
         make_trunk(session)
 
-    def run(*words: str, **changed: object) -> Result:
-        app: Flask = create_app(replace(settings, **changed))  # type: ignore[arg-type]
+    def run(*words: str, **changed: Any) -> Result:
+        app: Flask = create_app(replace(settings, **changed))
         result = app.test_cli_runner().invoke(args=["switch", *words])
         with app.app_context():
             db.engine.dispose()
