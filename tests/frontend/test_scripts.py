@@ -279,6 +279,29 @@ def test_R_CL_7_a_save_is_not_followed_by_the_draft_of_the_same_words(site: Site
     assert [name for name, _, _ in site.sent] == ["/save"]
 
 
+@pytest.mark.parametrize("hangs", [False, True])
+def test_R_CL_7_a_save_waits_for_the_draft_on_its_way(site: Site, hangs: bool) -> None:
+    page = site.show(
+        '<form method="post" action="/save" hx-post="/save" hx-target="#out">'
+        '<textarea id="memo" name="memo" data-draft-url="/draft"></textarea>'
+        '<button id="save" name="does" value="next">save</button></form><div id="out"></div>'
+    )
+    page.clock.install()
+    held: list[Route] = []
+    page.route("**/draft", lambda route: held.append(route))
+    page.locator("#memo").fill("17")
+    page.locator("#memo").blur()
+    page.evaluate("() => { const b = document.querySelector('#save'); b.click(); b.click(); }")
+    page.evaluate("() => fetch('/later')")  # what was sent before it is known by now
+    assert (len(held), site.sent) == (1, []), "the server may take the save first"
+    if hangs:
+        page.clock.fast_forward(5000)
+    else:
+        held[0].fulfill(status=204)
+    expect(page.locator("#out p")).to_have_text("done")
+    assert [(name, body) for name, body, _ in site.sent] == [("/save", "memo=17&does=next")]
+
+
 def test_R_CL_5_the_next_dial_presses_itself_at_its_time(site: Site) -> None:
     page = site.show(
         '<form method="post" action="/dial" hx-post="/dial" hx-target="#out">'

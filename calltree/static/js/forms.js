@@ -12,10 +12,11 @@
 
   /* ---- drafts: [data-draft-url] is sent as it is typed ---- */
 
-  const drafts = new WeakMap(); // field -> { timer, sent, stop, again }; stop: one is on its way
+  const DRAFT_MOST_MS = 5000; // a save waits no longer for a draft that is on its way
+  const drafts = new WeakMap(); // field -> { timer, sent, stop, going, again }; stop: one is on its way
 
   function draftOf(field) {
-    if (!drafts.has(field)) drafts.set(field, { timer: 0, sent: field.defaultValue, stop: null, again: false });
+    if (!drafts.has(field)) drafts.set(field, { timer: 0, sent: field.defaultValue, stop: null, going: null, again: false });
     return drafts.get(field);
   }
 
@@ -34,6 +35,8 @@
     const stop = new AbortController();
     const { signal } = stop;
     draft.stop = stop;
+    let ended;
+    draft.going = new Promise((resolve) => { ended = resolve; });
     try {
       const answer = await fetch(field.dataset.draftUrl, {
         method: "POST",
@@ -50,6 +53,7 @@
       sayDraft(field, "failed");
       if (!draft.timer) draft.timer = window.setTimeout(() => sendDraft(field), DRAFT_MS);
     } finally {
+      ended();
       if (draft.stop === stop) draft.stop = null;
       if (draft.again && !draft.stop) {
         draft.again = false;
@@ -80,7 +84,31 @@
     if (field.dataset?.draftUrl && (!field.form || event.relatedTarget?.form !== field.form)) sendDraft(field);
   });
 
-  /* The save carries the text itself: a draft that arrived after it would bring the old text back. */
+  /* The save carries the text itself: a draft that arrived after it would bring the old text back. So no
+     more are sent, and the save waits for one on its way, which the server may be at already. */
+  function draftsOnTheirWay(form) {
+    const going = [];
+    for (const field of form.elements) {
+      const draft = drafts.get(field);
+      if (!draft?.stop) continue;
+      draft.again = false;
+      going.push(draft.going);
+    }
+    return going;
+  }
+
+  const waiting = new WeakSet(); // forms
+
+  function submitAfter(going, form, submitter) {
+    waiting.add(form);
+    const patience = new Promise((resolve) => { window.setTimeout(resolve, DRAFT_MOST_MS); });
+    Promise.race([Promise.all(going), patience]).then(() => {
+      dropDrafts(form);
+      waiting.delete(form);
+      if (form.isConnected) form.requestSubmit(submitter?.form === form ? submitter : null);
+    });
+  }
+
   function dropDrafts(form) {
     for (const field of form.elements) {
       if (!field.dataset.draftUrl) continue;
@@ -142,9 +170,12 @@
   /* Seen before htmx sees it, which listens on the form itself and would queue the second press. */
   document.addEventListener("submit", (event) => {
     const form = event.target;
-    if (form.dataset.sent !== undefined) {
+    const going = byHtmx(form) ? draftsOnTheirWay(form) : [];
+    const isSent = form.dataset.sent !== undefined || waiting.has(form);
+    if (isSent || going.length) {
       event.preventDefault();
       event.stopImmediatePropagation();
+      if (!isSent) submitAfter(going, form, event.submitter);
     } else if (byHtmx(form)) {
       form.dataset.sent = "";
       delete form.dataset.changed;
