@@ -18,7 +18,7 @@ from flask_babel import gettext as _
 from flask_login import current_user, login_user, logout_user
 from sqlalchemy.orm import Session
 
-from calltree.blueprints.access import SignedIn, public, requires, viewer
+from calltree.blueprints.access import SignedIn, go_on, public, requires, viewer
 from calltree.blueprints.given import whole
 from calltree.blueprints.language import CHOSEN
 from calltree.blueprints.navigation import screen
@@ -143,8 +143,18 @@ def _change_own_password() -> None:
         people.set_password(
             write, viewer=viewer(), user_id=mine, password_hash=hashed, now=utcnow()
         )
-    account = accounts.of(reading(), user_id=mine)
-    login_user(SignedIn(account.viewer, account.session_version))
+    go_on()
+
+
+@bp.post("/sign-out-elsewhere")
+@requires(Right.OWN_ACCOUNT)
+def sign_out_elsewhere() -> ResponseReturnValue:
+    """End one's own sessions on every other machine; this one goes on."""
+    with writing() as write:
+        people.sign_out_everywhere(write, viewer=viewer(), user_id=viewer().user_id, now=utcnow())
+    go_on()
+    flash(_("You are signed out everywhere else."), "ok")
+    return redirect(url_for("auth.home"), 303)
 
 
 @bp.post("/switch-screen")

@@ -16,7 +16,7 @@ from wtforms import (
 from wtforms.validators import InputRequired, Length
 
 from calltree.blueprints import audit_lines
-from calltree.blueprints.access import requires, viewer
+from calltree.blueprints.access import go_on, requires, viewer
 from calltree.blueprints.forms import CheckListField, put_error
 from calltree.blueprints.navigation import admin_only, role_name
 from calltree.db import utcnow
@@ -169,6 +169,23 @@ def password(user_id: int) -> ResponseReturnValue:
             flash(_("The new password of %(name)s is in force.", name=user.name), "ok")
             return go(url_for("people.index"))
     return render_template("people/password.html", user=user, error=error), 422 if error else 200
+
+
+@bp.post("/<int:user_id>/sign-out")
+@requires(Right.CREATE_USERS)
+def sign_out(user_id: int) -> ResponseReturnValue:
+    """End a user's sessions everywhere: a manager anybody's, a supervisor an operator's."""
+    name = people.get(reading(), user_id).name
+    try:
+        with writing() as session:
+            people.sign_out_everywhere(session, viewer=viewer(), user_id=user_id, now=utcnow())
+    except Refused as refusal:
+        flash(sentence(refusal.code, **refusal.values), "bad")
+        return go(url_for("people.password", user_id=user_id))
+    if user_id == viewer().user_id:
+        go_on()
+    flash(_("%(name)s is signed out everywhere.", name=name), "ok")
+    return go(url_for("people.index"))
 
 
 @bp.route("/<int:user_id>/telephone", methods=["GET", "POST"])

@@ -129,8 +129,9 @@ def change(
         _end_sessions(session, user, now)  # the old screens hold the old rights
     user.note = details.note
     for name in RESTRICTIONS:
-        if name in details.restrictions:
+        if details.restrictions.get(name, getattr(user, name)) != getattr(user, name):
             setattr(user, name, details.restrictions[name])
+            changed.append(name)
     if details.password_hash:
         user.password_hash = details.password_hash
         _end_sessions(session, user, now)
@@ -164,6 +165,28 @@ def set_password(
         _end_sessions(session, user, now)
     audit.note(
         session, viewer=viewer, action="user.password_set", kind="user", object_id=user_id, now=now
+    )
+
+
+def sign_out_everywhere(session: Session, *, viewer: Viewer, user_id: int, now: datetime) -> None:
+    """End all sessions of a user, the telephone's too (R-US-6); their password stays.
+
+    One's own, a manager anybody's, a supervisor an operator's. Raises NotAllowed; Refused
+    'in_a_call' for somebody else who is in one.
+    """
+    user = get(session, user_id)
+    own = viewer.user_id == user_id
+    if not own and not viewer.may(Right.EDIT_USERS) and user.role is not Role.OPERATOR:
+        raise NotAllowed(Right.EDIT_USERS)
+    operator = session.get(Operator, user_id)
+    if operator and not own and (operator.attempt_id is not None or operator.state in IN_CALL):
+        raise Refused("in_a_call")
+    if own:
+        user.session_version += 1  # their page goes on and asks for new credentials
+    else:
+        _end_sessions(session, user, now)
+    audit.note(
+        session, viewer=viewer, action="user.signed_out", kind="user", object_id=user_id, now=now
     )
 
 

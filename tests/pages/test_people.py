@@ -50,7 +50,7 @@ def test_R_US_2_manager_sets_a_password_and_it_signs_in(
 ) -> None:
     browser = browser_of(manager)
     browser.get(f"/admin/users/{operator.id}/password")
-    browser.submit(password="shinpai-nai")
+    browser.submit("main form:first-of-type", password="shinpai-nai")
     fresh = Browser(app)
     fresh.get("/sign-in")
     assert fresh.submit(login_id="YAMADA", password="shinpai-nai").location == "/operator/"
@@ -61,7 +61,8 @@ def test_R_US_2_short_password_is_refused_with_a_sentence(
 ) -> None:
     browser = browser_of(manager)
     browser.get(f"/admin/users/{operator.id}/password")
-    assert "8" in browser.submit(password="short", status=422).one("#password-error").text
+    refused = browser.submit("main form:first-of-type", password="short", status=422)
+    assert "8" in refused.one("#password-error").text
 
 
 def test_R_US_2_supervisor_sets_an_operators_password_only(
@@ -80,8 +81,8 @@ def test_R_US_2_own_password_needs_the_present_one(app: Flask, store: Store, man
     browser = Browser(app)
     browser.sign_in_as(user)
     browser.get("/password")
-    browser.submit(present="wrong", password="next-one-1", status=422)
-    browser.submit(present="now-valid", password="next-one-1")
+    browser.submit("main form:first-of-type", present="wrong", password="next-one-1", status=422)
+    browser.submit("main form:first-of-type", present="now-valid", password="next-one-1")
     browser.get("/operator/")
     assert check_password_hash(_user(store, user.id).password_hash, "next-one-1")
 
