@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import count
 
 from flask import Flask
 from playwright.sync_api import BrowserContext, Locator, Page, expect
@@ -32,14 +33,12 @@ from tests.windows import Windows
 PATIENCE_MS = 10_000
 
 
+NUMBERS = count(1)
+
+
 def numbers(*digits: str) -> list[str]:
     """A number of its own for each last digits, in no other test's list."""
-    numbers.start += len(digits)  # type: ignore[attr-defined]
-    base = numbers.start  # type: ignore[attr-defined]
-    return [f"03{55000000 + (base + i) * 100 + int(d):08}" for i, d in enumerate(digits)]
-
-
-numbers.start = 0  # type: ignore[attr-defined]
+    return [f"03{55000000 + next(NUMBERS) * 100 + int(d):08}" for d in digits]
 
 
 @dataclass
