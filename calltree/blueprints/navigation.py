@@ -90,6 +90,7 @@ OPERATOR: list[tuple[str, list[tuple[str, str]]]] = [
 
 UNDER = {
     "customers.show": "customers.search",
+    "exports.bans": "bans.index",
     "exports.customers": "lists.index",
     "exports.records": "history.index",
     "projects.number": "projects.numbers",

@@ -58,6 +58,8 @@ def test_R_US_1_a_page_without_an_entry_marks_the_one_it_belongs_to(app, browser
         ("/admin/projects/numbers/new", "発信番号"),
         (f"/admin/projects/numbers/{number.id}", "発信番号"),
         (f"/customers/{customer.id}", "顧客検索・履歴作成"),
+        ("/admin/exports/do-not-call", "架電禁止管理"),
+        ("/admin/exports/records", "コール履歴"),
         ("/admin/users/audit", "操作ログ"),
         ("/admin/users/new", "ユーザー管理"),
     ):
