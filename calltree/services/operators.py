@@ -14,6 +14,8 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import Update, bindparam, case, func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as postgres_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
@@ -159,9 +161,12 @@ def ensure(session: Session, *, user_id: int, now: datetime) -> Operator:
     operator = session.get(Operator, user_id)
     if operator is None:
         kind = leg_kind(session, user_id=user_id)
-        operator = Operator(user_id=user_id, since=now, leg_kind=kind)
-        session.add(operator)
-        session.flush()
+        # a page's first requests come together: the other one's row is as good
+        on_postgres = session.get_bind().dialect.name == "postgresql"
+        new = postgres_insert(Operator) if on_postgres else sqlite_insert(Operator)
+        values = {"user_id": user_id, "since": now, "leg_kind": kind}
+        session.execute(new.values(values).on_conflict_do_nothing())
+        operator = session.get_one(Operator, user_id)
     return operator
 
 

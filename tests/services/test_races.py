@@ -170,6 +170,21 @@ def open_customer(store: Store, argument: tuple[int, int]) -> int | str:
     return user_id
 
 
+def come_in(store: Store, user_id: int) -> bool:
+    with store.write() as session:
+        viewer = Viewer.of(session.get_one(make.User, user_id))
+        desks.enter(session, viewer=viewer, node="practice", now=NOW)
+        return desks.claim_page(session, user_id=user_id, page_id="a", now=NOW)
+
+
+def test_R_CL_17_the_first_requests_of_a_new_operator_may_come_at_once(
+    store: Store, floor: Floor, race: Race
+) -> None:
+    with store.write() as session:
+        user_id = make.make_user(session).id
+    assert race(floor.url, come_in, [user_id] * 8) == [True] * 8
+
+
 def test_R_CL_2_one_customer_one_operator(store: Store, floor: Floor, race: Race) -> None:
     wanted = floor.operators[0][1]
     answers = race(floor.url, open_customer, [(seat[0], wanted) for seat in floor.operators])
