@@ -32,6 +32,7 @@ from calltree.text.folding import fold_name
 
 bp = Blueprint("auth", __name__)
 
+NETWORK_ASKED_S = 60
 # Asked by the page itself, not by a person: they must not keep an idle session alive.
 PASSIVE = (
     "assets.serve",
@@ -66,6 +67,9 @@ def sign_in() -> ResponseReturnValue:
 def try_sign_in() -> ResponseReturnValue:
     """Check the login id and password; a failure never says which of the two was wrong."""
     login_id = request.form.get("login_id", "")
+    if not accounts.may_come_from(reading(), address=request.remote_addr or ""):
+        page = render_template("auth/sign_in.html", failed=False, elsewhere=True, login_id=login_id)
+        return page, 403
     user = accounts.verify(reading(), login_id=login_id, password=request.form.get("password", ""))
     if user is None:
         page = render_template("auth/sign_in.html", failed=True, login_id=login_id)
@@ -175,6 +179,18 @@ def home() -> ResponseReturnValue:
     return redirect(url_for(landing(viewer().role)), 303)
 
 
+def _comes_from_where_it_may() -> bool:
+    """Ask anew for another address, and every minute: each press would pay for it otherwise."""
+    address, now = request.remote_addr or "", utcnow().timestamp()
+    known, asked_at = session.get("from", ("", 0.0))
+    if known == address and 0 <= now - asked_at < NETWORK_ASKED_S:
+        return True
+    if not accounts.may_come_from(reading(), address=address):
+        return False
+    session["from"] = (address, now)
+    return True
+
+
 def init_app(app: Flask) -> None:
     """Tell flask_login how a session becomes a person."""
     login.init_app(app)
@@ -186,6 +202,8 @@ def init_app(app: Flask) -> None:
         try:
             ids = {"user_id": whole(user_id), "session_version": whole(version)}
         except ValueError:  # of another version of the product
+            return None
+        if not _comes_from_where_it_may():
             return None
         user = accounts.load(
             reading(),

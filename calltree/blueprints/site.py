@@ -73,6 +73,16 @@ class SiteForm(FlaskForm):  # type: ignore[misc] # flask_wtf is published withou
         lazy(N_("Space for recordings (GB)")), validators=[InputRequired(), NumberRange(1, 100000)]
     )
 
+    allowed_networks = TextAreaField(
+        lazy(N_("Networks from which one may sign in")),
+        description=lazy(
+            N_(
+                "One in each line, such as 203.0.113.0/24. Empty: from everywhere. "
+                "In force within a minute."
+            )
+        ),
+    )
+
     def show(self, site: Site) -> None:
         """Put the site's values into the fields."""
         for name in settings.SiteDetails.__slots__:
@@ -82,7 +92,7 @@ class SiteForm(FlaskForm):  # type: ignore[misc] # flask_wtf is published withou
     def details(self) -> settings.SiteDetails:
         """Return what was typed."""
         values = {name: self[name].data for name in settings.SiteDetails.__slots__}
-        for name in ("extra_prefixes", "away_reasons"):
+        for name in ("extra_prefixes", "away_reasons", "allowed_networks"):
             values[name] = tuple(
                 line.strip() for line in (values[name] or "").splitlines() if line.strip()
             )
@@ -102,7 +112,13 @@ def index() -> ResponseReturnValue:
     elif form.validate():
         try:
             with writing() as session:
-                settings.save(session, viewer=viewer(), details=form.details(), now=utcnow())
+                settings.save(
+                    session,
+                    viewer=viewer(),
+                    details=form.details(),
+                    now=utcnow(),
+                    address=request.remote_addr or "",
+                )
         except Refused as refusal:
             put_error(form, refusal)
         else:

@@ -32,6 +32,8 @@ class Site(Base):
     wrap_up_limit_s: Mapped[int] = mapped_column(default=180)
     extra_prefixes: Mapped[list[str]] = mapped_column(default=list)
     away_reasons: Mapped[list[str]] = mapped_column(default=list)
+    allowed_networks: Mapped[list[str]] = mapped_column(default=list)
+    """From which one may sign in; none: from everywhere."""
     recordings_capacity_gb: Mapped[int] = mapped_column(default=50)
     restored_at: Mapped[datetime | None]
     """When a backup was restored; reconcile hangs nothing up for 30 s after it."""

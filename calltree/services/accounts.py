@@ -10,9 +10,10 @@ from sqlalchemy.orm import Session
 from werkzeug.security import check_password_hash, generate_password_hash
 
 from calltree.errors import NotFound
-from calltree.models import User
+from calltree.models import Site, User
 from calltree.services.operators import has_live_leg
 from calltree.services.rights import Viewer
+from calltree.text import networks
 from calltree.text.folding import fold_name
 
 IDLE_MANAGING = timedelta(minutes=30)
@@ -71,6 +72,12 @@ def of(session: Session, *, user_id: int) -> Account:
     if user is None or user.deleted_at:
         raise NotFound(f"user {user_id}")
     return Account(Viewer.of(user), user.session_version)
+
+
+def may_come_from(session: Session, *, address: str) -> bool:
+    """Whether one may be signed in from this address (R-US-6)."""
+    allowed = session.scalar(select(Site.allowed_networks).where(Site.id == 1))
+    return networks.allows(allowed or (), address)
 
 
 def note_sign_in(session: Session, *, user_id: int, now: datetime) -> None:

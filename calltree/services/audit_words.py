@@ -149,6 +149,7 @@ NOT_SHOWN = frozenset({"player"})
 """Details that only the program reads."""
 VALUES: dict[str, dict[str, str]] = {
     "changed": {
+        "allowed_networks": N_("Networks from which one may sign in"),
         "away_reasons": N_("Reasons for being away"),
         "b2c_closes": N_("Consumers are called until"),
         "b2c_opens": N_("Consumers are called from"),

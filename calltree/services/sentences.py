@@ -22,6 +22,10 @@ SENTENCES: dict[str, str] = {
         "You talked for %(seconds)s seconds. This result does not keep the recording. "
         "Press again to save it anyway."
     ),
+    "network_unreadable": N_("%(network)s is no network. Write it as 203.0.113.0/24."),
+    "network_without_you": N_(
+        "Your own address (%(address)s) is in none of them. You would be locked out."
+    ),
     "ask_leave_blank": N_("No result is saved yet. Press again to go on; the record stays blank."),
     "customer_changed": N_("Another customer is open by now. Reload the page."),
     "no_other_number": N_("This customer has no further number."),

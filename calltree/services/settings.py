@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, time
 
 from sqlalchemy import exists, func, or_, select
@@ -22,7 +22,7 @@ from calltree.models import (
 )
 from calltree.services import audit
 from calltree.services.rights import Viewer
-from calltree.text import phones
+from calltree.text import networks, phones
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,7 @@ class SiteDetails:
     extra_prefixes: tuple[str, ...]
     away_reasons: tuple[str, ...]
     recordings_capacity_gb: int
+    allowed_networks: tuple[str, ...] = ()
 
 
 def get(session: Session) -> Site:
@@ -51,12 +52,16 @@ def get(session: Session) -> Site:
     return site
 
 
-def save(session: Session, *, viewer: Viewer, details: SiteDetails, now: datetime) -> Site:
+def save(
+    session: Session, *, viewer: Viewer, details: SiteDetails, now: datetime, address: str = ""
+) -> Site:
     """Change the settings; in force at the next question the gate asks.
 
-    Raises Refused: 'lines_range', 'reserved_range', 'hours_reversed', 'bound_too_wide',
-    'prefix_emergency' or 'prefix_unreadable' with the prefix.
+    `address` is where the viewer asks from. Raises Refused: 'lines_range', 'reserved_range',
+    'hours_reversed', 'bound_too_wide', 'prefix_emergency' or 'prefix_unreadable' with the prefix,
+    'network_unreadable' with the network, 'network_without_you'.
     """
+    details = replace(details, allowed_networks=_networks(details, address))
     _check(details)
     site = get(session)
     changed = []
@@ -71,6 +76,18 @@ def save(session: Session, *, viewer: Viewer, details: SiteDetails, now: datetim
         announce(session, "site")
         announce(session, "lines")
     return site
+
+
+def _networks(details: SiteDetails, address: str) -> tuple[str, ...]:
+    read = []
+    for given in details.allowed_networks:
+        try:
+            read.append(networks.read(given))
+        except ValueError:
+            raise Refused("network_unreadable", field="allowed_networks", network=given) from None
+    if address and not networks.allows(read, address):
+        raise Refused("network_without_you", field="allowed_networks", address=address)
+    return tuple(dict.fromkeys(read))
 
 
 def _check(details: SiteDetails) -> None:

@@ -94,6 +94,7 @@ def upgrade() -> None:
     sa.Column('wrap_up_limit_s', sa.Integer(), nullable=False),
     sa.Column('extra_prefixes', calltree.db.Json, nullable=False),
     sa.Column('away_reasons', calltree.db.Json, nullable=False),
+    sa.Column('allowed_networks', calltree.db.Json, nullable=False),
     sa.Column('recordings_capacity_gb', sa.Integer(), nullable=False),
     sa.Column('restored_at', calltree.db.UtcDateTime(), nullable=True),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_site'))
