@@ -16,6 +16,7 @@ from calltree.models import (
     Attempt,
     AttemptEvent,
     AuditEntry,
+    BulkJob,
     CallerNumber,
     CallRecord,
     Customer,
@@ -123,7 +124,10 @@ def leave(session: Session, *, keep_lists: bool, now: datetime) -> Leavings:
 
 def _leavings(session: Session, *, keep_lists: bool) -> Leavings:
     sounds = session.execute(select(Recording.raw_name, Recording.stored_name))
-    files = session.execute(select(Import.stored_name, Import.rejects_name))
+    files = [
+        *session.execute(select(Import.stored_name, Import.rejects_name)),
+        *session.execute(select(BulkJob.stored_name)),
+    ]
     uploads = () if keep_lists else tuple(name for names in files for name in names if name)
     return Leavings(tuple(name for names in sounds for name in names if name), uploads)
 

@@ -13,6 +13,9 @@ from calltree.models import (
     Attempt,
     AuditEntry,
     BuiltIn,
+    BulkJob,
+    BulkKind,
+    BulkState,
     CallerNumber,
     CallRecord,
     CallState,
@@ -124,6 +127,27 @@ def test_R_AR_5_leaving_empty_keeps_the_audit_log_only(store, tried_out):
         assert actions[-2:] == ["list.created", "site.practice_left"]
         assert built_in(session, BuiltIn.NO_ANSWER).name == "不通"
         assert not session.get_one(Site, 1).practice
+
+
+def test_R_AR_5_files_of_bulk_work_go_with_everything_and_stay_with_the_lists(store, tried_out):
+    with store.write() as session:
+        author = session.scalars(select(User.id).limit(1)).one()
+        job = BulkJob(
+            kind=BulkKind.BAN_ADD, state=BulkState.DONE, user_id=author, stored_name="numbers",
+            created_at=NOW,
+        )  # fmt: skip
+        session.add(job)
+        session.flush()
+        ban = DoNotCall(number="0312349999", source="csv", job_id=job.id, created_at=NOW)
+        session.add(ban)
+    for keep_lists in (True, False):
+        with store.write() as session:
+            session.get_one(Site, 1).practice = True
+            left = leaving_practice.leave(session, keep_lists=keep_lists, now=NOW)
+        assert ("numbers" in left.uploads) is not keep_lists
+        with store.read() as session:
+            banned = session.scalar(select(DoNotCall.id).where(DoNotCall.number == "0312349999"))
+            assert (banned is not None) is keep_lists
 
 
 def test_R_AR_5_practice_is_left_once_and_not_while_it_runs(store, tried_out):
