@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from flask import flash
+from flask_babel import gettext as _
 from flask_wtf import FlaskForm
+from sqlalchemy.orm import Session
 from wtforms import SelectMultipleField
 from wtforms.widgets import CheckboxInput, ListWidget
 
 from calltree.errors import Refused
+from calltree.extensions import writing
 from calltree.locale import sentence
 
 
@@ -31,3 +36,20 @@ def put_error(form: FlaskForm, refusal: Refused) -> None:
         form[refusal.field].errors = [*form[refusal.field].errors, message]
     else:
         form.form_errors.append(message)
+
+
+def saved(form: FlaskForm, save: Callable[[Session], object]) -> bool:
+    """Have a sent and valid form saved in one transaction; False leaves the form to be shown.
+
+    Why it was not saved stands in the form then, also what `save` refused.
+    """
+    if not form.validate_on_submit():
+        return False
+    try:
+        with writing() as session:
+            save(session)
+    except Refused as refusal:
+        put_error(form, refusal)
+        return False
+    flash(_("Saved."), "ok")
+    return True

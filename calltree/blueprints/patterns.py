@@ -6,13 +6,13 @@ from flask import Blueprint, flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_wtf import FlaskForm
+from sqlalchemy.orm import Session
 from wtforms import BooleanField, SelectField, StringField, TextAreaField
 from wtforms.validators import InputRequired, Length
 
 from calltree.blueprints.access import requires, viewer
-from calltree.blueprints.forms import put_error
+from calltree.blueprints.forms import saved
 from calltree.db import utcnow
-from calltree.errors import Refused
 from calltree.extensions import reading, writing
 from calltree.htmx import go
 from calltree.locale import lazy
@@ -116,21 +116,18 @@ def pattern(pattern_id: int | None) -> ResponseReturnValue:
     """Create or rename a pattern."""
     found = patterns.pattern(reading(), pattern_id) if pattern_id else None
     form = PatternForm(obj=found)
-    if form.validate_on_submit():
-        try:
-            with writing() as session:
-                patterns.save_pattern(
-                    session,
-                    viewer=viewer(),
-                    pattern_id=pattern_id,
-                    name=form.name.data or "",
-                    now=utcnow(),
-                )
-        except Refused as refusal:
-            put_error(form, refusal)
-        else:
-            flash(_("Saved."), "ok")
-            return go(url_for("patterns.index"))
+
+    def save(session: Session) -> None:
+        patterns.save_pattern(
+            session,
+            viewer=viewer(),
+            pattern_id=pattern_id,
+            name=form.name.data or "",
+            now=utcnow(),
+        )
+
+    if saved(form, save):
+        return go(url_for("patterns.index"))
     status = 422 if form.errors else 200
     return render_template("patterns/pattern.html", form=form, pattern=found), status
 
@@ -147,22 +144,19 @@ def status(pattern_id: int, status_id: int | None) -> ResponseReturnValue:
     found = patterns.own_status(session, pattern_id, status_id) if status_id else None
     form = StatusForm(obj=found)
     form.colour.choices = [(key, _(name)) for key, name in COLOURS.items()]
-    if form.validate_on_submit():
-        try:
-            with writing() as write:
-                patterns.save_status(
-                    write,
-                    viewer=viewer(),
-                    pattern_id=pattern_id,
-                    status_id=status_id,
-                    details=form.details(),
-                    now=utcnow(),
-                )
-        except Refused as refusal:
-            put_error(form, refusal)
-        else:
-            flash(_("Saved."), "ok")
-            return go(url_for("patterns.index"))
+
+    def save(write: Session) -> None:
+        patterns.save_status(
+            write,
+            viewer=viewer(),
+            pattern_id=pattern_id,
+            status_id=status_id,
+            details=form.details(),
+            now=utcnow(),
+        )
+
+    if saved(form, save):
+        return go(url_for("patterns.index"))
     used = bool(found) and patterns.is_used(reading(), found.id if found else 0)
     code = 422 if form.errors else 200
     page = render_template("patterns/status.html", form=form, pattern=home, status=found, used=used)
@@ -193,7 +187,8 @@ def item(item_id: int | None) -> ResponseReturnValue:
     form.kind.choices = [(key.value, _(name)) for key, name in KIND_NAMES.items()]
     if request.method == "GET" and found is not None:
         form.choices.data = "\n".join(found.choices)
-    if form.validate_on_submit():
+
+    def save(session: Session) -> None:
         details = patterns.ItemDetails(
             name=form.name.data or "",
             target=found.target if found else form.target.data,
@@ -201,16 +196,10 @@ def item(item_id: int | None) -> ResponseReturnValue:
             choices=tuple((form.choices.data or "").splitlines()),
             required=form.required.data,
         )
-        try:
-            with writing() as session:
-                patterns.save_item(
-                    session, viewer=viewer(), item_id=item_id, details=details, now=utcnow()
-                )
-        except Refused as refusal:
-            put_error(form, refusal)
-        else:
-            flash(_("Saved."), "ok")
-            return go(url_for("patterns.index"))
+        patterns.save_item(session, viewer=viewer(), item_id=item_id, details=details, now=utcnow())
+
+    if saved(form, save):
+        return go(url_for("patterns.index"))
     code = 422 if form.errors else 200
     return render_template("patterns/item.html", form=form, item=found), code
 

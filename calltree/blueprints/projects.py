@@ -6,6 +6,7 @@ from flask import Blueprint, flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_wtf import FlaskForm
+from sqlalchemy.orm import Session
 from wtforms import (
     BooleanField,
     IntegerField,
@@ -19,7 +20,7 @@ from wtforms.validators import InputRequired, Length, NumberRange, Optional
 
 from calltree.blueprints.access import requires, viewer
 from calltree.blueprints.formats import WEEKDAY_IDS, phone
-from calltree.blueprints.forms import CheckListField, optional_id, put_error
+from calltree.blueprints.forms import CheckListField, optional_id, put_error, saved
 from calltree.db import utcnow
 from calltree.errors import NotAllowed, Refused
 from calltree.extensions import reading, writing
@@ -234,7 +235,8 @@ def number(number_id: int | None) -> ResponseReturnValue:
     form.offer()
     if request.method == "GET" and found is None:
         form.direction.data = NumberDirection.BOTH
-    if form.validate_on_submit():
+
+    def save(session: Session) -> None:
         details = projects.NumberDetails(
             number=form.number.data or "",
             label=form.label.data or "",
@@ -242,16 +244,12 @@ def number(number_id: int | None) -> ResponseReturnValue:
             line_cap=form.line_cap.data,
             trunk_id=form.trunk_id.data,
         )
-        try:
-            with writing() as session:
-                projects.save_number(
-                    session, viewer=viewer(), number_id=number_id, details=details, now=utcnow()
-                )
-        except Refused as refusal:
-            put_error(form, refusal)
-        else:
-            flash(_("Saved."), "ok")
-            return go(url_for("projects.numbers"))
+        projects.save_number(
+            session, viewer=viewer(), number_id=number_id, details=details, now=utcnow()
+        )
+
+    if saved(form, save):
+        return go(url_for("projects.numbers"))
     status = 422 if form.errors else 200
     return render_template("projects/number.html", form=form, number=found), status
 
