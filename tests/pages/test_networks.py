@@ -62,7 +62,7 @@ def test_R_US_6_nobody_signs_in_from_another_network(
     browser = Browser(app)
     browser.get("/sign-in")
     refused = browser.post("/sign-in", form, status=403, environ_overrides=HOME)
-    assert "このネットワークからはサインインできません" in refused.text
+    assert "このネットワークからはログインできません" in refused.text
     browser.post("/sign-in", form, environ_overrides=OFFICE)
     browser.get("/admin/", environ_overrides=OFFICE)
 

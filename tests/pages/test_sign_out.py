@@ -25,7 +25,7 @@ def test_R_US_6_a_manager_signs_a_user_out_everywhere(store: Store, browser_of, 
     manager = browser_of(house[Role.MANAGER])
     manager.get(f"/admin/users/{operator.id}/password")
     answer = manager.submit(f"form[action$='/{operator.id}/sign-out']", follow=True)
-    assert "すべての端末からサインアウトしました" in answer.text
+    assert "すべての端末からログアウトしました" in answer.text
     assert _ended(first)
     assert _ended(second)
     assert not _ended(manager)

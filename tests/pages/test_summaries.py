@@ -280,7 +280,7 @@ def test_R_WT_2_a_period_without_a_record_says_so(manager: Browser) -> None:
     old = "period=custom&from=2020-01-01&to=2020-01-31"
     assert "条件に合う履歴はありません" in manager.get(f"/figures/table?{old}").text
     assert "条件に合う履歴はありません" in manager.get(f"/figures/heat?{old}").text
-    assert "サインインした人はいません" in manager.get(f"/figures/hours?{old}").text
+    assert "ログインした人はいません" in manager.get(f"/figures/hours?{old}").text
     rows = manager.get(f"/figures/file/table.csv?{old}").data.decode("utf-8-sig").splitlines()
     assert len(rows) == 2, "a header and a total of nothing"
 
