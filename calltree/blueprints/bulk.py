@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote
 
-from flask import Blueprint, Response, render_template, request, send_file, url_for
+from flask import Blueprint, render_template, request, send_file, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from calltree.blueprints import import_words
 from calltree.blueprints.access import requires, viewer
 from calltree.blueprints.navigation import admin_only
+from calltree.blueprints.uploads import rejects_file
 from calltree.db import utcnow
 from calltree.errors import NotFound, Refused
 from calltree.extensions import reading, settings, writing
@@ -22,7 +22,6 @@ from calltree.models import BulkJob, BulkKind, BulkState, Project, User
 from calltree.services import audit, ban_files, bulk
 from calltree.services.rights import Right
 from calltree.services.sentences import N_
-from calltree.text.sheets_out import CsvTable
 
 bp = Blueprint("bulk", __name__, url_prefix="/admin/bulk")
 
@@ -168,16 +167,8 @@ def rejects(job_id: int) -> ResponseReturnValue:
     _note(job, "rejects_downloaded")
     width = len(file.sheet.header)
     own = list(file.sheet.header) if file.has_header else ["電話番号", *[""] * (width - 1)]
-    table = CsvTable(file.encoding)
-    charset = "shift_jis" if file.encoding == "cp932" else "utf-8"
     header = [*own[:width], _("Reason"), _("Row in the file")]
-    response = Response(table.chunks(header, rows()), mimetype=f"text/csv; charset={charset}")
-    kind = _("rejected")
-    spelled = quote(f"{Path(job.filename).stem}_{kind}.csv", safe="")  # a header is ASCII
-    response.headers["Content-Disposition"] = (
-        f"attachment; filename=rejects.csv; filename*=UTF-8''{spelled}"
-    )
-    return response
+    return rejects_file(job.filename, file.encoding, header, rows())
 
 
 def _note(job: BulkJob, verb: str) -> None:

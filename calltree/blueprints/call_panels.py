@@ -74,6 +74,7 @@ def skipped_sentence(skipped: dict[str, int]) -> str:
 def customer_side(session: Session, at: Desk) -> dict[str, Any]:
     """Give the left and the middle column. Only with a customer open."""
     customer, folder, project = at.customer, at.folder, at.project
+    # for the type checker: whoever draws the panels has a customer open
     assert customer is not None and folder is not None and project is not None  # noqa: S101, PT018
     return {
         "customer": _customer(session, at, customer, folder, project),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote
 
 from flask import Blueprint, Response, flash, render_template, request, send_file, url_for
 from flask.typing import ResponseReturnValue
@@ -319,15 +318,7 @@ def rejects(import_id: int) -> ResponseReturnValue:
 
     _note("import.rejects_downloaded", import_id)
     header = [*found.header, _("Reason"), _("Row in the file")]
-    table = CsvTable(found.encoding)
-    charset = "shift_jis" if found.encoding == "cp932" else "utf-8"
-    response = Response(table.chunks(header, rows()), mimetype=f"text/csv; charset={charset}")
-    kind = _("rejected")
-    spelled = quote(f"{Path(given.filename).stem}_{kind}.csv", safe="")  # a header is ASCII
-    response.headers["Content-Disposition"] = (
-        f"attachment; filename=rejects.csv; filename*=UTF-8''{spelled}"
-    )
-    return response
+    return uploads.rejects_file(given.filename, found.encoding, header, rows())
 
 
 def _note(action: str, import_id: int) -> None:

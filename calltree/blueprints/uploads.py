@@ -1,16 +1,20 @@
-"""Taking an uploaded file in: under a name of ours, in the uploads directory."""
+"""Taking an uploaded file in, under a name of ours, and giving its rejected rows back."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
+from flask import Response
+from flask_babel import gettext as _
 from werkzeug.datastructures import FileStorage
 
 from calltree.extensions import settings
+from calltree.text.sheets_out import CsvTable, Encoding
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +45,18 @@ def kept(file: FileStorage, otherwise: str) -> Iterator[Stored]:
     except Exception:
         path.unlink(missing_ok=True)
         raise
+
+
+def rejects_file(
+    filename: str, encoding: Encoding, header: Sequence[str], rows: Iterable[list[object]]
+) -> Response:
+    """Give rejected rows as a file in the encoding of the one they came in, named after it."""
+    charset = "shift_jis" if encoding == "cp932" else "utf-8"
+    chunks = CsvTable(encoding).chunks(header, rows)
+    response = Response(chunks, mimetype=f"text/csv; charset={charset}")
+    kind = _("rejected")
+    spelled = quote(f"{Path(filename).stem}_{kind}.csv", safe="")  # a header is ASCII
+    response.headers["Content-Disposition"] = (
+        f"attachment; filename=rejects.csv; filename*=UTF-8''{spelled}"
+    )
+    return response

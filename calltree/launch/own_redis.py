@@ -51,7 +51,7 @@ def socket_path(data_dir: Path) -> Path:
     if runtime and Path(runtime).is_dir() and len(os.fsencode(runtime)) < 60:
         return Path(runtime) / f"calltree-{short}" / "redis.sock"
     # /tmp is the one short place that is always there; the folder is ours alone (0700, checked)
-    return Path(f"/tmp/calltree-{os.getuid()}-{short}/redis.sock")  # noqa: S108
+    return Path(f"/tmp/calltree-{os.getuid()}-{short}/redis.sock")  # noqa: S108 - a private folder
 
 
 def url(data_dir: Path) -> str:

@@ -20,21 +20,21 @@ class local_hour(FunctionElement[int]):  # noqa: N801 - stands in statements lik
     inherit_cache = True
 
 
-class same_hour(FunctionElement[bool]):  # noqa: N801
+class same_hour(FunctionElement[bool]):  # noqa: N801 - as above
     """Whether two moments lie in one hour of one day."""
 
     type = Boolean()
     inherit_cache = True
 
 
-class weekday_of(FunctionElement[int]):  # noqa: N801
+class weekday_of(FunctionElement[int]):  # noqa: N801 - as above
     """The weekday of a day, Monday = 0."""
 
     type = Integer()
     inherit_cache = True
 
 
-class milliseconds(FunctionElement[int]):  # noqa: N801
+class milliseconds(FunctionElement[int]):  # noqa: N801 - as above
     """Whole milliseconds from the first moment to the second."""
 
     type = Integer()

@@ -18,7 +18,7 @@ BESIDE_A_REAL_ONE = (
 def main() -> int:
     arguments = _arguments()
     if os.environ.get("ESL_URL"):
-        print(BESIDE_A_REAL_ONE, file=sys.stderr)  # noqa: T201 - for the terminal
+        print(BESIDE_A_REAL_ONE, file=sys.stderr)  # noqa: T201 - a command - for the terminal
         return 2
     options = Options(
         password=arguments.password or os.environ.get("ESL_PASSWORD", "ClueCon"),
@@ -30,7 +30,7 @@ def main() -> int:
     try:
         return asyncio.run(_run(options, arguments))
     except OSError as error:
-        print(f"The practice switch cannot listen: {error}", file=sys.stderr)  # noqa: T201
+        print(f"The practice switch cannot listen: {error}", file=sys.stderr)  # noqa: T201 - a command
         return 1
 
 
@@ -66,7 +66,7 @@ async def _run(options: Options, arguments: argparse.Namespace) -> int:
 
 
 def _announce(port: int, arguments: argparse.Namespace) -> None:
-    print(f"practice switch listening on {arguments.host}:{port}", flush=True)  # noqa: T201
+    print(f"practice switch listening on {arguments.host}:{port}", flush=True)  # noqa: T201 - a command
     if arguments.announce_fd is not None:
         os.write(arguments.announce_fd, f"{port}\n".encode())
         os.close(arguments.announce_fd)

@@ -146,7 +146,7 @@ def _switch(patient: Patient) -> Iterator[Finding]:
 
 def _web(patient: Patient) -> Iterator[Finding]:
     settings = patient.settings
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - compared, not bound
     if checks.get(host, settings.port, "/healthz")[0] == 200:
         yield green("web", _("Answers on port %s") % settings.port)
     elif checks.listens(host, settings.port):
