@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import signal
-import threading
+from functools import partial
 
 import redis
 import structlog
@@ -11,23 +10,17 @@ from rq import Queue, Worker
 
 from calltree import doorbells, runtime
 from calltree.db import Announcement
+from calltree.lanes import Stoppable, work_until_stopped
 
 log = structlog.get_logger(__name__)
 
-_AGAIN_S = 0.5
 
-
-class LaneWorker(Worker):
-    """Forks for each job; waits at most a second before it asks a Redis that was away again."""
-
-    max_connection_wait_time = 1.0
+class LaneWorker(Stoppable, Worker):
+    """Forks for each job."""
 
 
 def run(lane: str) -> None:
     """Work on one lane until SIGTERM; a job that runs is finished first."""
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
     store = runtime.store()  # before work(), so that every fork inherits it warm
     name = doorbells.lane_name(runtime.site_key(store), lane)
     if lane == "bulk" and store.publisher is not None:
@@ -38,15 +31,13 @@ def run(lane: str) -> None:
                 for room in ("imports", "bulk")
             ]
         )
-    while not stopping.is_set():
-        connection = redis.Redis.from_url(runtime.redis_url(runtime.settings()))
-        try:
-            queue = Queue(name, connection=connection, serializer="json")
-            worker = LaneWorker([queue], connection=connection, serializer="json")
-            worker.log_job_description = False
-            log.info("working", lane=lane)
-            worker.work(logging_level="WARNING")
-            return
-        except redis.RedisError as error:
-            log.warning("queue not reached", error=type(error).__name__)
-            stopping.wait(_AGAIN_S)
+    work_until_stopped(partial(_worker, name), runtime.stop_on_signals())
+
+
+def _worker(lane: str) -> LaneWorker:
+    connection = redis.Redis.from_url(runtime.redis_url(runtime.settings()))
+    queue = Queue(lane, connection=connection, serializer="json")
+    worker = LaneWorker([queue], connection=connection, serializer="json")
+    worker.log_job_description = False
+    log.info("working", lane=lane)
+    return worker

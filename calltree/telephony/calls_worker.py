@@ -6,11 +6,9 @@ dial that came too late must not be made.
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
 from collections import deque
-from functools import cache
+from functools import partial
 
 import redis
 import structlog
@@ -18,9 +16,11 @@ from redis.client import Pipeline
 from rq import Queue, SimpleWorker
 from rq.job import Job
 from rq.timeouts import JobTimeoutException
+from rq.worker import WorkerStatus
 
 from calltree import doorbells, runtime
 from calltree.db import Store, utcnow
+from calltree.lanes import Stoppable, work_until_stopped
 from calltree.telephony.care import Care
 from calltree.telephony.esl import Link, LinkDown
 from calltree.telephony.nodes import Node, nodes
@@ -30,7 +30,6 @@ from calltree.telephony.timings import Timings
 log = structlog.get_logger(__name__)
 
 _CONNECT_S = 1.0
-_AGAIN_S = 0.5
 _BEAT_S = 5.0
 _REMEMBERED = 100
 
@@ -84,7 +83,7 @@ def serve(command_id: int) -> list[int]:
         return []
 
 
-class CallsWorker(SimpleWorker):
+class CallsWorker(Stoppable, SimpleWorker):
     """rq's loop, and of its bookkeeping what a doorbell needs.
 
     Whether a command was taken, sent or failed stands in its row. rq's second account of it
@@ -92,11 +91,17 @@ class CallsWorker(SimpleWorker):
     """
 
     site_key = ""
-    max_connection_wait_time = 1.0  # before it asks a Redis that was away again
     _beaten_at = -_BEAT_S
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Run the job here and forget it. One that fails is in the log; its row is swept."""
+        self.set_state(WorkerStatus.BUSY)  # a stop waits: no command is left half served
+        try:
+            self._answer(job, queue)
+        finally:
+            self.set_state(WorkerStatus.IDLE)
+
+    def _answer(self, job: Job, queue: Queue) -> None:
         timeout_s = job.timeout or queue.DEFAULT_TIMEOUT
         along: list[int] = []
         try:
@@ -136,25 +141,10 @@ def run(node_name: str | None = None) -> None:
     _warm = Warm(
         node, Desk(store, runtime.holder(), timings, utcnow, Care(settings, store)), timings
     )
-    stopping = _remember_stop()
-    while not stopping.is_set():
-        try:
-            _warm_up(_warm)
-            _work(store, node)
-            break
-        except redis.RedisError as error:
-            log.warning("queue not reached", error=type(error).__name__)
-            stopping.wait(_AGAIN_S)
-    _warm.close()
-
-
-@cache
-def _remember_stop() -> threading.Event:
-    """rq sets its own handlers while it works; outside of that a stop must be heard too."""
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
-    return stopping
+    try:
+        work_until_stopped(partial(_worker, store, _warm), runtime.stop_on_signals())
+    finally:
+        _warm.close()
 
 
 def _warm_up(warm: Warm) -> None:
@@ -164,15 +154,16 @@ def _warm_up(warm: Warm) -> None:
         log.warning("node not reached yet", node=warm.node.name, why=str(down))
 
 
-def _work(store: Store, node: Node) -> None:
+def _worker(store: Store, warm: Warm) -> CallsWorker:
+    _warm_up(warm)
     connection = redis.Redis.from_url(runtime.redis_url(runtime.settings()))
-    lane = doorbells.lane_name(runtime.site_key(store), doorbells.calls_lane(node.name))
+    lane = doorbells.lane_name(runtime.site_key(store), doorbells.calls_lane(warm.node.name))
     queue = Queue(lane, connection=connection, serializer="json")
     worker = CallsWorker([queue], connection=connection, serializer="json")
     worker.site_key = runtime.site_key(store)
     worker.log_job_description = False
-    log.info("serving", node=node.name)
-    worker.work(logging_level="WARNING")
+    log.info("serving", node=warm.node.name)
+    return worker
 
 
 def _node(name: str | None) -> Node:

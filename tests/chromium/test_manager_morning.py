@@ -359,6 +359,7 @@ def test_R_HS_4_R_LS_1_the_managers_morning(
 
     theirs = signed_in(operator)
     expect(theirs.locator("main")).to_contain_text(LIST, timeout=SLOW_MS)
+    theirs.close()  # what follows is another page of theirs: this one would rightly be told so
 
     calls_of_every_kind(house, operator)
     with house.store.read() as session:
