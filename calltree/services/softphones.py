@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import or_, select, update
+from sqlalchemy.dialects.postgresql import insert as postgres_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
 from calltree.db import announce
@@ -89,16 +91,26 @@ def issue(session: Session, *, user_id: int, page_id: str, now: datetime) -> Cre
         raise Refused("device_leg")
     if operator.page_id != page_id:
         raise Refused("page_in_use")
-    row = session.get(Softphone, user_id) or Softphone(user_id=user_id)
+    row = _row(session, user_id)
     given = Credentials(f"web-{user_id}", secrets.token_urlsafe(24))
     row.a1_hash = a1_hash(given.user, given.token)
     row.session_version = session.get_one(User, user_id).session_version
     row.page_id = page_id
     row.expires_at = now + TOKEN_LIVES
     row.microphone, row.trouble, row.reported_at = "", "", None
-    session.add(row)
     session.flush()
     return given
+
+
+def _row(session: Session, user_id: int) -> Softphone:
+    row = session.get(Softphone, user_id)
+    if row is None:
+        # a page may ask twice at once: the other request's row is as good
+        on_postgres = session.get_bind().dialect.name == "postgresql"
+        new = postgres_insert(Softphone) if on_postgres else sqlite_insert(Softphone)
+        session.execute(new.values(user_id=user_id).on_conflict_do_nothing())
+        row = session.get_one(Softphone, user_id)
+    return row
 
 
 def report(

@@ -23,6 +23,7 @@ from calltree.models import (
     Customer,
     CustomerHold,
     CustomerList,
+    LegKind,
     Line,
     Operator,
     Origin,
@@ -31,7 +32,7 @@ from calltree.models import (
     User,
 )
 from calltree.services import desk as desks
-from calltree.services import do_not_call, figures, gate, records, results, search
+from calltree.services import do_not_call, figures, gate, records, results, search, softphones
 from calltree.services.criteria import Criteria
 from calltree.services.gate import DialRequest
 from calltree.services.results import ResultForm
@@ -183,6 +184,21 @@ def test_R_CL_17_the_first_requests_of_a_new_operator_may_come_at_once(
     with store.write() as session:
         user_id = make.make_user(session).id
     assert race(floor.url, come_in, [user_id] * 8) == [True] * 8
+
+
+def take_credentials(store: Store, user_id: int) -> str:
+    with store.write() as session:
+        return softphones.issue(session, user_id=user_id, page_id="a", now=NOW).user
+
+
+def test_R_CL_10_the_first_credentials_of_a_page_may_be_asked_for_twice_at_once(
+    store: Store, floor: Floor, race: Race
+) -> None:
+    user_id = floor.operators[0][0]
+    with store.write() as session:
+        operator = session.get_one(Operator, user_id)
+        operator.leg_kind, operator.page_id = LegKind.BROWSER, "a"
+    assert race(floor.url, take_credentials, [user_id] * 8) == [f"web-{user_id}"] * 8
 
 
 def test_R_CL_2_one_customer_one_operator(store: Store, floor: Floor, race: Race) -> None:
