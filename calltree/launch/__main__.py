@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from argparse import ArgumentParser
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ from calltree.launch.words import N_
 from calltree.launch.words import translate as _
 
 ROOT = Path(__file__).resolve().parents[2]
-READY_S = 60.0
+READY_S = 60.0  # after which it says that it still waits: a busy machine is no fault
 ALL_PARTS_S = 20.0
 ROLES = ("jobs", "calls", "switch")
 ACCOUNTS = ("mgr", "sv", "op1", "op2", "op3", "op4", "op5", "biz", "by")
@@ -184,11 +185,14 @@ class Launch:
     ) -> None:
         child = Child(name, command, env=self.env, ready=ready, quiet=quiet)
         self.children.start(child)
-        if not self.children.wait_ready(child, READY_S) and not self.children.stop_asked:
-            self.children.show_kept(child)
-            raise CannotStartError(
-                _("%s did not start; the lines above with its name say why.") % name
-            )
+        while not self.children.wait_ready(child, READY_S) and not self.children.stop_asked:
+            if not child.running:
+                self.children.show_kept(child)
+                raise CannotStartError(
+                    _("%s did not start; the lines above with its name say why.") % name
+                )
+            words = {"name": name, "seconds": round(time.monotonic() - child.started_at)}
+            say(_("%(name)s is not ready after %(seconds)s seconds; still waiting") % words)
 
     def _once(self, name: str, command: list[str]) -> None:
         child = Child(name, command, env=self.env)

@@ -195,3 +195,16 @@ def test_R_AR_5_a_real_database_is_not_started_without_a_switch(app):
     assert run(args=["switch", "practice", "--leave", "--empty"]).exit_code == 0
     with pytest.raises(CannotStartError, match="there is no ESL_URL"):
         Launch(app.extensions["calltree.settings"])._right_database()
+
+
+def test_a_part_that_takes_long_is_waited_for_and_one_that_ends_is_not(app, capfd, monkeypatch):
+    monkeypatch.setattr("calltree.launch.__main__.READY_S", 0.02)
+    launch = Launch(app.extensions["calltree.settings"])
+    try:
+        launch._await(
+            "slow", ["sleep", "600"], lambda: "still waiting" in "".join(capfd.readouterr())
+        )
+        with pytest.raises(CannotStartError, match="broken did not start"):
+            launch._await("broken", ["false"], lambda: False)
+    finally:
+        launch.children.stop(lambda _child: None)
