@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import time as clock_time
 from pathlib import Path
@@ -39,7 +39,6 @@ from calltree.models import (
 from calltree.services import leases, legs, operators
 from calltree.services.setup import found
 
-NODE = "practice"
 PASSWORD = "bench"
 ROOT = Path(__file__).parent.parent
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -49,7 +48,13 @@ PATIENCE_S = 60.0
 class Site:
     """The processes by name, and the store that the bench itself uses."""
 
-    def __init__(self, folder: Path, database: str | None, redis_url: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        database: str | None,
+        redis_url: str,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
         self.folder = folder
         self.practice_url = ""
         self.processes: dict[str, Popen[bytes]] = {}
@@ -61,6 +66,7 @@ class Site:
             "LOG_LEVEL": "WARNING",
             "ESL_PASSWORD": PASSWORD,
             "PYTHONPATH": str(ROOT),
+            **(env or {}),
         }
         self.settings = Settings.from_env(self.env)
         assert calltree.models.__name__  # imported for its tables
@@ -85,9 +91,14 @@ class Site:
         self.practice_url = f"esl://:{PASSWORD}@127.0.0.1:{told.read_text().strip()}"
         self.env["PRACTICE_ESL_URL"] = self.practice_url
 
+    @property
+    def node(self) -> str:
+        """The name of the one switch."""
+        return self.settings.node_names[0]
+
     def link_up(self) -> bool:
         with self.store.read() as session:
-            return leases.link_is_up(session, node=NODE)
+            return leases.link_is_up(session, node=self.node)
 
     def cpu_s(self) -> dict[str, float]:
         """CPU seconds used so far by each process and its children."""
@@ -132,6 +143,16 @@ def wait_for(what: Callable[[], Any], why: str, patience_s: float = PATIENCE_S) 
 
 def fill(site: Site, *, count: int, numbers: list[str]) -> tuple[list[int], list[int]]:
     """Operators with parked legs and one list of customers: the users' ids, the customers'."""
+    user_ids, customer_ids = people(site, count=count, numbers=numbers)
+    for user_id in user_ids:
+        with site.store.write() as session:
+            legs.connect(session, user_id=user_id, node=site.node, now=utcnow())
+    wait_for(lambda: parked(site) == count, "the operators' telephones")
+    return user_ids, customer_ids
+
+
+def people(site: Site, *, count: int, numbers: list[str]) -> tuple[list[int], list[int]]:
+    """Operators who are signed in, without a leg, and their one list of customers."""
     now = utcnow()
     with site.store.write() as session:
         caller = CallerNumber(number="0501111111", label="計測")
@@ -175,8 +196,6 @@ def fill(site: Site, *, count: int, numbers: list[str]) -> tuple[list[int], list
     for user_id in user_ids:
         with site.store.write() as session:
             operators.sign_in(session, user_id=user_id, now=utcnow())
-            legs.connect(session, user_id=user_id, node=NODE, now=utcnow())
-    wait_for(lambda: _parked(site) == count, "the operators' telephones")
     return user_ids, customer_ids
 
 
@@ -205,7 +224,8 @@ def _customer(list_id: int, place: int, number: str, now: Any) -> dict[str, Any]
     }
 
 
-def _parked(site: Site) -> int:
+def parked(site: Site) -> int:
+    """How many legs are parked, as the ledger knows it."""
     with site.store.read() as session:
         parked = select(func.count()).where(Operator.leg_state == LegState.PARKED)
         return session.scalar(parked) or 0
