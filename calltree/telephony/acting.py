@@ -147,10 +147,13 @@ class Actor:
         if tries == 1 and leg == join.operator and now - since < self._timings.bridge_s:
             return  # both legs parked in the same moment and each asked for it
         self._joining[join.attempt_id] = join.operator, now
+        asked = [commands.bridge(join.customer, join.operator)]
         if join.recording:
             path = commands.switch_path(self._recordings.root, *join.recording.split("/"))
-            self._ask(link, commands.record_start(join.customer, path))
-        self._ask(link, commands.bridge(join.customer, join.operator))
+            asked.insert(0, commands.record_start(join.customer, path))
+        for command, reply in zip(asked, link.api_in_order(*asked), strict=True):
+            if reply.startswith("-"):
+                _say_refused(command, reply)
         self.put(CheckJoin(self._node, join, tries), self._timings.bridge_s)
 
     def _check_join(self, check: CheckJoin, link: Link) -> None:
@@ -185,5 +188,9 @@ class Actor:
         try:
             link.api(command)
         except CommandRefused as refused:
-            # Events tell what is true; a refusal is mostly a leg that went a moment before.
-            log.info("switch refused", command=command.partition(" ")[0], reply=refused.reply)
+            _say_refused(command, refused.reply)
+
+
+def _say_refused(command: ApiCommand, reply: str) -> None:
+    """Events tell what is true; a refusal is mostly a leg that went a moment before."""
+    log.info("switch refused", command=command.partition(" ")[0], reply=reply)

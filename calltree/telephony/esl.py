@@ -156,6 +156,19 @@ class Link:
             raise CommandRefused(_verb(command), text)
         return text
 
+    def api_in_order(self, *commands: ApiCommand) -> list[str]:
+        """Run commands one after the other, none waiting here for the reply before it.
+
+        Gives what each printed, refusals (-ERR, -USAGE) too. Raises `LinkDown`.
+        """
+        deadline = time.monotonic() + self._timeout_s
+        asked = [self._write(f"api {command}", None, deadline) for command in commands]
+        frames = [
+            self._result(reply, _verb(command), deadline)
+            for reply, command in zip(asked, commands, strict=True)
+        ]
+        return [frame.body.decode("utf-8", "replace").rstrip("\n") for frame in frames]
+
     def bgapi(self, command: ApiCommand, job_uuid: str, *, timeout_s: float | None = None) -> None:
         """Start a command under our own Job-UUID; its result is a later BACKGROUND_JOB event."""
         frame = self._exchange(f"bgapi {command}", {"Job-UUID": job_uuid}, timeout_s=timeout_s)
@@ -231,9 +244,14 @@ class Link:
     def _exchange(
         self, line: str, headers: Mapping[str, str] | None = None, *, timeout_s: float | None = None
     ) -> Frame:
+        deadline = time.monotonic() + (self._timeout_s if timeout_s is None else timeout_s)
+        return self._result(self._write(line, headers, deadline), _verb(line), deadline)
+
+    def _write(
+        self, line: str, headers: Mapping[str, str] | None, deadline: float
+    ) -> "Future[Frame]":
         data = encode_command(line, headers)  # refuses before anything is written
         verb = _verb(line)
-        deadline = time.monotonic() + (self._timeout_s if timeout_s is None else timeout_s)
         reply: Future[Frame] = Future()
         if not self._sending.acquire(timeout=max(deadline - time.monotonic(), 0)):
             self._fail("the switch does not take what we write")
@@ -252,7 +270,7 @@ class Link:
             raise LinkDown(f"{verb} could not be written") from error
         finally:
             self._sending.release()
-        return self._result(reply, verb, deadline)
+        return reply
 
     def _result(self, reply: "Future[Frame]", verb: str, deadline: float) -> Frame:
         try:

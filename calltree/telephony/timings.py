@@ -37,7 +37,8 @@ class Timings:
     connect_s: float = 2.0
     reply_s: float = 5.0
     backoff_first_s: float = 0.5
-    backoff_limit_s: float = 30.0
+    backoff_limit_s: float = 1.5
+    """Three seconds after the switch answers again operators and calls are right."""
     hold_s: float = 600.0
     housekeeping_s: float = 60.0
 

@@ -68,6 +68,20 @@ def test_a_refusal_is_an_error_that_keeps_the_reply(peer: ScriptedPeer, link: Li
     assert link.is_up
 
 
+def test_commands_in_order_do_not_wait_for_each_other(peer: ScriptedPeer, link: Link) -> None:
+    """The peer says nothing until it has both; a refusal of one is told, not raised."""
+    held: list[bytes] = []
+
+    def answer(command: Command) -> bytes | None:
+        held.append(api_response("-ERR no\n" if "kill" in command.line else "+OK\n"))
+        return b"".join(held) if len(held) == 2 else None
+
+    peer.answer = answer
+    asked = (commands.kill(UUID), commands.status())
+    assert link.api_in_order(*asked) == ["-ERR no", "+OK"]
+    assert [command.line for command in peer.commands[-2:]] == [f"api {one}" for one in asked]
+
+
 def test_a_background_job_runs_under_our_own_id(peer: ScriptedPeer, link: Link) -> None:
     link.bgapi(commands.status(), UUID)
     assert peer.commands[-1] == Command("bgapi status", {"Job-UUID": UUID}, b"")
