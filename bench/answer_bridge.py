@@ -52,9 +52,7 @@ def run(options: Options) -> Result:
     wanted = sum(plan.values()) * ROUNDS
     draw = random.Random(options.seed)
     numbers = [f"03{n:07}4" for n in draw.sample(range(2_000_000, 9_999_999), wanted)]
-    took: dict[float, Times] = {
-        rate: {"product": [], "bare": [], "bare_on_park": []} for rate in plan
-    }
+    took: dict[float, Times] = {rate: {n: [] for n in ("product", *FLOORS)} for rate in plan}
     with real_site(options, url) as site, parked_legs(url, LEGS) as legs:
         users, customers = people(site, count=LEGS, numbers=numbers)
         seat(site, users, legs)
