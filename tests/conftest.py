@@ -12,6 +12,8 @@ from types import CodeType
 import pytest
 import redis
 from flask import Flask
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from jinja2.bccache import Bucket, BytecodeCache
 from sqlalchemy import create_engine
 
@@ -27,6 +29,12 @@ from tests.windows import CHROMIUM, PROVOKES, Windows, running_chromium
 POSTGRES_PORT = "CALLTREE_TEST_POSTGRES_PORT"
 NEEDS_DATABASE = {"databases", "database_url", "empty_database_url"}
 SERVER = pytest.StashKey[PostgresServer]()
+
+# What is drawn is judged by its answer: how long it took says something of the machine only.
+hypothesis_settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.load_profile("any machine")
 
 
 class CompiledTemplates(BytecodeCache):

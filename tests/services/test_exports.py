@@ -462,7 +462,7 @@ texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x0
 @settings(
     max_examples=40,
     deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(rows=st.lists(st.tuples(texts, texts, texts), min_size=1, max_size=8))
 def test_R_HS_4_what_is_in_the_ledger_comes_back_from_the_file(
