@@ -12,6 +12,7 @@ from flask import Flask
 from flask.cli import AppGroup
 from flask_babel import gettext as _
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 from werkzeug.security import generate_password_hash
 
 from calltree.db import utcnow
@@ -19,7 +20,14 @@ from calltree.errors import Refused
 from calltree.extensions import settings, store
 from calltree.locale import sentence
 from calltree.models import Role, User
-from calltree.services import leaving_practice, people, practice_site, recordings, setup
+from calltree.services import (
+    leaving_practice,
+    people,
+    practice_site,
+    recordings,
+    second_factor,
+    setup,
+)
 from calltree.telephony import inspection
 from calltree.telephony.care import wanted_gateways
 from calltree.telephony.config.wanted import ConfigError, Wanted
@@ -66,18 +74,34 @@ def reset_password(login_id: str) -> None:
     password = secrets.token_urlsafe(9)
     hashed = people.hash_password(password)
     with store().write() as session:
-        user_id = session.scalar(
-            select(User.id).where(User.login_key == fold_name(login_id), User.deleted_at.is_(None))
-        )
-        if user_id is None:
-            raise click.ClickException(f"there is no user {login_id}")
         try:
             people.set_password(
-                session, viewer=None, user_id=user_id, password_hash=hashed, now=utcnow()
+                session,
+                viewer=None,
+                user_id=_user_id(session, login_id),
+                password_hash=hashed,
+                now=utcnow(),
             )
         except Refused as refusal:
             raise click.ClickException(sentence(refusal.code, **refusal.values)) from None
     click.echo(f"{login_id}  {password}")
+
+
+@user_commands.command("reset-factor")
+@click.argument("login_id")
+def reset_factor(login_id: str) -> None:
+    """Forget a user's second factor (all managers have lost theirs, or SECRET_KEY is another)."""
+    with store().write() as session:
+        second_factor.reset(session, viewer=None, user_id=_user_id(session, login_id), now=utcnow())
+
+
+def _user_id(session: Session, login_id: str) -> int:
+    user_id = session.scalar(
+        select(User.id).where(User.login_key == fold_name(login_id), User.deleted_at.is_(None))
+    )
+    if user_id is None:
+        raise click.ClickException(f"there is no user {login_id}")
+    return user_id
 
 
 switch_commands = AppGroup("switch", help="The telephone switch, real or for practice.")

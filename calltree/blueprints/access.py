@@ -9,6 +9,7 @@ from flask import Flask, current_app, redirect, request, url_for
 from flask_login import UserMixin, current_user, login_user
 from werkzeug.wrappers import Response
 
+from calltree.blueprints import halfway
 from calltree.errors import NotAllowed
 from calltree.extensions import reading
 from calltree.htmx import wants_fragment
@@ -91,9 +92,10 @@ def _to_sign_in() -> Response:
     """Send to the sign-in page; a fragment request must move the whole page, not a part."""
     if request.headers.get("Upgrade", "").lower() == "websocket":
         return Response(status=401)
-    address = url_for("auth.sign_in")
+    wanted = None
     if request.method == "GET" and request.path != "/":
-        address = url_for("auth.sign_in", next=request.full_path.rstrip("?"))
+        wanted = request.full_path.rstrip("?")
+    address = halfway.address(wanted) if halfway.who() else url_for("auth.sign_in", next=wanted)
     if not wants_fragment():
         return redirect(address, 303)
     response = Response(status=401)

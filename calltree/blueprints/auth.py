@@ -18,6 +18,7 @@ from flask_babel import gettext as _
 from flask_login import current_user, login_user, logout_user
 from sqlalchemy.orm import Session
 
+from calltree.blueprints import halfway
 from calltree.blueprints.access import SignedIn, go_on, public, requires, viewer
 from calltree.blueprints.given import whole
 from calltree.blueprints.language import CHOSEN
@@ -27,6 +28,7 @@ from calltree.errors import Refused
 from calltree.extensions import limiter, login, reading, settings, writing
 from calltree.locale import sentence
 from calltree.services import accounts, desk, people, records
+from calltree.services.accounts import Account
 from calltree.services.rights import Right, Viewer, landing
 from calltree.text.folding import fold_name
 
@@ -74,6 +76,18 @@ def try_sign_in() -> ResponseReturnValue:
     if user is None:
         page = render_template("auth/sign_in.html", failed=True, login_id=login_id)
         return page, 422
+    if user.owes_factor:
+        chosen = {CHOSEN: session[CHOSEN]} if CHOSEN in session else {}
+        session.clear()  # of whoever sat here before, a secret that was being set up included
+        session.update(chosen)
+        halfway.begin(user)
+        return redirect(halfway.address(request.args.get("next")), 303)
+    come_in(user)
+    return redirect(next_address(user), 303)
+
+
+def come_in(user: Account, *, proven: bool = False) -> None:
+    """Begin a session of somebody who has proven who they are."""
     with writing() as write:
         accounts.note_sign_in(write, user_id=user.viewer.user_id, now=utcnow())
         if CHOSEN in session:
@@ -82,8 +96,13 @@ def try_sign_in() -> ResponseReturnValue:
             _sit_down(write, user.viewer)
     session.clear()
     session["seen_at"] = utcnow().timestamp()
+    session["proven"] = proven
     login_user(SignedIn(user.viewer, user.session_version))
-    return redirect(_safe_next() or url_for(landing(user.viewer.role)), 303)
+
+
+def next_address(user: Account) -> str:
+    """Say where to go after signing in: where they wanted to, or where their role starts."""
+    return _safe_next() or url_for(landing(user.viewer.role))
 
 
 def _sit_down(write: Session, who: Viewer) -> None:
@@ -209,8 +228,12 @@ def init_app(app: Flask) -> None:
             reading(),
             **ids,
             seen_at=session.get("seen_at"),
+            proven=session.get("proven", False),
             now=utcnow(),
         )
+        if user and user.owes_factor:
+            halfway.begin(user)
+            return None
         return SignedIn(user.viewer, user.session_version) if user else None
 
     @app.after_request

@@ -198,11 +198,12 @@ class Line:
                 user_id=known.viewer.user_id,
                 session_version=known.session_version,
                 seen_at=session.get("seen_at"),
+                proven=session.get("proven", False),
                 now=utcnow(),
             )
         finally:
             db.session.remove()
-        if account is None:
+        if account is None or account.owes_factor:
             return ENDED
         return None if account.viewer == known.viewer else GOING_AWAY
 

@@ -25,7 +25,7 @@ from calltree.extensions import reading, settings, store, writing
 from calltree.htmx import go
 from calltree.locale import lazy, sentence
 from calltree.models import LegKind, Role, User
-from calltree.services import audit, audit_search, people, softphones
+from calltree.services import audit, audit_search, people, second_factor, softphones
 from calltree.services.audit_search import AuditCriteria
 from calltree.services.rights import Right
 from calltree.services.sentences import N_
@@ -185,6 +185,17 @@ def sign_out(user_id: int) -> ResponseReturnValue:
     if user_id == viewer().user_id:
         go_on()
     flash(_("%(name)s is signed out everywhere.", name=name), "ok")
+    return go(url_for("people.index"))
+
+
+@bp.post("/<int:user_id>/second-factor")
+@requires(Right.EDIT_USERS)
+def reset_factor(user_id: int) -> ResponseReturnValue:
+    """Forget a user's second factor, whose telephone is lost; set up anew at the next sign-in."""
+    name = people.get(reading(), user_id).name
+    with writing() as session:
+        second_factor.reset(session, viewer=viewer(), user_id=user_id, now=utcnow())
+    flash(_("%(name)s sets up the second factor at the next sign-in.", name=name), "ok")
     return go(url_for("people.index"))
 
 

@@ -10,18 +10,23 @@ from wtforms import IntegerField, StringField, TextAreaField, TimeField
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
 
 from calltree.blueprints.access import requires, viewer
-from calltree.blueprints.forms import put_error
+from calltree.blueprints.forms import CheckListField, put_error
+from calltree.blueprints.navigation import role_name
 from calltree.db import utcnow
 from calltree.errors import NotAllowed, Refused
 from calltree.extensions import reading, writing
 from calltree.htmx import go
 from calltree.locale import lazy
-from calltree.models import Site
+from calltree.models import Role, Site
 from calltree.services import settings
 from calltree.services.rights import Right
 from calltree.services.sentences import N_
 
 bp = Blueprint("site", __name__, url_prefix="/admin/settings/site")
+
+
+LINES = ("extra_prefixes", "away_reasons", "allowed_networks")
+"""Settings of several values, one in each line of a text."""
 
 
 class SiteForm(FlaskForm):  # type: ignore[misc] # flask_wtf is published without types
@@ -83,16 +88,31 @@ class SiteForm(FlaskForm):  # type: ignore[misc] # flask_wtf is published withou
         ),
     )
 
+    second_factor_roles = CheckListField(
+        lazy(N_("Roles that need a second factor")),
+        description=lazy(
+            N_(
+                "They sign in with their password and a code from an app on their telephone, "
+                "which they set up at their next sign-in."
+            )
+        ),
+    )
+
+    def offer_roles(self) -> None:
+        """Name the roles in the reader's language."""
+        self.second_factor_roles.choices = [(role.value, role_name(role)) for role in Role]
+
     def show(self, site: Site) -> None:
         """Put the site's values into the fields."""
         for name in settings.SiteDetails.__slots__:
             value = getattr(site, name)
-            self[name].data = "\n".join(value) if isinstance(value, list) else value
+            self[name].data = "\n".join(value) if name in LINES else value
 
     def details(self) -> settings.SiteDetails:
         """Return what was typed."""
         values = {name: self[name].data for name in settings.SiteDetails.__slots__}
-        for name in ("extra_prefixes", "away_reasons", "allowed_networks"):
+        values["second_factor_roles"] = tuple(values["second_factor_roles"] or ())
+        for name in LINES:
             values[name] = tuple(
                 line.strip() for line in (values[name] or "").splitlines() if line.strip()
             )
@@ -105,6 +125,7 @@ class SiteForm(FlaskForm):  # type: ignore[misc] # flask_wtf is published withou
 def index() -> ResponseReturnValue:
     """Show the settings; a manager may change them."""
     form = SiteForm()
+    form.offer_roles()
     if request.method == "GET":
         form.show(settings.get(reading()))
     elif not viewer().may(Right.EDIT_SETTINGS):

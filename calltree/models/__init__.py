@@ -43,7 +43,7 @@ from calltree.models.lists import (
     ListGroupGrant,
     WorkQueue,
 )
-from calltree.models.people import Group, GroupMember, LegKind, Role, User
+from calltree.models.people import Group, GroupMember, LegKind, RecoveryCode, Role, User
 from calltree.models.projects import (
     AttributeItem,
     Audience,
@@ -135,6 +135,7 @@ __all__ = [
     "RecordKind",
     "Recording",
     "RecordingState",
+    "RecoveryCode",
     "ResultPattern",
     "ResultStatus",
     "Role",

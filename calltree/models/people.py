@@ -8,7 +8,7 @@ from enum import StrEnum
 from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from calltree.db import Base
+from calltree.db import Base, BigId
 
 
 class Role(StrEnum):
@@ -48,6 +48,11 @@ class User(Base):
     deleted_at: Mapped[datetime | None]
     last_sign_in_at: Mapped[datetime | None]
 
+    totp_sealed: Mapped[str] = mapped_column(String(256), default="")
+    """The second factor's secret, encrypted (`services.second_factor`); empty: none yet."""
+    totp_step: Mapped[int] = mapped_column(BigId, default=0)
+    """Step of the last code that was taken; neither it nor an older one is taken again."""
+
     leg_kind: Mapped[LegKind] = mapped_column(default=LegKind.BROWSER)
     device: Mapped[str] = mapped_column(String(64), default="")
     """Extension of the desk phone; empty: the user's own id."""
@@ -61,6 +66,16 @@ class User(Base):
     may_edit_customers: Mapped[bool] = mapped_column(default=True)
     may_play_recordings: Mapped[bool] = mapped_column(default=True)
     may_search_others_prospects: Mapped[bool] = mapped_column(default=True)
+
+
+class RecoveryCode(Base):
+    """A code that lets in once without the second factor; used ones are deleted."""
+
+    __tablename__ = "recovery_codes"
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    code_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    """SHA-256: the codes are random enough that a slow hash would add nothing."""
 
 
 class Group(Base):

@@ -34,6 +34,8 @@ class Site(Base):
     away_reasons: Mapped[list[str]] = mapped_column(default=list)
     allowed_networks: Mapped[list[str]] = mapped_column(default=list)
     """From which one may sign in; none: from everywhere."""
+    second_factor_roles: Mapped[list[str]] = mapped_column(default=list)
+    """Roles that are asked for a second factor at sign-in."""
     recordings_capacity_gb: Mapped[int] = mapped_column(default=50)
     restored_at: Mapped[datetime | None]
     """When a backup was restored; reconcile hangs nothing up for 30 s after it."""

@@ -29,6 +29,8 @@ class Account:
 
     viewer: Viewer
     session_version: int
+    owes_factor: bool = False
+    """Not in yet: a second factor is asked first (`services.second_factor`)."""
 
 
 def verify(session: Session, *, login_id: str, password: str) -> Account | None:
@@ -38,7 +40,10 @@ def verify(session: Session, *, login_id: str, password: str) -> Account | None:
     )
     known = user.password_hash if user else _NOBODY
     right = check_password_hash(known, password)
-    return Account(Viewer.of(user), user.session_version) if user and right else None
+    if user is None or not right:
+        return None
+    asked = session.scalar(select(Site.second_factor_roles).where(Site.id == 1))
+    return Account(Viewer.of(user), user.session_version, user.role in (asked or ()))
 
 
 def load(
@@ -47,6 +52,7 @@ def load(
     user_id: int,
     session_version: int,
     seen_at: float | None,
+    proven: bool = False,
     now: datetime,
 ) -> Account | None:
     """Return the account of a session, or None once it has ended (R-US-6).
@@ -54,16 +60,27 @@ def load(
     It ends with a password change, deletion, or idleness: 30 minutes for those who manage, 8 hours
     for the others, never while the operator's leg is live. `seen_at` is its last use in seconds
     since the epoch.
+
+    A session that has not `proven` a second factor owes one from the next request on after the
+    site begins to ask for it: whoever holds a stolen session would otherwise keep it for as long as
+    they use it. While the leg is live it is not asked, since that would take the page away from
+    somebody who speaks with a customer; it is asked once the telephone has been left.
     """
-    user = session.get(User, user_id)
-    if user is None or user.deleted_at or user.session_version != session_version:
+    found = session.execute(
+        select(User, Site.second_factor_roles)
+        .outerjoin(Site, Site.id == 1)
+        .where(User.id == user_id, User.deleted_at.is_(None))
+    ).one_or_none()
+    if found is None or found[0].session_version != session_version:
         return None
-    account = Account(Viewer.of(user), user.session_version)
-    limit = IDLE_MANAGING if account.viewer.manages else IDLE_CALLING
+    user, asked = found
+    viewer = Viewer.of(user)
+    limit = IDLE_MANAGING if viewer.manages else IDLE_CALLING
     idle = seen_at is None or now.timestamp() - seen_at > limit.total_seconds()
-    if idle and not has_live_leg(session, user_id=user_id):
-        return None
-    return account
+    owes = not proven and user.role in (asked or ())
+    if (idle or owes) and has_live_leg(session, user_id=user_id):
+        idle = owes = False
+    return None if idle else Account(viewer, user.session_version, owes)
 
 
 def of(session: Session, *, user_id: int) -> Account:

@@ -61,6 +61,9 @@ ACTIONS: dict[str, str] = {
     "user.password_set": N_("Set a user's password"),
     "user.signed_out": N_("Signed a user out everywhere"),
     "user.telephone": N_("Changed a user's telephone"),
+    "user.factor_set": N_("Set up the second factor"),
+    "user.factor_reset": N_("Reset a user's second factor"),
+    "user.recovery_code_used": N_("Signed in with a recovery code"),
     "user.telephone_secret": N_("Gave a desk phone a new password"),
 }
 BULK_WORK: dict[str, str] = {
@@ -134,6 +137,7 @@ DETAILS: dict[str, str] = {
     "recordings": N_("Recordings"),
     "released": N_("Released"),
     "replaced": N_("Replaced by 〓"),
+    "codes_left": N_("Codes left"),
     "result": N_("Result"),
     "role": N_("Role"),
     "rows": N_("Rows"),
@@ -189,6 +193,7 @@ VALUES: dict[str, dict[str, str]] = {
 
 
 def said_of(action: str) -> tuple[str, ...]:
+        "second_factor_roles": N_("Roles that need a second factor"),
     """Return the messages that together name an action; nothing where it is not known."""
     bulk = action.split(".")
     if bulk[0] == "bulk" and len(bulk) == 3 and bulk[1] in BULK_WORK and bulk[2] in BULK_STEPS:

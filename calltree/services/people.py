@@ -126,7 +126,7 @@ def change(
     user.name = details.name.strip()
     if user.role is not details.role:
         user.role = details.role
-        _end_sessions(session, user, now)  # the old screens hold the old rights
+        end_sessions(session, user, now)  # the old screens hold the old rights
     user.note = details.note
     for name in RESTRICTIONS:
         if details.restrictions.get(name, getattr(user, name)) != getattr(user, name):
@@ -134,7 +134,7 @@ def change(
             changed.append(name)
     if details.password_hash:
         user.password_hash = details.password_hash
-        _end_sessions(session, user, now)
+        end_sessions(session, user, now)
         changed.append("password")
     audit.note(
         session, viewer=viewer, action="user.changed", kind="user", object_id=user_id, now=now,
@@ -162,7 +162,7 @@ def set_password(
     if own:
         user.session_version += 1  # their page goes on and asks for new credentials
     else:
-        _end_sessions(session, user, now)
+        end_sessions(session, user, now)
     audit.note(
         session, viewer=viewer, action="user.password_set", kind="user", object_id=user_id, now=now
     )
@@ -184,7 +184,7 @@ def sign_out_everywhere(session: Session, *, viewer: Viewer, user_id: int, now: 
     if own:
         user.session_version += 1  # their page goes on and asks for new credentials
     else:
-        _end_sessions(session, user, now)
+        end_sessions(session, user, now)
     audit.note(
         session, viewer=viewer, action="user.signed_out", kind="user", object_id=user_id, now=now
     )
@@ -209,7 +209,7 @@ def remove(session: Session, *, viewer: Viewer, user_id: int, now: datetime) -> 
         raise Refused("user_in_call", name=user.name)
     _leave_work(session, user_id, now)
     user.deleted_at = now
-    _end_sessions(session, user, now)
+    end_sessions(session, user, now)
     session.execute(delete(GroupMember).where(GroupMember.user_id == user_id))
     audit.note(
         session, viewer=viewer, action="user.deleted", kind="user", object_id=user_id, now=now,
@@ -235,7 +235,8 @@ def _leave_work(session: Session, user_id: int, now: datetime) -> None:
     session.execute(delete(Draft).where(Draft.user_id == user_id))
 
 
-def _end_sessions(session: Session, user: User, now: datetime) -> None:
+def end_sessions(session: Session, user: User, now: datetime) -> None:
+    """End every session of a user, the telephone's too."""
     # Imported here: calling rules know users, not the other way round.
     from calltree.services import softphones
 

@@ -17,6 +17,11 @@ SENTENCES: dict[str, str] = {
     "still_running": N_(
         "CALLTREE still runs on this database. Stop it (Ctrl-C), wait 5 s and try again."
     ),
+    "factor_wrong": N_(
+        "This code is not right. Type the one that the app shows now; "
+        "the clock of the telephone must be set automatically."
+    ),
+    "factor_used": N_("This code has been used already. Wait for the next one."),
     "nothing_open": N_("No customer is open. Choose one from a list."),
     "ask_long_no_answer": N_(
         "You talked for %(seconds)s seconds. This result does not keep the recording. "

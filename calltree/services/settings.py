@@ -42,6 +42,7 @@ class SiteDetails:
     away_reasons: tuple[str, ...]
     recordings_capacity_gb: int
     allowed_networks: tuple[str, ...] = ()
+    second_factor_roles: tuple[str, ...] = ()
 
 
 def get(session: Session) -> Site:

@@ -95,6 +95,7 @@ def upgrade() -> None:
     sa.Column('extra_prefixes', calltree.db.Json, nullable=False),
     sa.Column('away_reasons', calltree.db.Json, nullable=False),
     sa.Column('allowed_networks', calltree.db.Json, nullable=False),
+    sa.Column('second_factor_roles', calltree.db.Json, nullable=False),
     sa.Column('recordings_capacity_gb', sa.Integer(), nullable=False),
     sa.Column('restored_at', calltree.db.UtcDateTime(), nullable=True),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_site'))
@@ -130,6 +131,8 @@ def upgrade() -> None:
     sa.Column('created_at', calltree.db.UtcDateTime(), nullable=False),
     sa.Column('deleted_at', calltree.db.UtcDateTime(), nullable=True),
     sa.Column('last_sign_in_at', calltree.db.UtcDateTime(), nullable=True),
+    sa.Column('totp_sealed', sa.String(length=256), nullable=False),
+    sa.Column('totp_step', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('leg_kind', sa.Enum('browser', 'device', name='legkind', native_enum=False, length=32), nullable=False),
     sa.Column('device', sa.String(length=64), nullable=False),
     sa.Column('device_hash', sa.String(length=32), nullable=False),
@@ -160,7 +163,7 @@ def upgrade() -> None:
 
     op.create_table('bulk_jobs',
     sa.Column('id', sa.Integer(), nullable=False),
-    sa.Column('kind', sa.Enum('ban_add', 'ban_release', 'ban_release_found', 'record_delete', name='bulkkind', native_enum=False, length=32), nullable=False),
+    sa.Column('kind', sa.Enum('ban_add', 'ban_release', 'ban_release_found', 'record_delete', 'customer_assign', 'customer_move', 'customer_reset', 'customer_delete', 'customer_restore', name='bulkkind', native_enum=False, length=32), nullable=False),
     sa.Column('state', sa.Enum('checking', 'checked', 'running', 'done', 'cancelled', 'failed', name='bulkstate', native_enum=False, length=32), nullable=False),
     sa.Column('user_id', sa.Integer(), nullable=False),
     sa.Column('filename', sa.String(length=256), nullable=False),
@@ -220,6 +223,12 @@ def upgrade() -> None:
     with op.batch_alter_table('operator_intervals', schema=None) as batch_op:
         batch_op.create_index('ix_operator_intervals_day', ['site_day', 'user_id'], unique=False)
 
+    op.create_table('recovery_codes',
+    sa.Column('user_id', sa.Integer(), nullable=False),
+    sa.Column('code_hash', sa.String(length=64), nullable=False),
+    sa.ForeignKeyConstraint(['user_id'], ['users.id'], name=op.f('fk_recovery_codes_user_id')),
+    sa.PrimaryKeyConstraint('user_id', 'code_hash', name=op.f('pk_recovery_codes'))
+    )
     op.create_table('result_statuses',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('pattern_id', sa.Integer(), nullable=True),
@@ -327,6 +336,9 @@ def upgrade() -> None:
     sa.Column('connects', sa.Integer(), nullable=False),
     sa.Column('created_at', calltree.db.UtcDateTime(), nullable=False),
     sa.Column('deleted_at', calltree.db.UtcDateTime(), nullable=True),
+    sa.Column('deleted_by', sa.Integer(), nullable=True),
+    sa.Column('purged_at', calltree.db.UtcDateTime(), nullable=True),
+    sa.ForeignKeyConstraint(['deleted_by'], ['users.id'], name=op.f('fk_lists_deleted_by')),
     sa.ForeignKeyConstraint(['project_id'], ['projects.id'], name=op.f('fk_lists_project_id')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_lists'))
     )
@@ -459,8 +471,10 @@ def upgrade() -> None:
     sa.Column('created_at', calltree.db.UtcDateTime(), nullable=False),
     sa.Column('updated_at', calltree.db.UtcDateTime(), nullable=False),
     sa.Column('deleted_at', calltree.db.UtcDateTime(), nullable=True),
+    sa.Column('deleted_by', sa.Integer(), nullable=True),
     sa.ForeignKeyConstraint(['assigned_user_id'], ['users.id'], name=op.f('fk_customers_assigned_user_id')),
     sa.ForeignKeyConstraint(['caller_number_id'], ['caller_numbers.id'], name=op.f('fk_customers_caller_number_id')),
+    sa.ForeignKeyConstraint(['deleted_by'], ['users.id'], name=op.f('fk_customers_deleted_by')),
     sa.ForeignKeyConstraint(['import_id'], ['imports.id'], name=op.f('fk_customers_import_id')),
     sa.ForeignKeyConstraint(['list_id'], ['lists.id'], name=op.f('fk_customers_list_id')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_customers'))
@@ -915,6 +929,7 @@ def downgrade() -> None:
         batch_op.drop_index('uq_result_statuses_pattern_name', sqlite_where=sa.text('retired_at IS NULL'), postgresql_where=sa.text('retired_at IS NULL'))
 
     op.drop_table('result_statuses')
+    op.drop_table('recovery_codes')
     with op.batch_alter_table('operator_intervals', schema=None) as batch_op:
         batch_op.drop_index('ix_operator_intervals_day')
 

@@ -88,6 +88,10 @@ PUBLIC = {
     "health.figures",
     "health.ready",
     "language.choose",
+    "second_factor.ask",
+    "second_factor.begin",
+    "second_factor.prove",
+    "second_factor.set_up",
     "softphone.directory",
 }
 
