@@ -8,7 +8,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import time as clock_time
 from typing import Any
@@ -32,7 +32,7 @@ from calltree.models import (
 from calltree.services import gate, leases, legs, operators, switch_commands
 from calltree.services.gate import DialRequest
 from calltree.telephony.calls_worker import Warm
-from calltree.telephony.esl import EslUrl
+from calltree.telephony.esl import EslUrl, LinkDown
 from calltree.telephony.nodes import Node
 from calltree.telephony.serving import Desk
 from calltree.telephony.switch import SwitchRole
@@ -41,7 +41,7 @@ from tests import factories as make
 from tests.practice import PracticeSwitch
 
 NODE = "practice"
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 QUICK = Timings(
     lease_s=3.0,
@@ -79,6 +79,8 @@ class Floor:
     store: Store
     switch: PracticeSwitch
     list_id: int
+    others: dict[str, PracticeSwitch] = field(default_factory=dict)
+    """Further switches by the names of their nodes."""
     told: list[Announcement] = field(default_factory=list)
 
     # --- people
@@ -179,9 +181,9 @@ class Floor:
         with self.store.read() as session:
             return len(session.scalars(select(Line.id).where(Line.released_at.is_(None))).all())
 
-    def link_up(self) -> bool:
+    def link_up(self, node: str = NODE) -> bool:
         with self.store.read() as session:
-            return leases.link_is_up(session, node=NODE)
+            return leases.link_is_up(session, node=node)
 
     def channels(self) -> set[str]:
         """The uuids that the switch has."""
@@ -191,7 +193,9 @@ class Floor:
         return {row["uuid"] for row in told.get("rows") or []}
 
 
-def found_floor(store: Store, switch: PracticeSwitch) -> Floor:
+def found_floor(
+    store: Store, switch: PracticeSwitch, others: dict[str, PracticeSwitch] | None = None
+) -> Floor:
     """A site whose one list may be called at any hour."""
     with store.write() as session:
         make.make_site(session, lines=50)
@@ -205,7 +209,7 @@ def found_floor(store: Store, switch: PracticeSwitch) -> Floor:
             ring_time_s=20,
         )
         folder = make.make_list(session, project)
-    return Floor(store, switch, folder.id)
+    return Floor(store, switch, folder.id, others or {})
 
 
 @contextmanager
@@ -218,15 +222,21 @@ def in_thread(work: Callable[[threading.Event], None]) -> Iterator[threading.Eve
         yield stop
     finally:
         stop.set()
-        thread.join(20)
+        thread.join(PATIENCE_S)
         assert not thread.is_alive(), "a role does not stop"
 
 
-def role(store: Store, switch: PracticeSwitch, timings: Timings = QUICK) -> SwitchRole:
+def role(
+    store: Store,
+    switch: PracticeSwitch,
+    timings: Timings = QUICK,
+    others: dict[str, PracticeSwitch] | None = None,
+) -> SwitchRole:
     """The switch role, as `worker.py switch` makes it."""
+    switches = {NODE: switch, **(others or {})}
     return SwitchRole(
         store=store,
-        nodes=(Node(NODE, EslUrl.parse(switch.url)),),
+        nodes=tuple(Node(name, EslUrl.parse(one.url)) for name, one in switches.items()),
         recordings_root=str(switch.recordings),
         holder=f"test/{uuid.uuid4()}",
         timings=timings,
@@ -237,14 +247,17 @@ def role(store: Store, switch: PracticeSwitch, timings: Timings = QUICK) -> Swit
 def serving(floor: Floor, timings: Timings = QUICK) -> Iterator[None]:
     """Serve commands as soon as they are committed, as a living Redis would have it."""
     desk = Desk(floor.store, "test/calls", timings, utcnow)
-    warm = Warm(Node(NODE, EslUrl.parse(floor.switch.url)), desk, timings)
-    bells: list[int] = []
+    warm = {
+        name: Warm(Node(name, EslUrl.parse(switch.url)), desk, timings)
+        for name, switch in {NODE: floor.switch, **floor.others}.items()
+    }
+    bells: list[tuple[str, int]] = []
     rung = threading.Condition()
 
     def publish(told: list[Announcement]) -> None:
         with rung:
             floor.told += told
-            bells.extend(n.ids["command_id"] for n in told if n.topic == "command")
+            bells.extend((n.ids["node"], n.ids["command_id"]) for n in told if n.topic == "command")
             rung.notify()
 
     def work(stop: threading.Event) -> None:
@@ -252,9 +265,11 @@ def serving(floor: Floor, timings: Timings = QUICK) -> Iterator[None]:
             with rung:
                 rung.wait_for(lambda: bells, timeout=0.1)
                 served, bells[:] = list(bells), []
-            for command_id in served:
-                warm.serve(command_id)
-        warm.close()
+            for node, command_id in served:
+                with suppress(LinkDown):  # the row is left to the leader
+                    warm[node].serve(command_id)
+        for one in warm.values():
+            one.close()
 
     floor.store.publisher = publish
     try:
@@ -265,9 +280,12 @@ def serving(floor: Floor, timings: Timings = QUICK) -> Iterator[None]:
 
 
 @contextmanager
-def open_floor(store: Store, switch: PracticeSwitch, timings: Timings = QUICK) -> Iterator[Floor]:
+def open_floor(
+    store: Store, switch: PracticeSwitch, timings: Timings = QUICK, **others: PracticeSwitch
+) -> Iterator[Floor]:
     """Everything runs: the switch role leads, its links are up, commands are served."""
-    floor = found_floor(store, switch)
-    with serving(floor, timings), in_thread(role(store, switch, timings).run):
-        wait_for(floor.link_up, "link up")
+    floor = found_floor(store, switch, others)
+    with serving(floor, timings), in_thread(role(store, switch, timings, others).run):
+        for node in (NODE, *others):
+            wait_for(lambda node=node: floor.link_up(node), f"link to {node} up")
         yield floor

@@ -107,7 +107,7 @@ def next_address(user: Account) -> str:
 
 def _sit_down(write: Session, who: Viewer) -> None:
     """Begin the shift: the telephone is called while the page still loads."""
-    desk.enter(write, viewer=who, node=settings().node_names[0], now=utcnow())
+    desk.enter(write, viewer=who, nodes=settings().node_names, now=utcnow())
 
 
 def _safe_next() -> str | None:

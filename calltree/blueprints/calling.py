@@ -134,7 +134,7 @@ def start() -> ResponseReturnValue:
 def sit_down(session: Session, now: datetime) -> None:
     """Make this the operator's page; refused while another one is in use."""
     mine = viewer()
-    desk.enter(session, viewer=mine, node=settings().node_names[0], now=now)
+    desk.enter(session, viewer=mine, nodes=settings().node_names, now=now)
     if not _claim(session, now):
         raise Refused("page_in_use")
 
@@ -159,7 +159,7 @@ def renew() -> ResponseReturnValue:
     """Keep telephone, page and customer; told on loading and every 10 s (R-CL-2, R-CL-17)."""
     mine, now = viewer(), utcnow()
     with writing() as session:
-        desk.enter(session, viewer=mine, node=settings().node_names[0], now=now)
+        desk.enter(session, viewer=mine, nodes=settings().node_names, now=now)
         ours = _claim(session, now)
         renewal = _renew_hold(session, now) if ours else None
     if not ours:

@@ -20,6 +20,7 @@ from calltree.blueprints import call_ahead, call_screen, navigation, summaries
 from calltree.blueprints.given import whole
 from calltree.db import utcnow
 from calltree.errors import NotFound
+from calltree.extensions import settings
 from calltree.locale import choose_locale
 from calltree.models import ImportState
 from calltree.services import bulk, imports
@@ -44,7 +45,10 @@ class Page:
             for endpoint, address in BADGES_CHANGE_WITH.items()
             if navigation.is_shown(endpoint)
         }
-        self.heard: frozenset[str] = frozenset(self._badges) | self.addresses()
+        several = len(settings().node_names) > 1 and viewer.may(Right.DIAL)
+        own = f"operator:user_id={viewer.user_id}"
+        self._switch = frozenset({"switch", own} if several else ())
+        self.heard: frozenset[str] = frozenset(self._badges) | self.addresses() | self._switch
         self.ages = frozenset(self._badges)
 
     def addresses(self) -> frozenset[str]:
@@ -61,6 +65,8 @@ class Page:
             for address, endpoint in self._badges.items()
             if address in changed
         ]
+        if changed & self._switch:
+            badges.append(partial("operator/_switch_lost.html"))
         if badges:
             yield "".join(badges)
 

@@ -9,7 +9,17 @@ import re
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
-from flask import Blueprint, Flask, Response, jsonify, render_template, request
+from flask import (
+    Blueprint,
+    Flask,
+    Response,
+    flash,
+    jsonify,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
 from flask.typing import ResponseReturnValue
 
 from calltree.blueprints.access import public, requires, viewer
@@ -20,9 +30,10 @@ from calltree.config import Settings
 from calltree.db import utcnow
 from calltree.errors import Refused
 from calltree.extensions import csrf, limiter, reading, settings, writing
+from calltree.htmx import wants_fragment
 from calltree.locale import sentence
 from calltree.models import LegKind, Operator
-from calltree.services import leases, operators, softphones
+from calltree.services import leases, operators, softphones, switch_nodes
 from calltree.services.rights import Right
 
 bp = Blueprint("softphone", __name__)
@@ -53,15 +64,21 @@ def connect() -> ResponseReturnValue:
         uri=f"sip:{given.user}@{softphones.DOMAIN}",
         password=given.token,
         target=f"sip:{softphones.EXTENSION}@{softphones.DOMAIN}",
-        url=switch_url(settings()),
+        url=_own_switch_url(),
         ice=[_ice(server) for server in settings().ice_servers],
     )
 
 
-def switch_url(of: Settings) -> str:
-    """Return where a page that asks us reaches the first switch."""
+def _own_switch_url() -> str:
+    operator = reading().get(Operator, viewer().user_id, populate_existing=True)
+    return switch_url(settings(), operator.leg_node if operator else "")
+
+
+def switch_url(of: Settings, node: str = "") -> str:
+    """Return where a page that asks us reaches this switch; the first, if it is no name of one."""
     if of.switch_wss_urls:
-        return of.switch_wss_urls[0]
+        place = of.node_names.index(node) if node in of.node_names else 0
+        return of.switch_wss_urls[min(place, len(of.switch_wss_urls) - 1)]
     return f"wss://{request.host}/sip" if request.is_secure else LOCAL_SWITCH
 
 
@@ -91,10 +108,32 @@ def report() -> ResponseReturnValue:
         raise Refused("page_in_use")
     operator = reading().get(Operator, mine)
     return jsonify(
+        url=_own_switch_url(),
         leg=operator.leg_state if operator else "none",
         heard=operator is not None
         and leases.link_is_up(reading(), node=operator.leg_node or settings().node_names[0]),
     )
+
+
+@bp.post("/operator/telephone/move")
+@requires(Right.DIAL)
+def move() -> ResponseReturnValue:
+    """Go to another switch, off one that is lost."""
+    mine, nodes = viewer().user_id, settings().node_names
+    try:
+        with writing() as session:
+            switch_nodes.move(session, user_id=mine, nodes=nodes, now=utcnow())
+    except Refused as refusal:
+        if not wants_fragment():
+            flash(sentence(refusal.code), "bad")
+    if wants_fragment():
+        return render_template("operator/_switch_lost.html")
+    return redirect(url_for("operator.home"), 303)
+
+
+def switch_lost() -> switch_nodes.Lost | None:
+    """Return what the bar about the viewer's switch says; None: there is nothing to say."""
+    return switch_nodes.lost(reading(), user_id=viewer().user_id, nodes=settings().node_names)
 
 
 def panel() -> dict[str, Any]:
@@ -174,4 +213,6 @@ def _document(account: softphones.Account, domain: str) -> str:
 def init_app(app: Flask) -> None:
     """Give templates what the panel is drawn from; fragments are pushed without a context."""
     app.add_template_global(panel, "softphone_panel")
+    app.add_template_global(switch_lost, "switch_lost")
+    app.jinja_env.globals["switches"] = len(app.extensions["calltree.settings"].node_names)
     app.jinja_env.globals["has_softphones"] = not app.extensions["calltree.settings"].practice

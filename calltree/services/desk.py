@@ -6,6 +6,7 @@ record, gives the hold back and ends 後処理.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import or_, select, update
@@ -22,6 +23,7 @@ from calltree.services import (
     records,
     scope,
     softphones,
+    switch_nodes,
     work_queue,
 )
 from calltree.services.rights import Right, Viewer
@@ -126,9 +128,13 @@ def choose(
     )
 
 
-def enter(session: Session, *, viewer: Viewer, node: str, now: datetime) -> None:
-    """Sit down: sign in to the operator's screen and have the telephone connected."""
+def enter(session: Session, *, viewer: Viewer, nodes: Sequence[str], now: datetime) -> None:
+    """Sit down: sign in to the operator's screen and have the telephone connected.
+
+    `nodes` are the names of the site's switches.
+    """
     operator = operators.ensure(session, user_id=viewer.user_id, now=now)
+    node = switch_nodes.home(session, operator=operator, nodes=nodes)
     if operator.state is OperatorState.SIGNED_OUT:
         operators.sign_in(session, user_id=viewer.user_id, now=now)
     if operator.leg_kind is LegKind.DEVICE:

@@ -370,6 +370,17 @@ def leg_moved(session: Session, *, user_id: int, uuid: str, to: LegState, now: d
     return changed
 
 
+def leave_leg(session: Session, *, operator: Operator, node: str, now: datetime) -> None:
+    """Forget the operator's leg on a switch that is gone; the next one is made on `node`."""
+    user_id, uuid = operator.user_id, operator.leg_uuid
+    if uuid:
+        leg_moved(session, user_id=user_id, uuid=uuid, to=LegState.NONE, now=now)
+    session.execute(
+        update(Operator).where(Operator.user_id == user_id).values(leg_uuid="", leg_node=node)
+    )
+    _tell(session, user_id, when=True)
+
+
 def set_muted(session: Session, *, user_id: int, muted: bool) -> None:
     """Note that the operator's microphone was shut or opened at the switch."""
     changed = _rows(

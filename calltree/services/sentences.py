@@ -67,6 +67,8 @@ SENTENCES: dict[str, str] = {
     "switch_down": N_(
         "The telephone system cannot be reached, so nothing is dialled. Wait a moment."
     ),
+    "switch_works": N_("The telephone system can be reached again. Nothing was changed."),
+    "no_other_switch": N_("No other telephone system can be reached. Wait a moment."),
     "number_in_call": N_("%(name)s is in a call with this number."),
     "no_lines": N_("All %(lines)s lines are in use. Wait until one is free."),
     "no_lines_number": N_("All %(lines)s lines of the caller number %(label)s are in use."),

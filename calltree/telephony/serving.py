@@ -332,6 +332,10 @@ def _hang_up(order: Order) -> Plan:
     if attempt.state not in LIVE_STATES:
         return Refusal("ended")
     attempt.ended_by = "operator"
+    if attempt.node != order.command.node and attempt.state is not CallState.QUEUED:
+        # Its switch is gone and the operator has left it: what lives there is ended later.
+        endings.lost(order.session, attempt, now=order.now)
+        return Refusal("switch_gone")
     if attempt.state is CallState.QUEUED and endings.not_sent(
         order.session, attempt, reason="CANCELLED", now=order.now
     ):

@@ -149,7 +149,8 @@ def test_R_CL_14_a_report_is_believed_and_says_how_the_leg_is_known(
         data={"microphone": "ok", "trouble": "unstable"},
         headers={**PAGE, "X-CSRFToken": browser.csrf_token()},
     )
-    assert answer.get_json() == {"leg": "parked", "heard": False}
+    way = "ws://127.0.0.1:5066"
+    assert answer.get_json() == {"leg": "parked", "heard": False, "url": way}
     with store.read() as session:
         row = session.get_one(Softphone, worker.id)
         assert (row.microphone, row.trouble) == ("ok", "unstable")

@@ -174,7 +174,7 @@ def open_customer(store: Store, argument: tuple[int, int]) -> int | str:
 def come_in(store: Store, user_id: int) -> bool:
     with store.write() as session:
         viewer = Viewer.of(session.get_one(make.User, user_id))
-        desks.enter(session, viewer=viewer, node="practice", now=NOW)
+        desks.enter(session, viewer=viewer, nodes=("practice",), now=NOW)
         return desks.claim_page(session, user_id=user_id, page_id="a", now=NOW)
 
 

@@ -21,6 +21,7 @@ const audio = new Audio();
 audio.autoplay = true;
 
 let leg = null;
+let address = ""; // of the switch that the leg is on
 let elsewhere = false; // another page is the operator's
 let over = false;
 let beginning = false;
@@ -75,6 +76,7 @@ async function begin() {
 function connect(given) {
   leg?.stop();
   elsewhere = false;
+  address = given.url;
   const mine = new Leg(given, microphone.stream);
   leg = mine;
   mine.addEventListener("change", () => {
@@ -99,8 +101,12 @@ function stop() {
   show();
 }
 
-/* The server knows no leg, or another page's: ours is made anew. */
+/* The server knows no leg, or another page's, or wants it on another switch: ours is made anew. */
 function compare(known) {
+  if (known.url !== address && !inCall()) {
+    begin();
+    return;
+  }
   if (!leg?.live || !known.heard || ["parked", "joined"].includes(known.leg)) {
     unknownSince = 0;
     if (["parked", "joined"].includes(known.leg)) refresh();
@@ -291,6 +297,10 @@ function wire() {
   microphone.addEventListener("change", show);
   for (const name of ["online", "offline"]) window.addEventListener(name, show);
   document.addEventListener("htmx:after:swap", alarm);
+  // pressed to go to another switch: the answer tells which
+  document.addEventListener("submit", (event) => {
+    if (event.target.closest("#switch-lost")) window.setTimeout(report, SETTLED_MS);
+  });
   window.addEventListener("pagehide", () => leg?.stop());
   window.addEventListener("pageshow", (event) => {
     if (event.persisted) window.location.reload(); // its leg was ended when it was put away
