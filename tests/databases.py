@@ -23,7 +23,7 @@ from calltree.db import Base, prepare_sqlite
 from calltree.launch.children import die_with_parent
 from tests.ports import free_port
 
-START_S = 30
+START_S = 120
 SHAPE = """SELECT count(*), sum(hashtext(concat(relname, relkind, attname, atttypid)))
     FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid
     WHERE relnamespace = 'public'::regnamespace AND NOT attisdropped"""
@@ -123,7 +123,7 @@ class PostgresDatabases:
         )
         with self._link(database) as link:
             link.execute(
-                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+                "SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity"
                 " WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
             if link.execute(SHAPE).fetchone() != self.shape:
@@ -207,7 +207,7 @@ class PostgresServer:
         dsn = f"host=127.0.0.1 port={self.port} user=postgres dbname=postgres"
         while True:
             try:
-                psycopg.connect(dsn, connect_timeout=2).close()
+                psycopg.connect(dsn, connect_timeout=10).close()
             except psycopg.OperationalError:
                 if self.process.poll() is not None or time.monotonic() > deadline:
                     log = (self.folder / "log").read_text()
@@ -221,5 +221,5 @@ class PostgresServer:
         """End it at once and remove its files."""
         if self.process.poll() is None:
             self.process.send_signal(3)
-            self.process.wait(30)
+            self.process.wait(60)
         shutil.rmtree(self.folder, ignore_errors=True)

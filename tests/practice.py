@@ -11,7 +11,7 @@ from types import TracebackType
 from calltree.telephony.wire import Framer, encode_command
 
 PASSWORD = "lamp-otter"
-START_SECONDS = 15
+START_SECONDS = 60
 
 
 class PracticeSwitch:

@@ -14,6 +14,7 @@ from playwright.sync_api import (
     Error,
     Page,
     Request,
+    expect,
     sync_playwright,
 )
 
@@ -24,7 +25,11 @@ PROVOKES = "provokes"
 SHOWN = ("#operator-state", "#toasts", "#call-status", "#call-errors", "#call-actions", "main")
 """What the report of a failed test has of each page, from the top until LINES are full."""
 LINES = 60
-PATIENCE_MS = 2_000
+REPORT_MS = 2_000
+PATIENCE_MS = 60_000
+"""For whatever a page shall come to show: a machine may be slow, only a fault shows it never."""
+
+expect.set_options(timeout=PATIENCE_MS)
 
 
 class Windows:
@@ -39,6 +44,7 @@ class Windows:
     def new_context(self, **options: Any) -> BrowserContext:
         """A browser of its own: another machine, nobody signed in."""
         context = self.browser.new_context(**options)
+        context.set_default_timeout(PATIENCE_MS)
         context.on("console", self._heard)
         context.on("weberror", lambda error: self.complaints.append(str(error.error)))
         self.opened.append(context)
@@ -81,7 +87,7 @@ def _shown(page: Page) -> str:
         lines += [f"  ! {line.text[:300]}" for line in said[-10:]]
         for selector in SHOWN:
             if (found := page.locator(selector)).count() == 1:
-                lines += [f"  {selector}:", *_indented(found.aria_snapshot(timeout=PATIENCE_MS))]
+                lines += [f"  {selector}:", *_indented(found.aria_snapshot(timeout=REPORT_MS))]
     except Error as error:  # closed or stuck: what is there already tells something
         lines.append(f"  {error.message.splitlines()[0]}")
     left_out = len(lines) - LINES

@@ -19,7 +19,7 @@ from calltree.launch.children import start_process
 
 LONGEST_SOCKET_PATH = 100  # bytes; the kernel's limit is 107 and redis-server adds to the name
 PROGRAMS = ("redis-server", "valkey-server")
-START_S = 20.0
+START_S = 60.0
 
 
 class RedisProgramMissingError(Exception):
@@ -86,7 +86,7 @@ def command(data_dir: Path) -> list[str]:
 def answers(data_dir: Path) -> bool:
     """True when a Redis answers PING on this DATA_DIR's socket."""
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as link:
-        link.settimeout(1)
+        link.settimeout(5)
         link.connect(str(socket_path(data_dir)))
         link.sendall(b"PING\r\n")
         return link.recv(64).startswith(b"+PONG")

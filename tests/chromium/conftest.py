@@ -9,7 +9,6 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
-from playwright.sync_api import expect
 
 from calltree import create_app
 from calltree.extensions import db
@@ -22,9 +21,6 @@ from tests.windows import Windows
 
 RATE = 8.0
 """How much quicker the practice carrier is: 4 s of an announcement take half a second."""
-
-
-expect.set_options(timeout=15_000)
 
 
 @contextmanager
@@ -45,12 +41,12 @@ def _web(site: Site) -> Iterator[str]:
     )
 
     def answers() -> bool:
-        with suppress(OSError), urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5) as answer:
+        with suppress(OSError), urlopen(f"http://127.0.0.1:{port}/healthz", timeout=60) as answer:
             return bool(answer.status == 200)
         return False
 
     try:
-        wait_for(answers, "the web server", patience_s=60)
+        wait_for(answers, "the web server", patience_s=120)
         yield f"http://127.0.0.1:{port}"
     finally:
         process.send_signal(signal.SIGTERM)
@@ -69,15 +65,13 @@ def place(
     data_dir.mkdir()
     with databases.fresh(directory) as url:
         site = Site(data_dir, url, rate=RATE)
-        # the carrier alone is hurried: leases of half a second are lost on a busy machine
-        site.env["CLOCK_RATE"] = "1"
         try:
             site.start("redis")
             floor = found_floor(site.store, site.switch)
             site.start("switch", "calls", "jobs soon")
             with _web(site) as origin:
-                wait_for(floor.link_up, "link up", patience_s=60)
-                wait_for(site.served, "calls worker", patience_s=60)
+                wait_for(floor.link_up, "link up", patience_s=120)
+                wait_for(site.served, "calls worker", patience_s=120)
                 app = create_app(site.settings)
                 yield Place(site.store, origin, chromium, app, floor.list_id)
                 with app.app_context():

@@ -50,7 +50,7 @@ class House:
         self.web.stop()
         for worker in self.workers:
             try:
-                worker.wait(20)
+                worker.wait(60)
             except subprocess.TimeoutExpired:
                 worker.kill()
                 worker.wait()

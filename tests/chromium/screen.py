@@ -30,9 +30,6 @@ from tests import factories as make
 from tests.browser import signed_in_cookie
 from tests.windows import Windows
 
-PATIENCE_MS = 10_000
-
-
 NUMBERS = count(1)
 
 
@@ -81,11 +78,9 @@ class Place:
 
     def window(self) -> BrowserContext:
         """A browser of its own: another machine, nobody signed in."""
-        opened = self.chromium.new_context(
+        return self.chromium.new_context(
             viewport={"width": 1366, "height": 768}, locale="ja-JP", timezone_id="Asia/Tokyo"
         )
-        opened.set_default_timeout(PATIENCE_MS)
-        return opened
 
     def cookie(self, user_id: int) -> str:
         return signed_in_cookie(self.app, user_id)

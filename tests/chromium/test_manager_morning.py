@@ -46,11 +46,10 @@ from tests.factories import NOW
 from tests.services.desks import Desk
 from tests.windows import Windows
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 TOKYO = ZoneInfo("Asia/Tokyo")
 AXE = next((ROOT / "tests" / "vendor").glob("axe-core@*")) / "axe.min.js"
-SLOW_MS = 60_000
 LIST = "名簿_秋"
 ROWS = [
     # 電話番号, 会社名, 住所, 住所, 備考
@@ -92,7 +91,7 @@ def save(page: Page) -> None:
 
 
 def download(page: Page, press: Locator) -> bytes:
-    with page.expect_download(timeout=15_000) as given:
+    with page.expect_download() as given:
         press.click()
     return given.value.path().read_bytes()
 
@@ -240,14 +239,14 @@ class Morning:
         save(self.page)
         main = self.page.locator("main")
         # two columns of one name refuse the file; one press numbers them
-        expect(main).to_contain_text("Shift_JIS", timeout=SLOW_MS)
+        expect(main).to_contain_text("Shift_JIS")
         expect(main).to_contain_text("住所1、住所2")
         self.axe(self.page)
         self.page.locator("form:has([name=number_headers]) button").click()
 
     def choose(self) -> None:
         main, tile = self.page.locator("main"), self.page.locator(".tile")
-        expect(main.locator("#start")).to_be_visible(timeout=SLOW_MS)
+        expect(main.locator("#start")).to_be_visible()
         self.axe(self.page)
         expect(tile.nth(0)).to_contain_text(str(GOOD - 1))
         expect(tile.nth(1)).to_contain_text("1")
@@ -255,7 +254,7 @@ class Morning:
         expect(main).to_contain_text("番号が2つ以上")
         self.page.check("[name=split_numbers]")
         self.page.locator("#rows button").click()
-        expect(tile.nth(3)).to_contain_text(str(len(REFUSED)), timeout=SLOW_MS)
+        expect(tile.nth(3)).to_contain_text(str(len(REFUSED)))
         expect(tile.nth(0)).to_contain_text(str(GOOD))
         columns = re.sub(r"\?.*", "", self.page.url) + "?step=columns"
         self.see(columns)
@@ -264,7 +263,7 @@ class Morning:
         self.page.locator("#start button").click()
 
     def rejects(self) -> list[list[str]]:
-        expect(self.page.locator("#open-list")).to_be_visible(timeout=SLOW_MS)
+        expect(self.page.locator("#open-list")).to_be_visible()
         self.axe(self.page)
         return table(download(self.page, self.page.locator("a[href$='rejects.csv']")), "cp932")
 
@@ -283,7 +282,7 @@ class Morning:
         self.see(path)
         self.page.check(f"[name=encoding][value='{encoding}']")
         data = download(self.page, self.page.locator("form[data-download] button.primary"))
-        expect(self.page.locator("main")).to_contain_text("完了", timeout=SLOW_MS)
+        expect(self.page.locator("main")).to_contain_text("完了")
         return data
 
 
@@ -358,7 +357,7 @@ def test_R_HS_4_R_LS_1_the_managers_morning(
     assert morning.steps_done()[:5] == [True] * 5
 
     theirs = signed_in(operator)
-    expect(theirs.locator("main")).to_contain_text(LIST, timeout=SLOW_MS)
+    expect(theirs.locator("main")).to_contain_text(LIST)
     theirs.close()  # what follows is another page of theirs: this one would rightly be told so
 
     calls_of_every_kind(house, operator)

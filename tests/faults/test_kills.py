@@ -1,6 +1,7 @@
 """kill -9 of each part in mid-call: no record lost, no double dial, and the ledger finds the truth.
 
-Clocks run twice as fast, so 30 s here are the 60 s that a site is allowed.
+What a site is allowed is 60 s. A dead leader's lease is ended by the test: that it ends by time is
+proved where leases are.
 """
 
 import random
@@ -25,7 +26,7 @@ from tests.floor import wait_for
 
 STAYS = "0312345670"
 JOBS = "jobs soon"
-ALLOWED_S = 30.0
+ALLOWED_S = 60.0
 
 
 @pytest.fixture
@@ -45,7 +46,8 @@ def test_kill_of_the_switch_role_keeps_the_call(floor):
     operator, attempt = _talking(floor)
     floor.site.kill("switch")
     assert attempt.uuid in floor.channels()  # the customer and the operator talk on
-    wait_for(lambda: not floor.link_up(), "the dead leader's lease runs out")
+    floor.lease_runs_out()
+    assert not floor.link_up()
     refused = floor.press(floor.operator(leg=False), "0312345660")
     assert refused.verdict in {"switch_down", "no_leg"}
     floor.site.restart("switch")
@@ -61,6 +63,7 @@ def test_a_hang_up_that_the_dead_switch_role_did_not_hear_is_found(floor):
     operator, attempt = _talking(floor)
     floor.site.kill("switch")
     floor.switch.order(f"leave {attempt.uuid}")
+    floor.lease_runs_out()
     floor.site.restart("switch")
     ended = wait_for(
         lambda: (row := floor.attempt(attempt)).state is CallState.ENDED and row,

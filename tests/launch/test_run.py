@@ -13,7 +13,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -24,7 +24,7 @@ from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = ("REDIS_URL", "ESL_URL", "DATABASE_URL", "PRACTICE_PASSWORD", "HOST", "SECRET_KEY")
-READY_S = 90
+READY_S = 180
 
 
 def environment(data_dir: Path, port: int) -> dict[str, str]:
@@ -48,7 +48,8 @@ def launched(data_dir: Path, port: int) -> Iterator["tuple[subprocess.Popen[byte
         yield process, shown
     finally:
         for pid in family(data_dir):
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         process.wait()
 
 
@@ -118,7 +119,7 @@ def test_make_run_ends_in_a_page_one_can_sign_in_to_and_leaves_nothing(tmp_path)
         process.wait(READY_S)
         assert process.returncode == 0, log.read_text()
         assert "Everything has stopped" in log.read_text()
-        assert family(data_dir) == []
+        until(lambda: family(data_dir) == [])
 
     with launched(data_dir, port) as (process, log):  # again on the same DATA_DIR, then kill -9
         wait_for(process, log, "Ctrl-C stops everything")

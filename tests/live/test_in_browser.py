@@ -13,8 +13,6 @@ from tests.windows import Windows
 
 pytestmark = [pytest.mark.browser, pytest.mark.one_database]
 
-SLOW_MS = 20_000
-
 
 def open_call_screen(chromium: Windows, site: Site, user_id: int) -> Page:
     context = chromium.new_context(locale="ja-JP")
@@ -63,10 +61,10 @@ def test_two_pages_and_every_way_to_lose_the_line(
 
     # the line lives
     set_state(site, mine, OperatorState.TALKING)
-    expect(state).to_have_text("通話中", timeout=SLOW_MS)
+    expect(state).to_have_text("通話中")
     set_lines(site, 7)
     for one in (page, other):
-        expect(one.locator("#call-lines")).to_have_text("回線 0 / 7", timeout=SLOW_MS)
+        expect(one.locator("#call-lines")).to_have_text("回線 0 / 7")
     expect(other.locator("#operator-state strong")).not_to_have_text("通話中")
     expect(lost).to_be_hidden()
 
@@ -74,22 +72,22 @@ def test_two_pages_and_every_way_to_lose_the_line(
     memo = page.locator("textarea[name=memo]")
     memo.fill("担当者は不在")
     set_state(site, mine, OperatorState.WRAP_UP)
-    expect(state).to_have_text("後処理", timeout=SLOW_MS)
+    expect(state).to_have_text("後処理")
     expect(memo).to_have_value("担当者は不在")
 
     # the server hears nothing: the page says so and asks
     fragile_redis.kill()
-    expect(lost).to_be_visible(timeout=SLOW_MS)
+    expect(lost).to_be_visible()
     set_state(site, mine, OperatorState.BROWSING)
-    expect(state).to_have_text("閲覧中", timeout=SLOW_MS)
+    expect(state).to_have_text("閲覧中")
     fragile_redis.start()
-    expect(lost).to_be_hidden(timeout=SLOW_MS)
+    expect(lost).to_be_hidden()
 
     # the server dies: the page says so, and is right when it is back
     site.web.kill()
-    expect(lost).to_be_visible(timeout=SLOW_MS)
+    expect(lost).to_be_visible()
     set_state(site, mine, OperatorState.TALKING)
     site.web.start()
-    expect(lost).to_be_hidden(timeout=SLOW_MS)
-    expect(state).to_have_text("通話中", timeout=SLOW_MS)
+    expect(lost).to_be_hidden()
+    expect(state).to_have_text("通話中")
     expect(memo).to_have_value("担当者は不在")

@@ -8,13 +8,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser
 
 from tests.databases import PostgresDatabases, SqliteDatabases
 from tests.softphone.real import NEEDS, RealSite, open_real_site
 from tests.windows import Windows
-
-expect.set_options(timeout=15_000)
 
 FLAGS = [
     "--no-sandbox",

@@ -44,6 +44,7 @@ from calltree.telephony.esl import EslUrl, Link
 from tests import factories as make
 from tests.browser import signed_in_cookie
 from tests.floor import wait_for
+from tests.windows import PATIENCE_MS
 
 NEEDS = (
     "FREESWITCH_ESL_URL",
@@ -52,7 +53,6 @@ NEEDS = (
     "FREESWITCH_SECRET",
 )
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE_S = 30.0
 LISTENS = """
 localStorage.setItem("calltree.sound", JSON.stringify({processing: false}));
 window.seenConnections = [];
@@ -123,7 +123,7 @@ class RealSite:
             if process is not None:
                 process.send_signal(signal.SIGTERM)
                 try:
-                    process.wait(20)
+                    process.wait(60)
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()
@@ -154,7 +154,7 @@ class RealSite:
 
     def answers(self) -> bool:
         address = f"{self.origin}/healthz"
-        with suppress(OSError), urlopen(address, timeout=5) as answer:  # noqa: S310 - our own
+        with suppress(OSError), urlopen(address, timeout=60) as answer:  # noqa: S310 - our own
             return bool(answer.status == 200)
         return False
 
@@ -169,7 +169,7 @@ class RealSite:
 
     def api(self, command: str) -> str:
         """Ask the switch itself."""
-        link = Link.connect(EslUrl.parse(self.env["ESL_URL"]), timeout_s=5.0)
+        link = Link.connect(EslUrl.parse(self.env["ESL_URL"]), timeout_s=60.0)
         try:
             return link.api(command)  # type: ignore[arg-type] # written by a test
         finally:
@@ -214,7 +214,7 @@ class RealSeat:
 
     def tab(self) -> Page:
         page = self.context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(PATIENCE_MS)
         page.goto(f"{self.site.origin}/operator/")
         return page
 
@@ -241,7 +241,7 @@ class RealSeat:
         self.sees(state)
 
     def sees(self, state: str) -> None:
-        expect(self.at("#call-status")).to_have_class(re.compile(rf"\b({state})\b"), timeout=30_000)
+        expect(self.at("#call-status")).to_have_class(re.compile(rf"\b({state})\b"))
 
     def hang_up(self) -> None:
         self.page.keyboard.press("F9")
@@ -311,7 +311,7 @@ def open_real_site(directory: Path, database_url: str) -> Iterator[RealSite]:
         site.found()
         site.start("web", "switch", "calls")  # no jobs: raw recordings stay to be looked at
         for what in (site.answers, site.link_up, site.served):
-            wait_for(what, what.__name__, patience_s=60)
+            wait_for(what, what.__name__, patience_s=120)
         yield site
     except BaseException:
         sys.stderr.write(site.shown())

@@ -116,7 +116,7 @@ def place(
 
 def says(page: Page, state: str, text: str) -> None:
     panel = page.locator(f'#softphone-panel[data-state="{state}"]')
-    expect(panel).to_be_visible(timeout=20_000)
+    expect(panel).to_be_visible()
     expect(panel.locator("[data-says]")).to_have_text(re.compile(text))
 
 

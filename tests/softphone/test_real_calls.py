@@ -228,7 +228,6 @@ def test_a_leg_that_the_switch_ends_is_made_again(
     wait_for(
         lambda: (op := seat.operator()).leg_uuid != leg and op.leg_state is LegState.PARKED,
         "another leg",
-        patience_s=3,
     )
 
 

@@ -33,7 +33,7 @@ NUMBERS = {
     "unavailable": "0312345678",
     "congested": "0312345698",
 }
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 
 
 class Link:
