@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 from functools import partial
-
-from flask import Flask
-from werkzeug.middleware.proxy_fix import ProxyFix
+from typing import TYPE_CHECKING
 
 from calltree.config import Settings
+
+if TYPE_CHECKING:
+    from flask import Flask
 
 
 def create_app(settings: Settings | None = None) -> Flask:
     """Build the application. Opens no connection; the first request does."""
-    # Here and not above: worker-side rooms import this package without loading Flask's.
+    # Here and not above: the workers import this package, and start without a web framework.
+    from flask import Flask
+    from werkzeug.middleware.proxy_fix import ProxyFix
+
     from calltree import blueprints, cli, doorbells, extensions, locale, logs
     from calltree.db import Store
     from calltree.telephony.withdrawing import withdraw_dials

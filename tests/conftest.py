@@ -22,6 +22,7 @@ from calltree.config import Settings
 from calltree.db import Store
 from calltree.extensions import db, limiter
 from calltree.launch import own_redis
+from tests import kept
 from tests.browser import Browser
 from tests.databases import PostgresDatabases, PostgresServer, SqliteDatabases
 from tests.windows import CHROMIUM, PROVOKES, Windows, running_chromium
@@ -65,6 +66,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Compile the words; start Postgres once, before xdist starts its processes."""
+    kept.keep()
     if hasattr(config, "workerinput"):
         return
     catalogues.ensure_compiled()

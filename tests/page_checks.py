@@ -27,6 +27,7 @@ CONTAINERS = {
     "dt": "dl",
     "dd": "dl",
 }
+REFERENCES = {"for", "aria-labelledby", "aria-describedby", "aria-controls", "list", "form"}
 UNLABELLED = {"hidden", "submit", "button", "reset", "image"}
 SPOKEN_ATTRIBUTES = ("title", "aria-label", "placeholder", "alt", "data-confirm")
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%[sd]")
@@ -82,14 +83,15 @@ def _check_html(parser: html5lib.HTMLParser, text: str, container: str | None) -
 
 
 def _check_parts(soup: BeautifulSoup, locale: str, *, whole: bool) -> None:
-    spoken = _spoken(soup)
+    tags = [node for node in soup.descendants if isinstance(node, Tag)]
+    spoken = _spoken(soup, tags)
     faults = [
-        *_double_ids(soup),
-        *_inline_code(soup),
-        *_without_label(soup),
-        *_without_name(soup),
-        *_without_token(soup),
-        *_broken_references(soup, whole=whole),
+        *_double_ids(tags),
+        *_inline_code(tags),
+        *_without_label(tags),
+        *_without_name(tags),
+        *_without_token(tags),
+        *_broken_references(tags, whole=whole),
         *_unfilled(spoken),
         *_untranslated(spoken, locale),
     ]
@@ -100,15 +102,19 @@ def _short(tag: Tag) -> str:
     return str(tag)[:120].replace("\n", " ")
 
 
-def _double_ids(soup: BeautifulSoup) -> list[str]:
-    counts = Counter(str(tag["id"]) for tag in soup.find_all(id=True))
+def _named(tags: list[Tag], *names: str) -> list[Tag]:
+    return [tag for tag in tags if tag.name in names]
+
+
+def _double_ids(tags: list[Tag]) -> list[str]:
+    counts = Counter(str(tag["id"]) for tag in tags if "id" in tag.attrs)
     return [f"id {name!r} {count} times" for name, count in counts.items() if count > 1]
 
 
-def _inline_code(soup: BeautifulSoup) -> list[str]:
-    faults = [f"inline script: {_short(tag)}" for tag in soup.find_all("script") if tag.string]
-    faults += [f"inline style: {_short(tag)}" for tag in soup.find_all("style")]
-    for tag in soup.find_all(True):
+def _inline_code(tags: list[Tag]) -> list[str]:
+    faults = [f"inline script: {_short(tag)}" for tag in _named(tags, "script") if tag.string]
+    faults += [f"inline style: {_short(tag)}" for tag in _named(tags, "style")]
+    for tag in tags:
         for name, value in tag.attrs.items():
             inline = name == "style" or name.startswith(("on", "hx-on"))
             evaluated = name.startswith("hx-") and str(value).lstrip().startswith(
@@ -120,10 +126,10 @@ def _inline_code(soup: BeautifulSoup) -> list[str]:
     return faults
 
 
-def _without_label(soup: BeautifulSoup) -> list[str]:
-    targets = {tag.get("for") for tag in soup.find_all("label")}
+def _without_label(tags: list[Tag]) -> list[str]:
+    targets = {tag.get("for") for tag in _named(tags, "label")}
     faults = []
-    for field in soup.find_all(["input", "select", "textarea"]):
+    for field in _named(tags, "input", "select", "textarea"):
         if field.name == "input" and field.get("type", "text") in UNLABELLED:
             continue
         named = field.get("aria-label") or field.get("aria-labelledby")
@@ -132,39 +138,34 @@ def _without_label(soup: BeautifulSoup) -> list[str]:
     return faults
 
 
-def _without_name(soup: BeautifulSoup) -> list[str]:
+def _without_name(tags: list[Tag]) -> list[str]:
     faults = [
         f"nothing to read out: {_short(tag)}"
-        for tag in soup.find_all(["button", "a"])
+        for tag in _named(tags, "button", "a")
         if not (tag.get_text(strip=True) or tag.get("aria-label") or tag.get("aria-labelledby"))
         and not tag.find("img", alt=True)
     ]
-    return faults + [f"no alt: {_short(tag)}" for tag in soup.find_all("img", alt=False)]
+    return faults + [
+        f"no alt: {_short(tag)}" for tag in _named(tags, "img") if "alt" not in tag.attrs
+    ]
 
 
-def _without_token(soup: BeautifulSoup) -> list[str]:
+def _without_token(tags: list[Tag]) -> list[str]:
     return [
         f"no CSRF token in: {_short(form)}"
-        for form in soup.find_all("form")
+        for form in _named(tags, "form")
         if str(form.get("method", "get")).lower() == "post"
         and not form.find("input", {"name": "csrf_token"})
     ]
 
 
-def _broken_references(soup: BeautifulSoup, *, whole: bool) -> list[str]:
+def _broken_references(tags: list[Tag], *, whole: bool) -> list[str]:
     if not whole:  # a fragment may name what stands around it
         return []
-    ids = {str(tag["id"]) for tag in soup.find_all(id=True)}
+    ids = {str(tag["id"]) for tag in tags if "id" in tag.attrs}
     faults = []
-    for attribute in (
-        "for",
-        "aria-labelledby",
-        "aria-describedby",
-        "aria-controls",
-        "list",
-        "form",
-    ):
-        for tag in soup.find_all(attrs={attribute: True}):
+    for tag in tags:
+        for attribute in REFERENCES & tag.attrs.keys():
             value = tag[attribute]
             names = value if isinstance(value, list) else str(value).split()
             missing = [name for name in names if name not in ids]
@@ -173,17 +174,17 @@ def _broken_references(soup: BeautifulSoup, *, whole: bool) -> list[str]:
     return faults
 
 
-def _spoken(soup: BeautifulSoup) -> list[str]:
+def _spoken(soup: BeautifulSoup, tags: list[Tag]) -> list[str]:
     """Every text a person reads or hears, but for what is marked translate="no"."""
     texts = []
-    silent = {id(node) for tag in soup.find_all(translate="no") for node in tag.descendants}
+    silent = {id(node) for tag in tags if tag.get("translate") == "no" for node in tag.descendants}
     for node in soup.find_all(string=True):
         parent = node.parent
         if parent is None or parent.name in {"script", "style", "[document]"}:
             continue
         if id(node) not in silent:
             texts.append(" ".join(str(node).split()))
-    for tag in soup.find_all(True):
+    for tag in tags:
         texts += [" ".join(str(tag[name]).split()) for name in SPOKEN_ATTRIBUTES if tag.get(name)]
         if tag.name == "input" and tag.get("type") in {"submit", "button"}:
             texts.append(" ".join(str(tag.get("value", "")).split()))
@@ -232,9 +233,10 @@ def _untranslated(spoken: list[str], locale: str) -> list[str]:
     Ids are known from the catalogue, so a customer's English name is no fault; a domain word that
     is Japanese by name is none on an English page.
     """
+    return [f"not in {locale}: {text[:120]}" for text in spoken if _is_foreign(text, locale)]
+
+
+@cache  # most of a page stands on every page
+def _is_foreign(text: str, locale: str) -> bool:
     words, sentences = _patterns(locale)
-    return [
-        f"not in {locale}: {text[:120]}"
-        for text in spoken
-        if text in words or sentences.search(text)
-    ]
+    return text in words or sentences.search(text) is not None

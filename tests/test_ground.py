@@ -63,12 +63,17 @@ def test_imports_point_one_way():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_rooms_below_the_web_load_no_web():
-    code = (
-        "import sys, calltree.models, calltree.text, calltree.services, calltree.db\n"
-        "print([name for name in ('flask', 'rq', 'redis') if name in sys.modules])"
-    )
-    assert run(sys.executable, "-c", code).stdout.strip() in {"[]", "['flask']"}
+@pytest.mark.parametrize(
+    ("rooms", "web"),
+    [
+        ("calltree.models, calltree.text, calltree.services, calltree.db", "flask rq redis"),
+        ("calltree.telephony.calls_worker, calltree.telephony.switch", "flask werkzeug"),
+        ("calltree.jobs.worker, calltree.practice.__main__", "flask werkzeug"),
+    ],
+)
+def test_rooms_below_the_web_load_no_web(rooms, web):
+    code = f"import sys, {rooms}; print([name for name in {web.split()} if name in sys.modules])"
+    assert run(sys.executable, "-c", code).stdout.strip() == "[]"
 
 
 def test_templates_hold_no_code_that_the_policy_blocks():
