@@ -24,6 +24,9 @@ from calltree.telephony.config.writing import write
 from calltree.telephony.esl import EslUrl, Link, LinkDown
 
 START_SECONDS = 60
+RTP_PORTS = (30000, 34999)
+OTHER_RTP_PORTS = (35000, 39999)
+"""Of a second one: neither asks whether the other has a port already."""
 PASSWORD = "r\"e'n$${local_ip_v4}d&<e]]>r"
 """Of the event socket; whatever a file could trip over."""
 
@@ -31,7 +34,14 @@ PASSWORD = "r\"e'n$${local_ip_v4}d&<e]]>r"
 class RenderedSwitch:
     """The process, its address, and the directory that `switch config` filled."""
 
-    def __init__(self, directory: Path, *, directory_url: str, secret: str) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        directory_url: str,
+        secret: str,
+        rtp_ports: tuple[int, int] = RTP_PORTS,
+    ) -> None:
         esl, sip, trunk, _carrier, ws = _free_ports()
         self.directory = directory
         self.conf = directory / "conf"
@@ -46,7 +56,7 @@ class RenderedSwitch:
                 sip_port=sip,
                 trunk_port=trunk,
                 ws=f"127.0.0.1:{ws}",
-                rtp_ports=(30000, 39999),
+                rtp_ports=rtp_ports,
             ),
             directory_url=directory_url,
             secret=secret,
@@ -123,13 +133,15 @@ class RenderedSwitch:
 
 @contextmanager
 def rendered_switch(
-    directory: Path, *, directory_url: str, secret: str
+    directory: Path, *, directory_url: str, secret: str, rtp_ports: tuple[int, int] = RTP_PORTS
 ) -> Iterator[RenderedSwitch]:
     """Start one, or skip where there is none."""
     for name in ("FREESWITCH_BIN", "FREESWITCH_MOD_DIR"):
         if not os.environ.get(name):
             pytest.skip(f"no FreeSWITCH to start: {name} is not set")
-    switch = RenderedSwitch(directory, directory_url=directory_url, secret=secret)
+    switch = RenderedSwitch(
+        directory, directory_url=directory_url, secret=secret, rtp_ports=rtp_ports
+    )
     try:
         switch.wait_until_ready()
         yield switch
