@@ -217,7 +217,7 @@ def _values(form: Tag) -> dict[str, Any]:
             if kind == "textarea"
             else str(field.get("value", "on" if kind in {"checkbox", "radio"} else ""))
         )
-        if kind == "checkbox" and name in data:
+        if kind in {"checkbox", "hidden"} and name in data:
             before = data[name]
             data[name] = [*(before if isinstance(before, list) else [before]), value]
         else:

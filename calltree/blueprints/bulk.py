@@ -8,6 +8,7 @@ from pathlib import Path
 from flask import Blueprint, render_template, request, send_file, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
+from sqlalchemy import select
 
 from calltree.blueprints import import_words
 from calltree.blueprints.access import requires, viewer
@@ -18,7 +19,7 @@ from calltree.errors import NotFound, Refused
 from calltree.extensions import reading, settings, writing
 from calltree.htmx import go, wants_fragment
 from calltree.locale import sentence
-from calltree.models import BulkJob, BulkKind, BulkState, Project, User
+from calltree.models import BulkJob, BulkKind, BulkState, CustomerList, Project, User
 from calltree.services import audit, ban_files, bulk
 from calltree.services.rights import Right
 from calltree.services.sentences import N_
@@ -30,6 +31,11 @@ TITLES = {
     BulkKind.BAN_RELEASE: N_("Release do-not-call numbers by file"),
     BulkKind.BAN_RELEASE_FOUND: N_("Release do-not-call numbers"),
     BulkKind.RECORD_DELETE: N_("Delete call records"),
+    BulkKind.CUSTOMER_ASSIGN: N_("Assign customers"),
+    BulkKind.CUSTOMER_MOVE: N_("Move customers"),
+    BulkKind.CUSTOMER_RESET: N_("Reset customers"),
+    BulkKind.CUSTOMER_DELETE: N_("Delete customers"),
+    BulkKind.CUSTOMER_RESTORE: N_("Bring customers back"),
 }
 STATES = {
     BulkState.CHECKING: (N_("Being checked"), "info"),
@@ -45,12 +51,28 @@ COUNTS = {
     "released": N_("Released"),
     "absent": N_("Not on the list"),
     "deleted": N_("Deleted"),
+    "assigned": N_("Assigned"),
+    "unassigned": N_("Assignment taken away"),
+    "moved": N_("Moved"),
+    "reset": N_("Reset"),
+    "restored": N_("Brought back"),
+    "held": N_("Left alone (open at an operator's)"),
+    "in_call": N_("Left alone (in a call)"),
+    "twin": N_("Left alone (number is there already)"),
+    "full": N_("Left alone (list full)"),
+    "beyond": N_("Not assigned (the count of each is reached)"),
+    "gone": N_("Left alone (gone meanwhile)"),
     "left": N_("Left alone (their call is still going on, or they were gone)"),
 }
 """What a job may have done, in the order in which it is told."""
 FAILURES = {
     "file_gone": N_("The uploaded file is gone. Upload it again."),
     "not_allowed": N_("The right to do this was taken from the person who asked for it."),
+    "list_gone": N_("The list has been deleted. What is counted below was done."),
+    "list_importing": N_(
+        "An import began to work on one of the lists. What is counted below was done; "
+        "start again for the rest when it is done."
+    ),
     "unexpected": N_(
         "Something went wrong on our side. What is counted below was done; start again for the "
         "rest. If that fails too, tell the administrator."
@@ -62,6 +84,23 @@ HOME = {
     BulkKind.BAN_RELEASE_FOUND: "bans.index",
     BulkKind.RECORD_DELETE: "history.index",
 }
+"""Where a job was asked for; those on customers in their list."""
+
+
+@bp.get("/")
+@requires(Right.ADMIN_SCREEN)
+def index() -> ResponseReturnValue:
+    """Show the newest bulk work of the kinds that the viewer may do."""
+    session = reading()
+    jobs = bulk.recent(session, viewer=viewer(), kinds=list(BulkKind))
+    users = select(User.id, User.name).where(User.id.in_({job.user_id for job in jobs}))
+    return render_template(
+        "bulk/index.html",
+        jobs=jobs,
+        authors=dict(iter(session.execute(users))),
+        job_titles=TITLES,
+        job_states=STATES,
+    )
 
 
 def _get(job_id: int) -> BulkJob:
@@ -91,10 +130,27 @@ def _page(job: BulkJob, error: str = "") -> tuple[str, int]:
         failures=FAILURES,
         words=import_words,
         reasons={reason.value: _(name) for reason, name in import_words.REASONS.items()},
-        home=url_for(HOME[job.kind]),
+        home=_home(job),
+        folders=_folders(job),
         error=error,
     )
     return page, 422 if error else 200
+
+
+def _home(job: BulkJob) -> str:
+    if job.kind in HOME:
+        return url_for(HOME[job.kind])
+    folder = reading().get_one(CustomerList, job.choices["list_id"])
+    if folder.deleted_at is not None:
+        return url_for("lists.index")
+    return url_for("lists.detail", list_id=folder.id)
+
+
+def _folders(job: BulkJob) -> list[str]:
+    """Name the list a job is about, and where it moves customers to."""
+    asked = job.choices
+    ids = [asked[key] for key in ("list_id", "target_id") if key in asked]
+    return [reading().get_one(CustomerList, list_id).name for list_id in ids]
 
 
 @bp.get("/<int:job_id>/status")

@@ -23,7 +23,17 @@ from calltree.extensions import reading, writing
 from calltree.htmx import go
 from calltree.locale import lazy, sentence
 from calltree.models import ItemTarget
-from calltree.services import audit, customers, lists, patterns, people, projects, scope, search
+from calltree.services import (
+    audit,
+    customers,
+    list_bin,
+    lists,
+    patterns,
+    people,
+    projects,
+    scope,
+    search,
+)
 from calltree.services.criteria import Order
 from calltree.services.rights import Right
 from calltree.services.sentences import N_
@@ -176,6 +186,7 @@ def detail(list_id: int) -> ResponseReturnValue:
         project=projects.get(session, folder.project_id),
         found=found,
         total=total,
+        pairs=criteria.pairs(),
         next_url=next_url if found.next_after else None,
         first_url=first_url if after else None,
         shown=[place for place in lists.shown(folder) if not place[2]][:CELLS_SHOWN],
@@ -272,6 +283,23 @@ def rename(list_id: int) -> ResponseReturnValue:
         return _settings_page(list_id, sentence(refusal.code, **refusal.values))
     flash(_("Saved."), "ok")
     return go(url_for("lists.settings", list_id=list_id))
+
+
+@bp.post("/<int:list_id>/delete")
+@requires(Right.EDIT_MASTER_DATA)
+def delete(list_id: int) -> ResponseReturnValue:
+    """Put the list with its customers into the bin."""
+    typed = request.form.get("confirmation", "")
+    try:
+        with writing() as session:
+            folder = list_bin.delete_list(
+                session, viewer=viewer(), list_id=list_id, typed=typed, now=utcnow()
+            )
+            name = folder.name
+    except Refused as refusal:
+        return _settings_page(list_id, sentence(refusal.code, **refusal.values))
+    flash(_("The list %(name)s is in the bin.", name=name), "ok")
+    return go(url_for("lists.index"))
 
 
 @bp.post("/<int:list_id>/shown")

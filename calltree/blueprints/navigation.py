@@ -42,6 +42,7 @@ ADMIN: list[tuple[str, list[tuple[str, str]]]] = [
             ("lists.index", N_("List overview")),
             ("imports.index", N_("Import from CSV")),
             ("customers.search", N_("Customer search")),
+            ("list_bin.index", N_("Bin")),
         ],
     ),
     (
@@ -93,6 +94,9 @@ UNDER = {
     "exports.bans": "bans.index",
     "exports.customers": "lists.index",
     "exports.records": "history.index",
+    **dict.fromkeys(
+        (f"list_work.{what}" for what in ("assign", "move", "reset", "delete")), "lists.index"
+    ),
     "projects.number": "projects.numbers",
     "recordings.play": "history.index",
 }

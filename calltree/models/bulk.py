@@ -23,6 +23,16 @@ class BulkKind(StrEnum):
     """Release of entries that were chosen or found."""
     RECORD_DELETE = "record_delete"
     """Deletion of call records that were chosen or found."""
+    CUSTOMER_ASSIGN = "customer_assign"
+    """割当: customers given to operators, or taken away from whoever has them."""
+    CUSTOMER_MOVE = "customer_move"
+    """Customers moved to another list of the project."""
+    CUSTOMER_RESET = "customer_reset"
+    """リセット: a new 周回 for customers; what happened stays in the history."""
+    CUSTOMER_DELETE = "customer_delete"
+    """Customers put into the bin."""
+    CUSTOMER_RESTORE = "customer_restore"
+    """Customers taken out of the bin."""
 
 
 class BulkState(StrEnum):

@@ -42,6 +42,11 @@ class CustomerList(Base):
     """コネクト数."""
     created_at: Mapped[datetime]
     deleted_at: Mapped[datetime | None]
+    """Not there: in the bin, or of an import that has not made it yet."""
+    deleted_by: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    """Who put it into the bin; None for one that no person deleted."""
+    purged_at: Mapped[datetime | None]
+    """Out of the bin for good: the name stays for the ledger."""
 
 
 class ListGrant(Base):
@@ -186,6 +191,8 @@ class Customer(Base):
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     deleted_at: Mapped[datetime | None]
+    deleted_by: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    """Who put it into the bin; None for one that no person deleted."""
 
 
 class ExtraNumber(Base):

@@ -34,6 +34,8 @@ ACTIONS: dict[str, str] = {
     "item.retired": N_("Took an attribute item out of use"),
     "list.created": N_("Created a list"),
     "list.renamed": N_("Renamed a list"),
+    "list.deleted": N_("Put a list into the bin"),
+    "list.restored": N_("Brought a list back from the bin"),
     "list.enabled": N_("Enabled a list"),
     "list.disabled": N_("Disabled a list"),
     "list.granted": N_("Changed who may call a list"),
@@ -59,11 +61,11 @@ ACTIONS: dict[str, str] = {
     "user.changed": N_("Changed a user"),
     "user.deleted": N_("Deleted a user"),
     "user.password_set": N_("Set a user's password"),
-    "user.signed_out": N_("Signed a user out everywhere"),
-    "user.telephone": N_("Changed a user's telephone"),
     "user.factor_set": N_("Set up the second factor"),
     "user.factor_reset": N_("Reset a user's second factor"),
     "user.recovery_code_used": N_("Signed in with a recovery code"),
+    "user.signed_out": N_("Signed a user out everywhere"),
+    "user.telephone": N_("Changed a user's telephone"),
     "user.telephone_secret": N_("Gave a desk phone a new password"),
 }
 BULK_WORK: dict[str, str] = {
@@ -71,6 +73,11 @@ BULK_WORK: dict[str, str] = {
     BulkKind.BAN_RELEASE.value: N_("Do-not-call release from a file"),
     BulkKind.BAN_RELEASE_FOUND.value: N_("Do-not-call release of what was found"),
     BulkKind.RECORD_DELETE.value: N_("Deletion of call records"),
+    BulkKind.CUSTOMER_ASSIGN.value: N_("Assignment of customers"),
+    BulkKind.CUSTOMER_MOVE.value: N_("Move of customers"),
+    BulkKind.CUSTOMER_RESET.value: N_("Reset of customers"),
+    BulkKind.CUSTOMER_DELETE.value: N_("Deletion of customers"),
+    BulkKind.CUSTOMER_RESTORE.value: N_("Return of customers from the bin"),
 }
 BULK_STEPS: dict[str, str] = {
     "uploaded": N_("file uploaded"),
@@ -108,7 +115,9 @@ THINGS: dict[str, str] = {
 DETAILS: dict[str, str] = {
     "absent": N_("Not entered before"),
     "added": N_("Newly entered"),
+    "assigned": N_("Assigned"),
     "before": N_("Earlier"),
+    "beyond": N_("Not assigned (the count of each is reached)"),
     "changed": N_("Changed"),
     "columns": N_("Columns"),
     "count": N_("Number of entries"),
@@ -120,15 +129,21 @@ DETAILS: dict[str, str] = {
     "failure": N_("Reason of the failure"),
     "file": N_("File"),
     "form": N_("File format"),
+    "full": N_("Left alone (list full)"),
+    "gone": N_("Left alone (gone meanwhile)"),
     "groups": N_("Groups by number"),
+    "held": N_("Left alone (open at an operator's)"),
     "holder": N_("Held by user number"),
+    "in_call": N_("Left alone (in a call)"),
     "kept": N_("Kept"),
     "left": N_("Left alone"),
+    "codes_left": N_("Codes left"),
     "leg_kind": N_("Telephone"),
     "list_id": N_("List number"),
     "login_id": N_("Login ID"),
     "made_at": N_("Made at"),
     "members": N_("Number of members"),
+    "moved": N_("Moved"),
     "name": N_("Name"),
     "password_changed": N_("New password"),
     "project_id": N_("Project number"),
@@ -137,7 +152,8 @@ DETAILS: dict[str, str] = {
     "recordings": N_("Recordings"),
     "released": N_("Released"),
     "replaced": N_("Replaced by 〓"),
-    "codes_left": N_("Codes left"),
+    "reset": N_("Reset"),
+    "restored": N_("Brought back"),
     "result": N_("Result"),
     "role": N_("Role"),
     "rows": N_("Rows"),
@@ -146,7 +162,10 @@ DETAILS: dict[str, str] = {
     "started_at": N_("Call began"),
     "state": N_("State"),
     "statuses": N_("Results by number"),
+    "target_list": N_("To the list number"),
     "title": N_("Named"),
+    "twin": N_("Left alone (number is there already)"),
+    "unassigned": N_("Assignment taken away"),
     "users": N_("Users by number"),
 }
 NOT_SHOWN = frozenset({"player"})
@@ -174,6 +193,7 @@ VALUES: dict[str, dict[str, str]] = {
         "recordings_capacity_gb": N_("Space for recordings (GB)"),
         "role": N_("Role"),
         "seats": N_("Seats"),
+        "second_factor_roles": N_("Roles that need a second factor"),
         "wrap_up_limit_s": N_("Wrap-up turns red after (seconds)"),
     },
     "kept": {"lists": N_("Lists and settings"), "nothing": N_("Nothing")},
@@ -193,7 +213,6 @@ VALUES: dict[str, dict[str, str]] = {
 
 
 def said_of(action: str) -> tuple[str, ...]:
-        "second_factor_roles": N_("Roles that need a second factor"),
     """Return the messages that together name an action; nothing where it is not known."""
     bulk = action.split(".")
     if bulk[0] == "bulk" and len(bulk) == 3 and bulk[1] in BULK_WORK and bulk[2] in BULK_STEPS:

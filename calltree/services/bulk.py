@@ -1,4 +1,4 @@
-"""Bulk work on do-not-call entries and call records: what a press does, one transaction each.
+"""Bulk work on customers, bans and call records: what a press does, one transaction each.
 
 The worker's part is `services.bulk_run`. What was done before a cancel or a failure stays done, and
 the job says how much that was.
@@ -6,7 +6,7 @@ the job says how much that was.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -25,6 +25,11 @@ RIGHTS = {
     BulkKind.BAN_RELEASE: Right.RELEASE_BANS,
     BulkKind.BAN_RELEASE_FOUND: Right.RELEASE_BANS,
     BulkKind.RECORD_DELETE: Right.DELETE_RECORDS,
+    BulkKind.CUSTOMER_ASSIGN: Right.GRANT_LISTS,
+    BulkKind.CUSTOMER_MOVE: Right.BULK_WORK,
+    BulkKind.CUSTOMER_RESET: Right.BULK_WORK,
+    BulkKind.CUSTOMER_DELETE: Right.BULK_WORK,
+    BulkKind.CUSTOMER_RESTORE: Right.BULK_WORK,
 }
 WORKING = (BulkState.CHECKING, BulkState.RUNNING)
 ENDED = (BulkState.DONE, BulkState.CANCELLED, BulkState.FAILED)
@@ -61,16 +66,17 @@ def begin(
     choices: dict[str, Any],
     count: int,
     search: str = "",
+    said: Mapping[str, Any] | None = None,
     now: datetime,
 ) -> BulkJob:
     """Let the worker do it to `count` rows that were chosen or found. Raises NotAllowed.
 
-    `search` is how the audit log tells which.
+    `search` is how the audit log tells which, `said` what else it tells.
     """
     job = _new(session, viewer, kind, BulkState.RUNNING, choices, now)
     job.rows_total, job.started_at = count, now
     session.flush()
-    _note(session, viewer, job, "started", now, count=count, search=search)
+    _note(session, viewer, job, "started", now, count=count, search=search, **(said or {}))
     _ring(session, job, "run")
     return job
 

@@ -22,13 +22,14 @@ from calltree.services import (
     ban_files,
     ban_search,
     bulk,
+    customer_run,
     do_not_call,
     history,
     results,
     scope,
 )
 from calltree.services.ban_search import BanCriteria
-from calltree.services.bulk_writing import STALE_S, Cancelled, Claim, Clock, Superseded
+from calltree.services.bulk_writing import STALE_S, Cancelled, Claim, Clock, Failed, Superseded
 from calltree.services.history_criteria import HistoryCriteria
 from calltree.services.rights import Viewer
 
@@ -36,10 +37,6 @@ log = structlog.get_logger(__name__)
 
 RECORDS_AT_ONCE = 5
 """Records of one transaction: each takes its figures, task and recording along."""
-
-
-class Failed(Exception):
-    """The run cannot go on; the code is kept for the page."""
 
 
 def check(store: Store, *, uploads_dir: Path, job_id: int, now: datetime) -> None:
@@ -78,6 +75,8 @@ def run(
             viewer = _viewer(session, job)
         state, failure = BulkState.DONE, ""
         try:
+            if not viewer.may(bulk.RIGHTS[job.kind]):
+                raise Failed("not_allowed")
             _STEPS[job.kind](claim, job, viewer, uploads_dir)
         except Cancelled:
             state = BulkState.CANCELLED
@@ -110,28 +109,23 @@ def _end(claim: Claim, viewer: Viewer, state: BulkState, failure: str) -> None:
             bulk.end(session, viewer=viewer, job=job, state=state, failure=failure, now=now)
 
 
-def _check_right(viewer: Viewer, job: BulkJob) -> None:
-    if not viewer.may(bulk.RIGHTS[job.kind]):
-        raise Failed("not_allowed")
-
-
-def _enter_file(claim: Claim, job: BulkJob, viewer: Viewer, uploads_dir: Path) -> None:
+def _enter_file(claim: Claim, job: BulkJob, _viewer: Viewer, uploads_dir: Path) -> None:
     wish = ban_files.wish_of(job)
 
     def enter(session: Session, numbers: list[str], now: datetime) -> dict[str, int]:
         added = do_not_call.enter(session, numbers=numbers, wish=wish, now=now)
         return {"added": added, "existing": len(numbers) - added}
 
-    _each_part(claim, job, viewer, uploads_dir, enter)
+    _each_part(claim, job, uploads_dir, enter)
 
 
-def _release_file(claim: Claim, job: BulkJob, viewer: Viewer, uploads_dir: Path) -> None:
+def _release_file(claim: Claim, job: BulkJob, _viewer: Viewer, uploads_dir: Path) -> None:
     def release(session: Session, numbers: list[str], now: datetime) -> dict[str, int]:
         banned = ban_files.banned_among(session, numbers=numbers, now=now)
         _release(session, job, [i for ids in banned.values() for i in ids], now)
         return {"released": len(banned), "absent": len(numbers) - len(banned)}
 
-    _each_part(claim, job, viewer, uploads_dir, release)
+    _each_part(claim, job, uploads_dir, release)
 
 
 def _release(session: Session, job: BulkJob, ids: list[int], now: datetime) -> int:
@@ -144,9 +138,8 @@ def _release(session: Session, job: BulkJob, ids: list[int], now: datetime) -> i
 Part = Callable[[Session, list[str], datetime], dict[str, int]]
 
 
-def _each_part(claim: Claim, job: BulkJob, viewer: Viewer, uploads_dir: Path, do: Part) -> None:
+def _each_part(claim: Claim, job: BulkJob, uploads_dir: Path, do: Part) -> None:
     """Go through the file's numbers, a transaction's worth at a time."""
-    _check_right(viewer, job)
     with claim.store.read() as session:
         prefixes = ban_files.prefixes_of(session)
     try:
@@ -158,19 +151,11 @@ def _each_part(claim: Claim, job: BulkJob, viewer: Viewer, uploads_dir: Path, do
         part = file.numbers[done : done + claim.pace.rows]
         done += len(part)
         with claim.write(rows_done=done) as session:
-            _count(session, claim, do(session, part, claim.clock()))
+            claim.count(session, do(session, part, claim.clock()))
 
 
-def _count(session: Session, claim: Claim, more: dict[str, int]) -> None:
-    job = session.get_one(BulkJob, claim.job_id)
-    job.counts = {
-        name: job.counts.get(name, 0) + more.get(name, 0) for name in {**job.counts, **more}
-    }
-
-
-def _release_found(claim: Claim, job: BulkJob, viewer: Viewer, _uploads_dir: Path) -> None:
+def _release_found(claim: Claim, job: BulkJob, _viewer: Viewer, _uploads_dir: Path) -> None:
     """Release what was chosen or found; entries made since then are left alone."""
-    _check_right(viewer, job)
     while True:
         with claim.store.read() as session:
             ids = _still_banned(session, job, claim.pace.rows, claim.clock())
@@ -178,7 +163,7 @@ def _release_found(claim: Claim, job: BulkJob, viewer: Viewer, _uploads_dir: Pat
             return
         with claim.write() as session:
             released = _release(session, job, ids, claim.clock())
-            _count(session, claim, {"released": released})
+            claim.count(session, {"released": released})
             session.get_one(BulkJob, claim.job_id).rows_done += released
 
 
@@ -195,7 +180,6 @@ def _still_banned(session: Session, job: BulkJob, most: int, now: datetime) -> l
 
 def _delete_records(claim: Claim, job: BulkJob, viewer: Viewer, _uploads_dir: Path) -> None:
     """Delete the records that were chosen or found, in order of id; live calls are left alone."""
-    _check_right(viewer, job)
     after = int(job.findings.get("last_id", 0))
     while True:
         with claim.store.read() as session:
@@ -212,7 +196,7 @@ def _delete_records(claim: Claim, job: BulkJob, viewer: Viewer, _uploads_dir: Pa
             given = session.get_one(BulkJob, claim.job_id)
             given.rows_done += deleted + left
             given.findings = {"last_id": ids[-1]}
-            _count(session, claim, {"deleted": deleted, "left": left})
+            claim.count(session, {"deleted": deleted, "left": left})
         after = ids[-1]
 
 
@@ -240,9 +224,14 @@ def _delete(session: Session, viewer: Viewer, record_id: int, now: datetime) -> 
     return True
 
 
+def _customers(claim: Claim, job: BulkJob, viewer: Viewer, _uploads_dir: Path) -> None:
+    customer_run.run(claim, job=job, viewer=viewer)
+
+
 _STEPS: dict[BulkKind, Callable[[Claim, BulkJob, Viewer, Path], None]] = {
     BulkKind.BAN_ADD: _enter_file,
     BulkKind.BAN_RELEASE: _release_file,
     BulkKind.BAN_RELEASE_FOUND: _release_found,
     BulkKind.RECORD_DELETE: _delete_records,
+    **dict.fromkeys(customer_run.STEPS, _customers),
 }

@@ -9,11 +9,11 @@ it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
@@ -42,6 +42,10 @@ class Superseded(Exception):
 
 class Cancelled(Exception):
     """A person asked the run to stop."""
+
+
+class Failed(Exception):
+    """The run cannot go on; the code is kept for the page."""
 
 
 @dataclass(slots=True)
@@ -109,6 +113,13 @@ class Claim:
         if self.pace.sqlite and self._rows_logged >= CHECKPOINT_ROWS:
             self._rows_logged = 0
             self.store.checkpoint()
+
+    def count(self, session: Session, more: Mapping[str, int]) -> None:
+        """Add to what the job's row says was done, in the transaction that does it."""
+        job: Any = session.get_one(self.table, self.job_id)
+        job.counts = {
+            name: job.counts.get(name, 0) + more.get(name, 0) for name in {**job.counts, **more}
+        }
 
     def beat(self) -> None:
         """Say that we live, where a long part writes nothing."""

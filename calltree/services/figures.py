@@ -2,8 +2,8 @@
 
 Three flags stand on every record (`counts_dial`, `counts_connect`, `counts_conversion`); customers
 sum them over the list's present 周回, and lists sum their customers. All are changed in the
-transaction of the record that changes them, by `settle`, `forget`, `enter` and `leave`; `recount`
-is the slow check that finds and repairs what should never differ.
+transaction of the record that changes them, by `settle`, `forget`, `enter`, `leave` and
+`start_again`; `recount` is the slow check that finds and repairs what should never differ.
 """
 
 from __future__ import annotations
@@ -159,15 +159,31 @@ def forget(session: Session, *, record: CallRecord, now: datetime) -> None:
 
 def enter(session: Session, *, customers: Sequence[Customer]) -> None:
     """Count customers that came into their lists: added by hand, restored, moved in."""
-    for customer in customers:
-        _add_to_list(session, customer.list_id, *_weight(session, customer))
+    for list_id, weight in weights(session, customers=customers).items():
+        _add_to_list(session, list_id, *weight)
 
 
 def leave(session: Session, *, customers: Sequence[Customer]) -> None:
     """Stop counting customers that go: into the bin, or out to another list."""
+    for list_id, weight in weights(session, customers=customers).items():
+        _add_to_list(session, list_id, *(-figure for figure in weight))
+
+
+def start_again(session: Session, *, customers: Sequence[Customer]) -> None:
+    """Stop counting what customers were called so far; they stay in their lists (リセット)."""
+    for list_id, (_customers, *weight) in weights(session, customers=customers).items():
+        _add_to_list(session, list_id, 0, *(-figure for figure in weight))
+
+
+def weights(session: Session, *, customers: Sequence[Customer]) -> dict[int, Totals]:
+    """Sum what customers add to their lists' figures, in the order in which lists are locked."""
+    cycles = _cycles(session, {customer.list_id for customer in customers})
+    sums = {list_id: [0, 0, 0, 0] for list_id in sorted(cycles)}
     for customer in customers:
-        weight = _weight(session, customer)
-        _add_to_list(session, customer.list_id, *(-figure for figure in weight))
+        weight = (1, *_weight_in(customer, cycles[customer.list_id]))
+        of_list = sums[customer.list_id]
+        of_list[:] = (kept + more for kept, more in zip(of_list, weight, strict=True))
+    return {list_id: Totals(*figures) for list_id, figures in sums.items()}
 
 
 def add_customers(session: Session, *, list_id: int, count: int) -> None:
@@ -245,13 +261,15 @@ def recount(session: Session, *, list_id: int) -> dict[str, list[int]]:
 
 
 def _recount_customers(session: Session, folder: CustomerList) -> int:
+    # by the customer's list and not the record's: who was moved here brought the figures along
     sums = (
         select(
             CallRecord.customer_id.label("customer_id"),
             func.sum(_one(CallRecord.counts_dial)).label("dials"),
             func.sum(_one(CallRecord.counts_connect)).label("connects"),
         )
-        .where(CallRecord.list_id == folder.id, CallRecord.cycle == folder.cycle)
+        .join(Customer, Customer.id == CallRecord.customer_id)
+        .where(Customer.list_id == folder.id, CallRecord.cycle == folder.cycle)
         .group_by(CallRecord.customer_id)
         .subquery()
     )
@@ -344,11 +362,11 @@ def _weight_in(customer: Customer, cycle: int) -> tuple[int, int, int]:
     return (int(customer.dials > 0), customer.dials, customer.connects)
 
 
-def _weight(session: Session, customer: Customer) -> tuple[int, int, int, int]:
-    cycle = session.scalars(
-        select(CustomerList.cycle).where(CustomerList.id == customer.list_id)
-    ).one()
-    return (1, *_weight_in(customer, cycle))
+def _cycles(session: Session, list_ids: set[int]) -> dict[int, int]:
+    rows = session.execute(
+        select(CustomerList.id, CustomerList.cycle).where(CustomerList.id.in_(list_ids))
+    )
+    return dict(iter(rows))
 
 
 def _add_to_list(

@@ -6,6 +6,7 @@ worker does, are `check` here, `services.import_run` and `services.import_undo`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -219,13 +220,16 @@ def _check_list_free(session: Session, given: Import) -> None:
     ).one()
     if folder.deleted_at is not None and not given.new_list_name:
         raise Refused("list_unavailable")
-    busy = session.scalar(
-        select(Import.id).where(
-            Import.list_id == folder.id, Import.id != given.id, Import.state.in_(BUSY)
-        )
-    )
-    if busy is not None:
+    if at_work_in(session, list_ids=[folder.id], besides=given.id):
         raise Refused("import_list_busy", list=folder.name)
+
+
+def at_work_in(session: Session, *, list_ids: Sequence[int], besides: int = 0) -> bool:
+    """Whether an import is writing into one of these lists, or being taken back from it."""
+    busy = select(Import.id).where(
+        Import.list_id.in_(list_ids), Import.id != besides, Import.state.in_(BUSY)
+    )
+    return session.scalar(busy.limit(1)) is not None
 
 
 def cancel(session: Session, *, viewer: Viewer, import_id: int, now: datetime) -> Import:

@@ -94,6 +94,13 @@ SENTENCES: dict[str, str] = {
     "reason_required": N_("Enter the reason for the release."),
     "ban_over": N_("This entry is no longer in force. Reload the page."),
     "count_differs": N_("It is about %(count)s. Type exactly this number to confirm."),
+    "nobody_chosen": N_("No customer was chosen."),
+    "assignee_missing": N_("Choose to whom the customers are given."),
+    "assignee_unknown": N_(
+        "Customers of this list cannot be given to this user. Grant the list first, then reload."
+    ),
+    "assign_each_range": N_("Give each at least 1 customer, or leave the box empty."),
+    "move_target": N_("Customers cannot be moved to this list. Choose another."),
     "bulk_not_ready": N_("The file has not been checked yet, or it cannot be taken in."),
     "bulk_nothing": N_("There is nothing to do in this file."),
     "ban_expiry_past": N_("The expiry is in the past. Choose a later day or leave it empty."),

@@ -1,0 +1,182 @@
+"""R-LS-10, R-LS-11: bulk work on a list's customers and the bin, as a manager sees them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from calltree.db import Store, utcnow
+from calltree.models import BulkJob, BulkState, Customer, CustomerList, Role, User
+from calltree.services import bulk_run
+from calltree.text.folding import fold_cells
+from tests import factories as make
+from tests.browser import Answer, Browser
+
+pytestmark = pytest.mark.one_database
+
+
+@dataclass
+class Site:
+    store: Store
+    app: Flask
+    users: dict[Role, User]
+    here: int
+    there: int
+    ids: list[int]
+
+    def url(self, tail: str = "") -> str:
+        return f"/admin/lists/{self.here}{tail}"
+
+    def work(self) -> BulkJob:
+        """Let the worker do the newest job."""
+        settings = self.app.extensions["calltree.settings"]
+        with self.store.read() as session:
+            newest = session.scalars(select(BulkJob.id).order_by(BulkJob.id.desc()).limit(1)).one()
+        bulk_run.run(self.store, uploads_dir=settings.uploads_dir, job_id=newest, clock=utcnow)
+        with self.store.read() as session:
+            return session.get_one(BulkJob, newest)
+
+    def rows(self, **where: Any) -> list[Customer]:
+        with self.store.read() as session:
+            query = select(Customer).filter_by(**where).order_by(Customer.id)
+            return list(session.scalars(query))
+
+
+@pytest.fixture
+def site(store: Store, app: Flask) -> Site:
+    with store.write() as session:
+        make.make_site(session)
+        project = make.make_project(session, name="新規開拓")
+        here = make.make_list(session, project, name="港区の会社")
+        there = make.make_list(session, project, name="芝の会社", columns=["会社名"])
+        ids = []
+        for name in ("田中商事", "山田電機", "港運輸"):
+            cells = [name, "佐藤"]
+            row = make.make_customer(session, here, cells=cells, folded=fold_cells(cells))
+            ids.append(row.id)
+        users = {role: make.make_user(session, role, name=f"{role}さん") for role in Role}
+        make.grant(session, here, users[Role.OPERATOR])
+    return Site(store, app, users, here.id, there.id, ids)
+
+
+@pytest.fixture
+def manager(site: Site, browser_of) -> Browser:
+    return browser_of(site.users[Role.MANAGER])
+
+
+def buttons(page: Answer) -> list[str]:
+    return [tag["formaction"].rpartition("/")[2] for tag in page.all("button[formaction]")]
+
+
+def test_R_LS_10_ticked_customers_are_assigned_after_their_count_was_typed(
+    site: Site, manager: Browser
+) -> None:
+    page = manager.get(site.url())
+    assert buttons(page) == ["assign", "move", "reset", "delete-customers"]
+    assert len(page.all("input[name=customer]")) == 3
+    first, second, _third = site.ids
+    asked = manager.get(site.url(f"/assign?customer={first}&customer={second}&customer=99999"))
+    assert "2 件の担当を変更します" in asked.text
+    manager.submit("main form", status=422, confirmation="2")
+    assert "担当にするオペレータを選んでください" in manager.page.text
+    operator = site.users[Role.OPERATOR].id
+    given = {"users": [str(operator)], "confirmation": "2"}
+    where = manager.submit("main form", **given).location
+    job = site.work()
+    assert (job.state, job.counts) == (BulkState.DONE, {"assigned": 2})
+    shown = manager.get(where)
+    assert "割当済み 2" in shown.text
+    assert "港区の会社" in shown.text
+    assert [row.assigned_user_id for row in site.rows(list_id=site.here)] == [operator] * 2 + [None]
+    found = manager.get(site.url(f"/assign?of=found&assigned={operator}"))
+    assert "2 件の担当を変更します" in found.text
+    manager.submit("main form", do="take", confirmation="２")
+    assert site.work().counts == {"unassigned": 2}
+    assert "顧客の割当" in manager.get("/admin/bulk/").text
+
+
+def test_R_LS_10_a_move_says_which_columns_the_other_list_lacks(
+    site: Site, manager: Browser
+) -> None:
+    manager.get(site.url("/move?of=found&q=電機"))
+    assert "1 件を同じ案件の別のリストに移します" in manager.page.text
+    page = manager.get(site.url(f"/move?of=found&q=電機&target={site.there}"))
+    assert "「芝の会社」には次の項目がありません：担当者" in page.text
+    manager.submit("main form[method=post]", status=422, confirmation="7")
+    assert manager.page.one("select[name=target] option[selected]")["value"] == str(site.there)
+    manager.submit("main form[method=post]", columns="add", confirmation="1")
+    assert site.work().counts == {"moved": 1}
+    assert [row.cells for row in site.rows(list_id=site.there)] == [["山田電機", "佐藤"]]
+    assert (
+        "失われる内容はありません"
+        in manager.get(site.url(f"/move?of=found&target={site.there}")).text
+    )
+    refused = manager.get(site.url(f"/move?of=found&target={site.here}"), status=422)
+    assert "このリストには移動できません" in refused.text
+
+
+def test_R_LS_10_a_reset_says_what_begins_again_and_what_stays(
+    site: Site, manager: Browser
+) -> None:
+    page = manager.get(site.url("/reset?of=found"))
+    assert "3 件を未架電の状態に戻します" in page.text
+    assert "コール履歴・集計・対応タスク・架電禁止は残ります" in page.text
+    manager.submit("main form", confirmation="3")
+    assert site.work().counts == {"reset": 3}
+
+
+def test_R_LS_11_deleted_customers_are_seen_in_the_bin_and_come_back(
+    site: Site, manager: Browser
+) -> None:
+    manager.get(site.url("/delete-customers?of=found&q=佐藤"))
+    manager.submit("main form", confirmation="3")
+    assert site.work().counts == {"deleted": 3}
+    assert "このリストにはまだ顧客がいません" in manager.get(site.url()).text
+    assert "港区の会社" in manager.get("/admin/bin/").text
+    page = manager.get(f"/admin/bin/{site.here}")
+    assert "田中商事" in page.text
+    assert "MGRさん" in page.text
+    one, *_others = site.ids
+    manager.post(f"/admin/bin/{site.here}/restore", {"customer": [one]})
+    assert site.work().counts == {"restored": 1}
+    manager.get(f"/admin/bin/{site.here}?number=9999999")
+    assert "条件に合う顧客はごみ箱にありません" in manager.page.text
+    refused = manager.post(f"/admin/bin/{site.here}/restore?number=9999999", {"all": 1}, status=422)
+    assert "顧客が選ばれていません" in refused.text
+    manager.post(f"/admin/bin/{site.here}/restore", {"all": 1})
+    assert site.work().counts == {"restored": 2}
+    assert "ごみ箱は空です" in manager.get("/admin/bin/").text
+
+
+def test_R_LS_11_a_list_goes_into_the_bin_and_comes_back_disabled(
+    site: Site, manager: Browser
+) -> None:
+    manager.get(site.url("/settings"))
+    delete = f'form[action$="/{site.here}/delete"]'
+    manager.submit(delete, status=422, confirmation="30")
+    manager.get(site.url("/settings"))
+    assert manager.submit(delete, confirmation="3").location == "/admin/lists/"
+    assert "港区の会社" not in manager.get("/admin/lists/").one("main tbody").get_text()
+    manager.get(site.url(), status=404)
+    page = manager.get("/admin/bin/")
+    assert "港区の会社" in page.text
+    back = manager.submit('main form[action$="/restore"]')
+    assert back.location == site.url("/settings")
+    with site.store.read() as session:
+        folder = session.get_one(CustomerList, site.here)
+        assert (folder.enabled, folder.deleted_at, folder.customers) == (False, None, 3)
+
+
+def test_R_LS_10_a_supervisor_is_offered_assignment_and_nothing_else(
+    site: Site, browser_of
+) -> None:
+    browser = browser_of(site.users[Role.SUPERVISOR])
+    assert buttons(browser.get(site.url())) == ["assign"]
+    assert not browser.get(site.url("/settings")).all('form[action$="/delete"]')
+    browser.get(site.url("/assign?of=found"))
+    for path in (site.url("/move"), site.url("/reset"), site.url("/delete-customers")):
+        browser.get(path, status=403)
+        browser.post(path, {"confirmation": "3"}, status=403)
+    assert "ごみ箱" not in browser.get("/admin/").text
