@@ -13,7 +13,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, or_, select
+from sqlalchemy import bindparam, insert, or_, select
 from sqlalchemy.orm import Session
 
 from calltree.db import announce
@@ -73,6 +73,16 @@ __all__ = [
 
 
 _TAKE_LINE = insert(Line)
+_WHO_AND_WHOM = (
+    select(User, Operator, Customer, CustomerList, Project)
+    .select_from(Site)
+    .outerjoin(User, User.id == bindparam("user_id"))
+    .outerjoin(Operator, Operator.user_id == User.id)
+    .outerjoin(Customer, Customer.id == bindparam("customer_id"))
+    .outerjoin(CustomerList, CustomerList.id == Customer.list_id)
+    .outerjoin(Project, Project.id == CustomerList.project_id)
+    .where(Site.id == 1)
+)
 
 
 def ask(session: Session, *, request: DialRequest, now: datetime) -> Attempt:
@@ -131,21 +141,31 @@ def _of_press(session: Session, press_id: str) -> Attempt | None:
 
 def _load(session: Session, site: Site, request: DialRequest) -> Case:
     case = Case(request, site)
+    user, case.operator, customer, folder, project = _who_and_whom(session, request)
     if request.user_id is not None:
-        user = session.get_one(User, request.user_id)
+        if user is None:
+            raise NotFound
         case.viewer = Viewer.of(user)
         _require_right(case.viewer, request.origin)
-        case.operator = session.get(Operator, request.user_id, populate_existing=_stale(session))
     if request.customer_id is None:
         case.project = _project_without_list(session, case)
     else:
-        case.customer = _customer(session, request)
-        case.folder = session.get_one(
-            CustomerList, case.customer.list_id, populate_existing=_stale(session)
-        )
-        case.project = session.get_one(Project, case.folder.project_id)
+        case.customer = _with_number(session, customer, request.number)
+        case.folder, case.project = folder, project
     case.caller = _choose_caller(session, case)
     return case
+
+
+def _who_and_whom(
+    session: Session, request: DialRequest
+) -> tuple[User | None, Operator | None, Customer | None, CustomerList | None, Project | None]:
+    """Load in one statement whom a press concerns; None for what it does not, or is not there."""
+    user, operator, customer, folder, project = session.execute(
+        _WHO_AND_WHOM,
+        {"user_id": request.user_id, "customer_id": request.customer_id},
+        execution_options={"populate_existing": _stale(session)},
+    ).one()
+    return user, operator, customer, folder, project
 
 
 def _stale(session: Session) -> bool:
@@ -163,14 +183,14 @@ def _require_right(viewer: Viewer, origin: Origin) -> None:
         raise NotAllowed
 
 
-def _customer(session: Session, request: DialRequest) -> Customer:
-    customer = session.get(Customer, request.customer_id, populate_existing=_stale(session))
+def _with_number(session: Session, customer: Customer | None, number: str) -> Customer:
+    """Give the customer back if the number is theirs; raises NotFound."""
     if customer is None:
         raise NotFound
-    if request.number != customer.number:
+    if number != customer.number:
         extra = session.scalar(
             select(ExtraNumber.id).where(
-                ExtraNumber.customer_id == customer.id, ExtraNumber.number == request.number
+                ExtraNumber.customer_id == customer.id, ExtraNumber.number == number
             )
         )
         if extra is None:

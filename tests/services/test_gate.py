@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 
 from calltree.db import Store
 from calltree.errors import NotAllowed, NotFound
@@ -361,6 +361,14 @@ def test_R_CL_8_a_person_talks_to_one_customer_and_a_number_rings_once(desk: Des
     assert desk.verdict(customer_id=second.id, number=second.number) == "in_a_call"
     attempt = desk.press(user_id=other.id, customer_id=twin.id)
     assert (attempt.verdict, attempt.verdict_detail) == ("number_in_call", {"name": "山田太郎"})
+
+
+def test_an_answer_of_the_gate_costs_few_statements(desk: Desk) -> None:
+    said: list[str] = []
+    event.listen(desk.store.engine, "before_cursor_execute", lambda *told: said.append(told[2]))
+    with desk.store.read() as session:
+        assert gate.can_dial(session, request=desk.request(), now=NOW).allowed
+    assert 0 < len([text for text in said if not text.startswith("BEGIN")]) <= 6
 
 
 @pytest.mark.parametrize(
