@@ -44,10 +44,12 @@ NODE = "practice"
 PATIENCE_S = 60.0
 
 QUICK = Timings(
-    lease_s=3.0,
+    lease_s=30.0,
     lease_renew_s=0.2,
     ping_s=0.5,
-    ping_lost_s=2.0,
+    ping_lost_s=20.0,
+    dial_age_s=60.0,
+    queued_age_s=60.0,
     sweep_s=0.1,
     sweep_age_s=0.3,
     bridge_s=0.5,
@@ -57,10 +59,15 @@ QUICK = Timings(
     reconcile_s=1.0,
     reconcile_settle_s=1.0,
     unknown_age_s=1.0,
-    reply_s=3.0,
+    reply_s=20.0,
+    connect_s=20.0,
+    restored_quiet_s=600.0,
     backoff_first_s=0.05,
     backoff_limit_s=0.3,
 )
+"""Soon to look again, late to give up: a machine may stand still for seconds."""
+RING_TIME_S = 300
+"""Of calls that shall ring until something else happens."""
 
 
 def wait_for(what: Callable[[], Any], why: str = "", patience_s: float = PATIENCE_S) -> Any:
@@ -206,7 +213,7 @@ def found_floor(
             on_holidays=True,
             opens=clock_time(0, 0),
             closes=clock_time(23, 59),
-            ring_time_s=20,
+            ring_time_s=RING_TIME_S,
         )
         folder = make.make_list(session, project)
     return Floor(store, switch, folder.id, others or {})

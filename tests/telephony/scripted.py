@@ -51,6 +51,8 @@ class ScriptedPeer:
         self.greeting: bytes = encode_frame("auth/request")
         self.commands: list[Command] = []
         self.connections: list[socket.socket] = []
+        self.left = 0
+        """Clients that went; all that they sent is in `commands`."""
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
@@ -72,7 +74,7 @@ class ScriptedPeer:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
-            thread.join(5)
+            thread.join(60)
         self._listener.close()
 
     def _accept(self) -> None:
@@ -99,6 +101,8 @@ class ScriptedPeer:
                             connection.sendall(answer)
             except OSError:
                 return
+            finally:
+                self.left += 1
 
     def _answer(self, command: Command) -> Answer:
         if command.verb == "auth":

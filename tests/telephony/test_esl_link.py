@@ -26,6 +26,7 @@ from calltree.telephony.wire import (
     encode_event_plain,
     encode_frame,
 )
+from tests.floor import wait_for
 from tests.telephony.scripted import (
     ScriptedPeer,
     api_response,
@@ -49,7 +50,7 @@ def link(peer: ScriptedPeer) -> Iterator[Link]:
 def goes_down(link: Link) -> str:
     """Wait until the link is down, taking what is queued; return why."""
     try:
-        while link.next_event(10) is not None:
+        while link.next_event(60) is not None:
             pass
     except LinkDown as down:
         return str(down)
@@ -121,7 +122,7 @@ def test_a_switch_that_never_greets_is_a_link_down(peer: ScriptedPeer) -> None:
 def test_events_between_command_and_reply_go_to_the_queue(peer: ScriptedPeer, link: Link) -> None:
     peer.answer = lambda _: numbered(1) + api_response("late") + numbered(2)
     assert link.api(commands.status()) == "late"
-    got = [link.next_event(10), link.next_event(10)]
+    got = [link.next_event(60), link.next_event(60)]
     assert [event and event["Event-Sequence"] for event in got] == ["1", "2"]
 
 
@@ -150,6 +151,7 @@ def test_a_time_out_closes_the_link_so_that_no_reply_comes_late(
     assert not link.is_up
     with pytest.raises(LinkDown, match="no reply to api"):
         link.api(commands.version())
+    wait_for(lambda: peer.left, "the peer to read to the end")
     assert [command.line for command in peer.commands[1:]] == ["api status"]
 
 
@@ -172,10 +174,10 @@ def test_the_end_of_the_stream_releases_every_waiter(peer: ScriptedPeer, link: L
     for thread in threads:
         thread.start()
     for _ in threads:
-        asked.acquire(timeout=10)
+        asked.acquire(timeout=60)
     peer.hang_up()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert len(failures) == 3
 
 
@@ -197,14 +199,14 @@ def test_what_is_not_the_protocol_closes_the_link(peer: ScriptedPeer, link: Link
 def test_an_event_that_cannot_be_read_closes_the_link(peer: ScriptedPeer, link: Link) -> None:
     peer.send(encode_frame("text/event-json", b"{"))
     with pytest.raises(LinkDown, match="JSON"):
-        link.next_event(10)
+        link.next_event(60)
     assert not link.is_up
 
 
 def test_events_above_the_limit_close_the_link_on_purpose(peer: ScriptedPeer) -> None:
     with Link.connect(peer.url, event_limit=3) as link:
         peer.send(b"".join(numbered(i) for i in range(9)))
-        link._reader.join(10)
+        link._reader.join(60)
         assert link.down_reason == "3 events wait unread"
         taken = [link.next_event(0) for _ in range(3)]
         assert [event and event["Event-Sequence"] for event in taken] == ["0", "1", "2"]
@@ -217,7 +219,7 @@ def test_no_event_is_lost_in_the_middle(peer: ScriptedPeer) -> None:
         wanted = [event["Event-Sequence"] for event in events_of("agent-bridge-customer-hangup")]
         for event in events_of("agent-bridge-customer-hangup"):
             peer.send(encode_event_plain(dict(event.items())))
-        got = [link.next_event(10) for _ in wanted]
+        got = [link.next_event(60) for _ in wanted]
         assert [event and event["Event-Sequence"] for event in got] == wanted
 
 

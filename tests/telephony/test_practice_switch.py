@@ -118,7 +118,7 @@ def test_left_is_the_operator_and_right_the_customer(live: Live) -> None:
     assert abs(int(end["variable_billmsec"]) - int(end["variable_record_ms"])) < 100
 
 
-def wait_until(true: Callable[[], object], seconds: float = 10.0) -> None:
+def wait_until(true: Callable[[], object], seconds: float = 60.0) -> None:
     """Poll a condition until it holds."""
     deadline = time.monotonic() + seconds
     while not true():
@@ -135,8 +135,8 @@ def test_masked_sound_is_silence(live: Live) -> None:
     wait_until(lambda: time.monotonic() - begun > 0.3)
     live.link.api(f"uuid_record {story.uuid} stop {path}")
     left, right = sides(path)
+    masked = slice(-2000, None)  # a quarter of a second
     assert len(left) > 2000
-    masked = slice(200, None)
     assert not any(left[masked])
     assert not any(right[masked])
 
@@ -180,7 +180,11 @@ def test_a_power_cut_leaves_a_file_that_can_be_mended(tmp_path: Path) -> None:
 # --- what happens to a leg whose partner is gone
 
 
-def test_a_customer_without_operator_goes_to_the_orphanage(live: Live) -> None:
+def test_a_customer_without_operator_goes_to_the_orphanage(
+    practice_switch: PracticeSwitch,
+) -> None:
+    # not hurried: he is kept for twenty seconds there
+    live = Live(practice_switch.url, real=False, rate=1, recordings="")
     story = joined(live, transfer_after_bridge="orphan:XML:calltree")
     live.link.api(f"uuid_kill {story.operator}")
     live.link.wait("PLAYBACK_START", value=story.uuid)
@@ -189,7 +193,7 @@ def test_a_customer_without_operator_goes_to_the_orphanage(live: Live) -> None:
     live.link.api(f"uuid_bridge {story.uuid} {second}")
     assert live.link.wait("CHANNEL_BRIDGE", value=story.uuid)["Bridge-B-Unique-ID"] == second
     assert story.uuid in live.link.api("show tasks")  # a bridge does not end its timer
-    live.finish_leg(story.uuid)
+    live.close()
 
 
 def test_the_orphanage_ends_by_itself(live: Live) -> None:
