@@ -33,6 +33,7 @@ from calltree.blueprints import (
     people,
     projects,
     recordings,
+    recording_list,
     reports,
     saving,
     second_factor,
@@ -75,6 +76,7 @@ ALL = (
     recordings.bp,
     health.bp,
     live.bp,
+    recording_list.bp,
 )
 
 

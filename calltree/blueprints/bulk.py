@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from sqlalchemy import select
 
-from calltree.blueprints import import_words
+from calltree.blueprints import import_words, recording_list
 from calltree.blueprints.access import requires, viewer
 from calltree.blueprints.navigation import admin_only
 from calltree.blueprints.uploads import rejects_file
@@ -31,6 +31,7 @@ TITLES = {
     BulkKind.BAN_RELEASE: N_("Release do-not-call numbers by file"),
     BulkKind.BAN_RELEASE_FOUND: N_("Release do-not-call numbers"),
     BulkKind.RECORD_DELETE: N_("Delete call records"),
+    BulkKind.RECORDING_ZIP: N_("Zip of recordings"),
     BulkKind.CUSTOMER_ASSIGN: N_("Assign customers"),
     BulkKind.CUSTOMER_MOVE: N_("Move customers"),
     BulkKind.CUSTOMER_RESET: N_("Reset customers"),
@@ -51,6 +52,8 @@ COUNTS = {
     "released": N_("Released"),
     "absent": N_("Not on the list"),
     "deleted": N_("Deleted"),
+    "zipped": N_("Zipped"),
+    "no_file": N_("Left out (file missing)"),
     "assigned": N_("Assigned"),
     "unassigned": N_("Assignment taken away"),
     "moved": N_("Moved"),
@@ -73,6 +76,10 @@ FAILURES = {
         "An import began to work on one of the lists. What is counted below was done; "
         "start again for the rest when it is done."
     ),
+    "no_space": N_(
+        "There is not enough free space on the server's disk for this zip. Narrow the search, or "
+        "ask the administrator for space."
+    ),
     "unexpected": N_(
         "Something went wrong on our side. What is counted below was done; start again for the "
         "rest. If that fails too, tell the administrator."
@@ -83,6 +90,7 @@ HOME = {
     BulkKind.BAN_RELEASE: "bans.index",
     BulkKind.BAN_RELEASE_FOUND: "bans.index",
     BulkKind.RECORD_DELETE: "history.index",
+    BulkKind.RECORDING_ZIP: "recording_list.index",
 }
 """Where a job was asked for; those on customers in their list."""
 
@@ -132,6 +140,7 @@ def _page(job: BulkJob, error: str = "") -> tuple[str, int]:
         reasons={reason.value: _(name) for reason, name in import_words.REASONS.items()},
         home=_home(job),
         folders=_folders(job),
+        zip=recording_list.of_job(job) if job.kind is BulkKind.RECORDING_ZIP else None,
         error=error,
     )
     return page, 422 if error else 200

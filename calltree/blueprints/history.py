@@ -10,6 +10,7 @@ from flask import Blueprint, current_app, flash, render_template, request, url_f
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
+from calltree.blueprints import recordings
 from calltree.blueprints.access import requires, viewer
 from calltree.blueprints.criteria_fields import address_of
 from calltree.blueprints.navigation import screen
@@ -32,7 +33,17 @@ from calltree.models import (
     SystemResult,
     User,
 )
-from calltree.services import audit, bulk, history, patterns, projects, records, results, scope
+from calltree.services import (
+    audit,
+    bulk,
+    history,
+    patterns,
+    projects,
+    recording_space,
+    records,
+    results,
+    scope,
+)
 from calltree.services.history_criteria import AUTOMATIC, HistoryCriteria, Span
 from calltree.services.rights import Right
 
@@ -64,7 +75,7 @@ def index() -> ResponseReturnValue:
         blanks_url=address("history.index", _blanks()),
         plain_url=address("history.index", _without_figure(criteria)),
         player=player(),
-        **_choices(criteria),
+        **choices(criteria),
     )
 
 
@@ -92,7 +103,8 @@ def player() -> str:
     return "recordings.play" if "recordings.play" in current_app.view_functions else ""
 
 
-def _choices(criteria: HistoryCriteria) -> dict[str, Any]:
+def choices(criteria: HistoryCriteria) -> dict[str, Any]:
+    """Give what the boxes of a search of call records offer the viewer."""
     session, who = reading(), viewer()
     seen = session.query(CustomerList).filter(scope.lists_seen(who)).order_by(CustomerList.id)
     folders = seen.all()
@@ -314,12 +326,19 @@ def _page(record: CallRecord, *, error: str = "", box: str = "", bans: int = 0) 
         lines=[(line, _name(line.user_id), changes(line)) for line in lines],
         callback=_local(record.callback_at),
         player=player(),
+        gone=_gone(record),
         typed=request.form,
         error=error,
         box=box,
         bans=bans,
     )
     return page, 422 if error or bans else 200
+
+
+def _gone(record: CallRecord) -> str:
+    """Say when and why the sound was removed, where room or time was short (R-RC-2)."""
+    removed = recording_space.removed_of(reading(), record_id=record.id)
+    return recordings.why_silent(removed) if removed else ""
 
 
 def _with_present(record: CallRecord, offered: list[tuple[int, str]]) -> list[tuple[int, str]]:

@@ -17,7 +17,7 @@ from calltree.errors import NotAllowed
 from calltree.extensions import reading, settings
 from calltree.locale import choose_locale
 from calltree.models import Role, Site
-from calltree.services import recordings, tasks
+from calltree.services import recording_problems, tasks
 from calltree.services.rights import Right
 from calltree.services.sentences import N_
 
@@ -43,6 +43,7 @@ ADMIN: list[tuple[str, list[tuple[str, str]]]] = [
             ("imports.index", N_("Import from CSV")),
             ("customers.search", N_("Customer search")),
             ("list_bin.index", N_("Bin")),
+            ("erasing.ask", N_("Erase personal data")),
         ],
     ),
     (
@@ -51,6 +52,7 @@ ADMIN: list[tuple[str, list[tuple[str, str]]]] = [
             ("history.index", N_("Call history")),
             ("reports.index", N_("Report history")),
             ("summaries.index", N_("Figures")),
+            ("recording_list.index", N_("Recording list")),
             ("recordings.problems", N_("Recording problems")),
         ],
     ),
@@ -103,7 +105,7 @@ UNDER = {
 """Pages whose entry is not their blueprint's index."""
 
 BADGES: dict[str, Callable[[Session], int]] = {
-    "recordings.problems": recordings.count_problems,
+    "recordings.problems": recording_problems.count_problems,
     "tasks.index": lambda session: tasks.badge(session, viewer=viewer(), now=utcnow()),
 }
 """What waits behind an entry, counted on every page: only what an index answers."""

@@ -78,6 +78,13 @@ class ProjectForm(FlaskForm):  # type: ignore[misc] # flask_wtf is published wit
         description=lazy(N_("Counted on the project's calling days. Empty: no target.")),
         validators=[Optional(), NumberRange(0, 100_000)],
     )
+    recordings_days = IntegerField(
+        lazy(N_("Recordings are kept for (days)")),
+        description=lazy(
+            N_("Older ones are removed in the night. Empty: as long as there is room for them.")
+        ),
+        validators=[Optional(), NumberRange(1, 3650)],
+    )
     prospect_levels = TextAreaField(
         lazy(N_("Prospect levels")), description=lazy(N_("One in each line."))
     )

@@ -23,13 +23,15 @@ from itsdangerous import BadSignature, URLSafeSerializer
 from werkzeug.exceptions import RequestedRangeNotSatisfiable
 from werkzeug.wrappers import Response
 
+from calltree.blueprints import formats
 from calltree.blueprints.access import requires, viewer
 from calltree.db import utcnow
 from calltree.errors import NotFound
 from calltree.extensions import reading, settings, writing
 from calltree.htmx import go, show, wants_fragment
-from calltree.models import RecordingState
-from calltree.services import recordings
+from calltree.models import Recording, RecordingState
+from calltree.services import recording_problems, recording_space, recordings
+from calltree.services.recording_space import Gone
 from calltree.services.recordings import Problem, Sound
 from calltree.services.rights import Right
 from calltree.services.sentences import N_
@@ -53,7 +55,6 @@ STATE_SENTENCES = {
     RecordingState.RECORDING: N_("The recording can be played after the call."),
     RecordingState.STOPPED: N_("The recording is being prepared. It appears here in a moment."),
     RecordingState.HIDDEN: N_("The result is 不通, so no recording is kept."),
-    RecordingState.DESTROYED: N_("The recording has been deleted."),
     RecordingState.MISSING: N_("There is no recording of this call. Managers have been told."),
 }
 
@@ -78,7 +79,7 @@ def _player(found: Sound) -> dict[str, Any]:
         "recording": recording,
         "playable": recording.state is RecordingState.STORED,
         "waits": recording.state is RecordingState.STOPPED,
-        "sentence_id": STATE_SENTENCES.get(recording.state, ""),
+        "sentence": why_silent(recording),
         "problem_id": PROBLEM_NAMES.get(Problem(recording.problem), ""),
         "sound_url": _sound_url(recording.id),
         "pairs": len(peaks) // 2,
@@ -87,6 +88,19 @@ def _player(found: Sound) -> dict[str, Any]:
         "speeds": SPEEDS,
         "starts": wants_fragment(),
     }
+
+
+def why_silent(recording: Recording) -> str:
+    """Say why there is nothing to play; empty when there is."""
+    if recording.state is not RecordingState.DESTROYED:
+        said = STATE_SENTENCES.get(recording.state, "")
+        return str(_(said)) if said else ""
+    on = formats.day(recording.destroyed_at)
+    if recording.destroyed_reason == Gone.CAPACITY:
+        return str(_("Removed on %(day)s to make room.", day=on))
+    if recording.destroyed_reason == Gone.RETENTION:
+        return str(_("Removed on %(day)s: the project keeps recordings no longer.", day=on))
+    return str(_("The recording has been deleted."))
 
 
 def outline(peaks: bytes, *, middle: int, half: int = 19) -> str:
@@ -188,6 +202,23 @@ def download(recording_id: int) -> ResponseReturnValue:
     return response
 
 
+@bp.post("/recordings/<int:recording_id>/protect")
+@requires(Right.PROTECT_RECORDINGS)
+def protect(recording_id: int) -> ResponseReturnValue:
+    """Protect a recording from being removed, or no longer; the player is drawn anew."""
+    with writing() as session:
+        recording_space.protect(
+            session,
+            viewer=viewer(),
+            recording_id=recording_id,
+            protected=request.form.get("protected") == "1",
+            now=utcnow(),
+        )
+    if not wants_fragment():
+        return go(url_for("recordings.play", recording_id=recording_id))
+    return render_template("recordings/_player.html", **_player(_found(recording_id)))
+
+
 @bp.get("/admin/recordings/problems")
 @requires(Right.WATCH)
 def problems() -> ResponseReturnValue:
@@ -195,14 +226,14 @@ def problems() -> ResponseReturnValue:
     checked = request.args.get("show") == "checked"
     before = request.args.get("before", type=int)
     session = reading()
-    found = recordings.problems(session, viewer=viewer(), before_id=before, checked=checked)
+    found = recording_problems.problems(session, viewer=viewer(), before_id=before, checked=checked)
     return render_template(
         "recordings/problems.html",
         sounds=found,
         checked=checked,
-        open_count=recordings.count_problems(session),
+        open_count=recording_problems.count_problems(session),
         names=PROBLEM_NAMES,
-        older=found[-1].recording.id if len(found) == recordings.PAGE else None,
+        older=found[-1].recording.id if len(found) == recording_problems.PAGE else None,
     )
 
 
@@ -212,6 +243,6 @@ def check_off() -> ResponseReturnValue:
     """Tick the chosen problems off."""
     chosen = request.form.getlist("recording", type=int)
     with writing() as session:
-        count = recordings.check_off(session, viewer=viewer(), ids=chosen, now=utcnow())
+        count = recording_problems.check_off(session, viewer=viewer(), ids=chosen, now=utcnow())
     flash(_("%(count)s ticked off.", count=count), "ok")
     return go(url_for("recordings.problems"))

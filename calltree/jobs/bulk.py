@@ -8,6 +8,7 @@ from calltree import runtime
 from calltree.db import utcnow
 from calltree.models import BulkState
 from calltree.services import bulk, bulk_run
+from calltree.services.recording_zip import Places
 
 log = structlog.get_logger(__name__)
 
@@ -20,8 +21,14 @@ def check(job_id: int) -> None:
 
 def run(job_id: int) -> None:
     """Take a started job to its end."""
-    uploads_dir = runtime.settings().uploads_dir
-    bulk_run.run(runtime.store(), uploads_dir=uploads_dir, job_id=job_id, clock=utcnow)
+    settings = runtime.settings()
+    bulk_run.run(
+        runtime.store(),
+        uploads_dir=settings.uploads_dir,
+        job_id=job_id,
+        clock=utcnow,
+        recordings=Places(settings.recordings_dir, settings.exports_dir, settings.timezone),
+    )
 
 
 def sweep() -> None:

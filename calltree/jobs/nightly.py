@@ -12,9 +12,9 @@ from sqlalchemy import delete, select
 
 from calltree import runtime
 from calltree.db import Store, utcnow
-from calltree.jobs import backups
+from calltree.jobs import backups, recordings
 from calltree.models import AttemptEvent, CustomerList, Setting, SwitchCommand
-from calltree.services import figures, search
+from calltree.services import figures, recording_space, search
 from calltree.text.days import site_day
 
 log = structlog.get_logger(__name__)
@@ -23,6 +23,7 @@ HOUR = 3
 """Local hour from which a night's work may begin."""
 KEPT_DAYS = 30
 BATCH = 500
+AT_ONCE = 100
 PAUSE_S = 0.02
 """Between batches: a call in progress never waits for the house-keeping."""
 
@@ -33,6 +34,7 @@ def run_if_due() -> None:
     now = utcnow()
     if now.astimezone(settings.timezone).hour >= HOUR and _claim(runtime.store(), now):
         run_in(runtime.store(), settings.exports_dir, now=now)
+        make_room(runtime.store(), settings.recordings_dir, now=now)
     backups.run_if_due()
 
 
@@ -115,6 +117,23 @@ def sweep_files(folder: Path, *, before: datetime) -> int:
         if path.is_file() and path.stat().st_mtime < before.timestamp():
             path.unlink(missing_ok=True)
             gone += 1
+    return gone
+
+
+def make_room(store: Store, recordings_dir: Path, *, now: datetime) -> int:
+    """Remove recordings that are kept no longer, then the oldest while there is no room."""
+    gone = 0
+    for claim in (recording_space.claim_outdated, recording_space.claim_oldest):
+        while True:
+            with store.write() as session:
+                count = claim(session, now=now, most=AT_ONCE)
+            if not count:
+                break
+            recordings.sweep_in(store, recordings_dir, now=now)
+            gone += count
+            time.sleep(PAUSE_S)
+    if gone:
+        log.info("recordings removed", count=gone)
     return gone
 
 

@@ -214,6 +214,8 @@ class Project(Base):
     """Seconds between 保存して次へ and the dial, 0–5, with 中止 (R-CL-5)."""
     target_conversions: Mapped[int | None]
     """目標: CV aimed at on each calling day; None: no target."""
+    recordings_days: Mapped[int | None]
+    """Recordings are removed after so many days, earlier without room; None: by room only."""
     created_at: Mapped[datetime]
 
     # 報告機能設定 (R-HS-5)

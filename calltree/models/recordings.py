@@ -42,6 +42,13 @@ class Recording(Base):
             sqlite_where=text("problem <> ''"),
             postgresql_where=text("problem <> ''"),
         ),
+        # all that is asked about room, so that it is answered from the index alone
+        Index(
+            "ix_recordings_kept",
+            *("started_at", "size_bytes", "length_ms"),
+            sqlite_where=text("size_bytes > 0"),
+            postgresql_where=text("size_bytes > 0"),
+        ),
         Index(
             "ix_recordings_original_left",
             "stopped_at",
@@ -75,3 +82,4 @@ class Recording(Base):
     destroyed_at: Mapped[datetime | None]
     destroyed_reason: Mapped[str] = mapped_column(String(32), default="")
     protected: Mapped[bool] = mapped_column(default=False)
+    """保護: stays when room is made and when its project would keep it no longer."""

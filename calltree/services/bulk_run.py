@@ -25,12 +25,14 @@ from calltree.services import (
     customer_run,
     do_not_call,
     history,
+    recording_zip,
     results,
     scope,
 )
 from calltree.services.ban_search import BanCriteria
 from calltree.services.bulk_writing import STALE_S, Cancelled, Claim, Clock, Failed, Superseded
 from calltree.services.history_criteria import HistoryCriteria
+from calltree.services.recording_zip import Places
 from calltree.services.rights import Viewer
 
 log = structlog.get_logger(__name__)
@@ -63,9 +65,18 @@ def check(store: Store, *, uploads_dir: Path, job_id: int, now: datetime) -> Non
 
 
 def run(
-    store: Store, *, uploads_dir: Path, job_id: int, clock: Clock, stale_s: float = STALE_S
+    store: Store,
+    *,
+    uploads_dir: Path,
+    job_id: int,
+    clock: Clock,
+    stale_s: float = STALE_S,
+    recordings: Places | None = None,
 ) -> None:
-    """Take a started job to its end, from wherever an earlier worker left it."""
+    """Take a started job to its end, from wherever an earlier worker left it.
+
+    `recordings` says where sound is and where zips go; only those ask for it.
+    """
     claim = Claim(store, job_id, BulkState.RUNNING, clock)
     try:
         if not claim.take(stale_s):
@@ -77,7 +88,10 @@ def run(
         try:
             if not viewer.may(bulk.RIGHTS[job.kind]):
                 raise Failed("not_allowed")
-            _STEPS[job.kind](claim, job, viewer, uploads_dir)
+            if job.kind is BulkKind.RECORDING_ZIP and recordings is not None:
+                recording_zip.write(claim, job, viewer, recordings)
+            else:
+                _STEPS[job.kind](claim, job, viewer, uploads_dir)
         except Cancelled:
             state = BulkState.CANCELLED
         except Failed as why:

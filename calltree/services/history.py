@@ -191,10 +191,15 @@ def rows_of(session: Session, *, viewer: Viewer, records: Sequence[CallRecord]) 
     return _rows(session, viewer, list(records))
 
 
-def conditions(*, criteria: HistoryCriteria, now: datetime) -> list[ColumnElement[bool]]:
-    """Conditions on CallRecord that a search stands for; the caller adds whose records."""
+def conditions(
+    *, criteria: HistoryCriteria, now: datetime, by_hand: bool = False
+) -> list[ColumnElement[bool]]:
+    """Conditions on CallRecord that a search stands for; the caller adds whose records.
+
+    `by_hand` leaves 手動発信 in.
+    """
     asked = criteria
-    found: list[ColumnElement[bool]] = [CallRecord.kind != RecordKind.MANUAL]
+    found: list[ColumnElement[bool]] = [] if by_hand else [CallRecord.kind != RecordKind.MANUAL]
     if asked.recent:
         found.append(_recent(now))
     if asked.started_from is not None:

@@ -56,12 +56,13 @@ class ProjectDetails:
     mode: DiallingMode = DiallingMode.PREVIEW
     auto_dial_delay_s: int = 1
     target_conversions: int | None = None
+    recordings_days: int | None = None
 
 
 COLUMNS = (
     "state", "audience", "pattern_id", "main_number_id", "script", "business_name",
     "caller_person", "purpose", "ring_time_s", "opens", "closes", "on_holidays", "mode",
-    "auto_dial_delay_s", "target_conversions",
+    "auto_dial_delay_s", "target_conversions", "recordings_days",
 )  # fmt: skip
 
 

@@ -14,15 +14,15 @@ from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
 from pathlib import Path
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.orm import Session
 
 from calltree.db import announce
-from calltree.errors import NotFound
 from calltree.models import (
     Attempt,
     AuditEntry,
     CallRecord,
+    CustomerList,
     Project,
     Recording,
     RecordingState,
@@ -31,7 +31,7 @@ from calltree.models import (
     User,
 )
 from calltree.services import audit, effects, results, scope
-from calltree.services.rights import Right, Viewer
+from calltree.services.rights import Viewer
 from calltree.services.sound import Heard
 from calltree.text.days import site_day
 
@@ -46,7 +46,6 @@ SILENCE_MS = 5_000
 AGAIN_S = 20
 """A recording this long ready and not encoded yet has lost its job."""
 SWEPT_AT_ONCE = 200
-PAGE = 50
 
 _AUTOMATIC = "自動発信"
 
@@ -316,7 +315,8 @@ def destroyed(session: Session, *, recording_id: int, now: datetime) -> None:
     """Note that original and copy are gone."""
     recording = _locked(session, recording_id)
     recording.destroyed_at, recording.destroy_after = now, None
-    recording.destroyed_reason = "no_answer" if recording.record_id else "record_deleted"
+    if not recording.destroyed_reason:  # room was made, or its time was over
+        recording.destroyed_reason = "no_answer" if recording.record_id else "record_deleted"
     recording.raw_name = recording.stored_name = ""
     recording.size_bytes, recording.waveform = 0, b""
     _tell(session, recording)
@@ -332,6 +332,7 @@ class Sound:
     recording: Recording
     record: CallRecord
     project: str
+    list_name: str
     user: str
     result: str
 
@@ -345,7 +346,7 @@ class Sound:
 def find(session: Session, *, viewer: Viewer, recording_id: int) -> Sound:
     """Return a recording the viewer may play, whatever its state. Raises NotFound."""
     recording = scope.get_recording(session, viewer=viewer, recording_id=recording_id)
-    return _sounds(session, [recording])[0]
+    return sounds_of(session, [recording])[0]
 
 
 def play_noted(
@@ -413,23 +414,27 @@ def _audit(
     )
 
 
-def _sounds(session: Session, recordings: Sequence[Recording]) -> list[Sound]:
+def sounds_of(session: Session, recordings: Sequence[Recording]) -> list[Sound]:
+    """Say of recordings what their calls were, in the order given; each must have a record."""
     ids = [recording.record_id for recording in recordings]
     rows = session.execute(
-        select(CallRecord, Project.name, User.name)
+        select(CallRecord, Project.name, CustomerList.name, User.name)
         .outerjoin(Project, Project.id == CallRecord.project_id)
+        .outerjoin(CustomerList, CustomerList.id == CallRecord.list_id)
         .outerjoin(User, User.id == CallRecord.user_id)
         .where(CallRecord.id.in_(ids))
     )
-    found: dict[int | None, tuple[CallRecord, str | None, str | None]]
-    found = {record.id: (record, project, user) for record, project, user in rows}
+    found: dict[int | None, tuple[CallRecord, str | None, str | None, str | None]]
+    found = {record.id: (record, project, folder, user) for record, project, folder, user in rows}
     sounds = []
     for recording in recordings:
-        record, project, user = found[recording.record_id]
+        record, project, folder, user = found[recording.record_id]
         result = results.result_name(session, record)
         if record.kind is RecordKind.MANUAL:
             result = "手動発信"
-        sounds.append(Sound(recording, record, project or "", user or _AUTOMATIC, result))
+        sounds.append(
+            Sound(recording, record, project or "", folder or "", user or _AUTOMATIC, result)
+        )
     return sounds
 
 
@@ -440,56 +445,3 @@ def _file_part(text: str) -> str:
     """Make a name fit for Windows and phones; `_` separates the parts and so stands in none."""
     plain = "".join(c for c in text if unicodedata.category(c) not in ("Cf", "Cc", "Cs"))
     return _FORBIDDEN.sub("-", plain).strip(".-")[:40] or "-"
-
-
-# --- problems (R-RC-5)
-
-
-def problems(
-    session: Session, *, viewer: Viewer, before_id: int | None = None, checked: bool = False
-) -> list[Sound]:
-    """Return up to 50 recordings with a problem, newest first; those ticked off if `checked`."""
-    query = (
-        select(Recording)
-        .join(CallRecord, CallRecord.id == Recording.record_id)
-        .where(_reported(checked), scope.recordings_played(session, viewer=viewer))
-        .order_by(Recording.id.desc())
-        .limit(PAGE)
-    )
-    if before_id is not None:
-        query = query.where(Recording.id < before_id)
-    return _sounds(session, session.scalars(query).all())
-
-
-def count_problems(session: Session) -> int:
-    """Count those that nobody has ticked off, for the badge."""
-    return (
-        session.scalar(
-            select(func.count(Recording.id)).where(
-                _reported(checked=False), Recording.record_id.is_not(None)
-            )
-        )
-        or 0
-    )
-
-
-def check_off(session: Session, *, viewer: Viewer, ids: Sequence[int], now: datetime) -> int:
-    """Tick problems off; audited. Returns how many it were. Raises NotFound for who may not."""
-    if not viewer.may(Right.WATCH):
-        raise NotFound
-    ticked = session.scalars(
-        update(Recording)
-        .where(Recording.id.in_(ids), _reported(checked=False))
-        .values(problem_checked_at=now)
-        .returning(Recording.id)
-    ).all()
-    for recording_id in ticked:
-        _audit(session, viewer, "recording.problem_checked", recording_id, "", now)
-    return len(ticked)
-
-
-def _reported(checked: bool) -> ColumnElement[bool]:
-    seen = Recording.problem_checked_at
-    wanted = seen.is_not(None) if checked else seen.is_(None)
-    gone = Recording.state.in_((RecordingState.HIDDEN, RecordingState.DESTROYED))
-    return and_(Recording.problem != "", ~gone, wanted)

@@ -46,6 +46,7 @@ class Right(StrEnum):
     RELEASE_BANS = "release_bans"
     PLAY_RECORDINGS = "play_recordings"
     DOWNLOAD_RECORDINGS = "download_recordings"
+    PROTECT_RECORDINGS = "protect_recordings"
     EXPORT = "export"
     FREE_HOLDS = "free_holds"
     WATCH = "watch"
@@ -92,6 +93,7 @@ ROLES_OF: dict[Right, frozenset[Role]] = {
     Right.RELEASE_BANS: _MGR,
     Right.PLAY_RECORDINGS: _EVERYONE,
     Right.DOWNLOAD_RECORDINGS: _MGR_SV,
+    Right.PROTECT_RECORDINGS: _MGR,
     Right.EXPORT: _MGR_SV,
     Right.FREE_HOLDS: _MGR_SV,
     Right.WATCH: _MGR_SV,

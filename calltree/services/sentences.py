@@ -22,6 +22,7 @@ SENTENCES: dict[str, str] = {
         "the clock of the telephone must be set automatically."
     ),
     "factor_used": N_("This code has been used already. Wait for the next one."),
+    "zip_nothing": N_("The search finds no recording."),
     "nothing_open": N_("No customer is open. Choose one from a list."),
     "ask_long_no_answer": N_(
         "You talked for %(seconds)s seconds. This result does not keep the recording. "

@@ -25,7 +25,7 @@ from calltree.models import (
     SwitchCommand,
 )
 from calltree.models.calls import LIVE_STATES
-from calltree.services import backups, leases, recordings, trunk_health
+from calltree.services import backups, leases, recording_problems, trunk_health
 
 Figures = dict[str, int]
 
@@ -84,7 +84,7 @@ def take(session: Session, *, nodes: tuple[str, ...], zone: tzinfo, now: datetim
             select(func.count(Recording.id)).where(Recording.state == RecordingState.STOPPED)
         )
         or 0,
-        recording_problems=recordings.count_problems(session),
+        recording_problems=recording_problems.count_problems(session),
         trunks_shut={fault.gateway: 1 for fault in trunk_health.faults(session)},
         backup_age_s=(now - backup.good_at) / timedelta(seconds=1) if backup.good_at else None,
         backup_failed=bool(backup.problem),

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from calltree.config import Settings
 from calltree.db import Store
 from calltree.models import Recording, RecordingState
-from calltree.services import leaving_practice
+from calltree.services import leaving_practice, recording_problems
 from calltree.services import recordings as recording_rows
 from calltree.upkeep import backup
 from calltree.upkeep.findings import Finding, green, red, yellow
@@ -105,7 +105,7 @@ def _postgres(session: Session) -> Iterator[Finding]:
 def recordings(settings: Settings, store: Store) -> Iterator[Finding]:
     """Look for the newest recordings' files, and count what was found wrong with any."""
     with store.read() as session:
-        problems = recording_rows.count_problems(session)
+        problems = recording_problems.count_problems(session)
         total = session.scalar(
             select(func.count(Recording.id)).where(Recording.state == RecordingState.STORED)
         )

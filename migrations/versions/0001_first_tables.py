@@ -163,7 +163,7 @@ def upgrade() -> None:
 
     op.create_table('bulk_jobs',
     sa.Column('id', sa.Integer(), nullable=False),
-    sa.Column('kind', sa.Enum('ban_add', 'ban_release', 'ban_release_found', 'record_delete', 'customer_assign', 'customer_move', 'customer_reset', 'customer_delete', 'customer_restore', name='bulkkind', native_enum=False, length=32), nullable=False),
+    sa.Column('kind', sa.Enum('ban_add', 'ban_release', 'ban_release_found', 'record_delete', 'customer_assign', 'customer_move', 'customer_reset', 'customer_delete', 'customer_restore', 'recording_zip', name='bulkkind', native_enum=False, length=32), nullable=False),
     sa.Column('state', sa.Enum('checking', 'checked', 'running', 'done', 'cancelled', 'failed', name='bulkstate', native_enum=False, length=32), nullable=False),
     sa.Column('user_id', sa.Integer(), nullable=False),
     sa.Column('filename', sa.String(length=256), nullable=False),
@@ -305,6 +305,7 @@ def upgrade() -> None:
     sa.Column('mode', sa.Enum('preview', 'progressive', 'predictive_2x', 'predictive_3x', 'adaptive', name='diallingmode', native_enum=False, length=32), nullable=False),
     sa.Column('auto_dial_delay_s', sa.Integer(), nullable=False),
     sa.Column('target_conversions', sa.Integer(), nullable=True),
+    sa.Column('recordings_days', sa.Integer(), nullable=True),
     sa.Column('created_at', calltree.db.UtcDateTime(), nullable=False),
     sa.Column('reporting', sa.Boolean(), nullable=False),
     sa.Column('reports_recordings', sa.Boolean(), nullable=False),
@@ -771,6 +772,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('recordings', schema=None) as batch_op:
         batch_op.create_index('ix_recordings_doomed', ['destroy_after'], unique=False, sqlite_where=sa.text('destroy_after IS NOT NULL'), postgresql_where=sa.text('destroy_after IS NOT NULL'))
+        batch_op.create_index('ix_recordings_kept', ['started_at', 'size_bytes', 'length_ms'], unique=False, sqlite_where=sa.text('size_bytes > 0'), postgresql_where=sa.text('size_bytes > 0'))
         batch_op.create_index('ix_recordings_original_left', ['stopped_at'], unique=False, sqlite_where=sa.text("state = 'stored' AND raw_name <> ''"), postgresql_where=sa.text("state = 'stored' AND raw_name <> ''"))
         batch_op.create_index('ix_recordings_problem', ['id'], unique=False, sqlite_where=sa.text("problem <> ''"), postgresql_where=sa.text("problem <> ''"))
         batch_op.create_index('ix_recordings_state', ['state', 'stopped_at'], unique=False)
@@ -819,6 +821,7 @@ def downgrade() -> None:
         batch_op.drop_index('ix_recordings_state')
         batch_op.drop_index('ix_recordings_problem', sqlite_where=sa.text("problem <> ''"), postgresql_where=sa.text("problem <> ''"))
         batch_op.drop_index('ix_recordings_original_left', sqlite_where=sa.text("state = 'stored' AND raw_name <> ''"), postgresql_where=sa.text("state = 'stored' AND raw_name <> ''"))
+        batch_op.drop_index('ix_recordings_kept', sqlite_where=sa.text('size_bytes > 0'), postgresql_where=sa.text('size_bytes > 0'))
         batch_op.drop_index('ix_recordings_doomed', sqlite_where=sa.text('destroy_after IS NOT NULL'), postgresql_where=sa.text('destroy_after IS NOT NULL'))
 
     op.drop_table('recordings')

@@ -44,6 +44,7 @@ SPEC = {
     Right.RELEASE_BANS: "MGR",
     Right.PLAY_RECORDINGS: "MGR SV OP BIZ BY",
     Right.DOWNLOAD_RECORDINGS: "MGR SV",
+    Right.PROTECT_RECORDINGS: "MGR",
     Right.EXPORT: "MGR SV",
     Right.FREE_HOLDS: "MGR SV",
     Right.WATCH: "MGR SV",

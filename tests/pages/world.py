@@ -100,6 +100,7 @@ class World:
             "wish": "hang_up",
             "asked": "x",
             "kind": "table",
+            "part": 1,
             "form": "csv",
         }
         found = []

@@ -23,7 +23,7 @@ from calltree.models import (
     RecordingState,
     Role,
 )
-from calltree.services import recordings, results, sound
+from calltree.services import recording_problems, recordings, results, sound
 from calltree.services.recordings import Problem
 from calltree.services.rights import Viewer
 from calltree.text.days import TOKYO
@@ -242,16 +242,16 @@ def test_R_RC_5_problems_are_listed_until_ticked_off(archive: Archive) -> None:
     with archive.store.write() as session:
         manager = Viewer.of(make.make_user(session, Role.MANAGER))
     with archive.store.read() as session:
-        assert recordings.count_problems(session) == 1
-        (found,) = recordings.problems(session, viewer=manager)
+        assert recording_problems.count_problems(session) == 1
+        (found,) = recording_problems.problems(session, viewer=manager)
         assert (found.recording.id, found.user) == (recording, "山田太郎")
     with archive.store.write() as session:
-        ticked = recordings.check_off(session, viewer=manager, ids=[recording], now=ENDED)
+        ticked = recording_problems.check_off(session, viewer=manager, ids=[recording], now=ENDED)
     assert ticked == 1
     with archive.store.read() as session:
-        assert recordings.count_problems(session) == 0
-        assert recordings.problems(session, viewer=manager) == []
-        assert len(recordings.problems(session, viewer=manager, checked=True)) == 1
+        assert recording_problems.count_problems(session) == 0
+        assert recording_problems.problems(session, viewer=manager) == []
+        assert len(recording_problems.problems(session, viewer=manager, checked=True)) == 1
 
 
 # --- kept through kills

@@ -1,0 +1,269 @@
+"""Zips of recordings: what a search finds, in parts, each with 一覧.csv (R-RC-1).
+
+The worker makes them. Sound does not get smaller: the files are stored as they are, and what is in
+memory is one piece of one file and a line for each recording of the present part. A worker that
+takes over begins anew.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, tzinfo
+from pathlib import Path
+from typing import Any
+from zipfile import ZIP_STORED, ZipFile, ZipInfo
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from calltree.errors import NotAllowed, NotFound, Refused
+from calltree.models import BulkJob, BulkKind, BulkState, CallRecord, Recording
+from calltree.services import audit, bulk, recording_search, recordings
+from calltree.services.bulk_writing import Claim, Failed
+from calltree.services.history_criteria import HistoryCriteria
+from calltree.services.recordings import Sound
+from calltree.services.rights import Right, Viewer
+from calltree.text.sheets_out import CsvTable
+
+PART_BYTES = 2_000_000_000
+KEPT = timedelta(hours=24)
+"""The nightly work removes what is older from the exports directory."""
+SPARE_BYTES = 1_000_000_000
+"""Left free on the disk for calls that go on meanwhile."""
+AT_ONCE = 200
+TELL_S = 1.0
+INDEX_NAME = "一覧.csv"
+HEADER = (
+    "ファイル名", "日時", "通話秒", "録音秒", "案件", "リスト名", "電話番号", "ユーザー", "結果",
+    "備考",
+)  # fmt: skip
+NO_FILE = "ファイルがありません"
+_PIECE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where recordings are, where zips go, and the zone of their times."""
+
+    recordings: Path
+    exports: Path
+    zone: tzinfo
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One file to download; `name` is relative to the exports directory."""
+
+    name: str
+    size_bytes: int
+    count: int
+
+
+def begin(session: Session, *, viewer: Viewer, criteria: HistoryCriteria, now: datetime) -> BulkJob:
+    """Let the worker zip what a search finds now. Raises NotAllowed, Refused 'zip_nothing'."""
+    if not viewer.may(Right.DOWNLOAD_RECORDINGS):
+        raise NotAllowed(Right.DOWNLOAD_RECORDINGS)
+    found = recording_search.total(session, viewer=viewer, criteria=criteria, now=now)
+    if not found.count:
+        raise Refused("zip_nothing")
+    return bulk.begin(
+        session,
+        viewer=viewer,
+        kind=BulkKind.RECORDING_ZIP,
+        choices={
+            "criteria": criteria.pairs(),
+            "at": now.isoformat(),
+            "last_id": found.last_id,
+            "bytes": found.size_bytes,
+        },
+        count=found.count,
+        search=audit.conditions(criteria.pairs()),
+        now=now,
+    )
+
+
+def parts(job: BulkJob) -> list[Part]:
+    """Return the files that a finished job made."""
+    return [Part(**one) for one in job.findings.get("parts", ())]
+
+
+def expires_at(job: BulkJob) -> datetime | None:
+    """Say until when a finished job's files can be downloaded."""
+    return job.ended_at + KEPT if job.ended_at and job.state is BulkState.DONE else None
+
+
+def part(
+    session: Session, *, viewer: Viewer, job_id: int, number: int, now: datetime
+) -> tuple[BulkJob, Part]:
+    """Return part `number` (from 1) of a job. Raises NotFound, also when its time is over."""
+    job = bulk.get(session, viewer=viewer, job_id=job_id)
+    made, until = parts(job), expires_at(job)
+    if not 1 <= number <= len(made) or until is None or now >= until:
+        raise NotFound
+    return job, made[number - 1]
+
+
+def write(claim: Claim, job: BulkJob, viewer: Viewer, places: Places) -> None:
+    """Make the zips. Raises Failed 'no_space'; what was written goes when it does not end well."""
+    places.exports.mkdir(parents=True, exist_ok=True)
+    for left in places.exports.glob(f"recordings-{job.id}-*"):
+        left.unlink(missing_ok=True)
+    if shutil.disk_usage(places.exports).free < job.choices["bytes"] + SPARE_BYTES:
+        raise Failed("no_space")
+    parcel = _Parcel(claim, places, f"recordings-{job.id}-{secrets.token_hex(4)}")
+    try:
+        with claim.write(rows_done=0):
+            pass
+        for sound in _found(claim, job, viewer):
+            parcel.add(sound)
+        parcel.close()
+    except BaseException:
+        parcel.throw_away()
+        raise
+    with claim.write(rows_done=parcel.done) as session:
+        given = session.get_one(BulkJob, job.id)
+        given.findings = {
+            "parts": [
+                {"name": one.name, "size_bytes": one.size_bytes, "count": one.count}
+                for one in parcel.parts
+            ]
+        }
+        given.counts = {"zipped": parcel.done - parcel.missing, "no_file": parcel.missing}
+
+
+def _found(claim: Claim, job: BulkJob, viewer: Viewer) -> Iterator[Sound]:
+    """Give the recordings by id, a short read session for each page of them."""
+    asked = job.choices
+    criteria = HistoryCriteria.parse([(key, value) for key, value in asked["criteria"]])
+    now, after = datetime.fromisoformat(asked["at"]), 0
+    while True:
+        with claim.store.read() as session:
+            rows = session.scalars(
+                select(Recording)
+                .join(CallRecord, CallRecord.id == Recording.record_id)
+                .where(
+                    *recording_search.conditions(
+                        session, viewer=viewer, criteria=criteria, now=now
+                    ),
+                    Recording.id > after,
+                    Recording.id <= asked["last_id"],
+                )
+                .order_by(Recording.id)
+                .limit(AT_ONCE)
+            ).all()
+            sounds = recordings.sounds_of(session, rows)
+        if not sounds:
+            return
+        yield from sounds
+        after = sounds[-1].recording.id
+
+
+@dataclass(slots=True)
+class _Parcel:
+    """The parts that are being written, one after another."""
+
+    claim: Claim
+    places: Places
+    stem: str
+    parts: list[Part] = field(default_factory=list)
+    done: int = 0
+    missing: int = 0
+    _archive: ZipFile | None = None
+    _path: Path | None = None
+    _bytes: int = 0
+    _names: set[str] = field(default_factory=set)
+    _lines: list[tuple[Any, ...]] = field(default_factory=list)
+    _told: float = field(default_factory=time.monotonic)
+
+    def add(self, sound: Sound) -> None:
+        path = recordings.path_below(self.places.recordings, sound.recording.stored_name)
+        name, remark = "", NO_FILE
+        try:
+            with path.open("rb") as source:
+                size = os.fstat(source.fileno()).st_size
+                if self._archive is not None and self._bytes + size > PART_BYTES:
+                    self.close()
+                archive = self._open()
+                name, remark = self._name(sound), ""
+                info = self._info(name, sound.record.started_at)
+                info.file_size = size
+                with archive.open(info, "w") as target:
+                    shutil.copyfileobj(source, target, _PIECE)
+                self._bytes += size
+        except FileNotFoundError:
+            self._open()
+            self.missing += 1
+        self._lines.append(self._line(sound, name, remark))
+        self.done += 1
+        if time.monotonic() - self._told > TELL_S:
+            self._told = time.monotonic()
+            with self.claim.write(rows_done=self.done):
+                pass
+
+    def close(self) -> None:
+        """End the present part: its list, onto the disk, under its name."""
+        if self._archive is None or self._path is None:
+            return
+        info = self._info(INDEX_NAME, self.claim.clock())
+        with self._archive.open(info, "w") as target:
+            for chunk in CsvTable().chunks(HEADER, self._lines):
+                target.write(chunk)
+        self._archive.close()
+        with self._path.open("rb+") as file:
+            os.fsync(file.fileno())
+        self.claim.beat()  # whoever took the job over has removed these files
+        whole = self._path.with_suffix("")
+        self._path.replace(whole)
+        count = sum(1 for line in self._lines if line[0])
+        self.parts.append(Part(whole.name, whole.stat().st_size, count))
+        self._archive, self._path, self._bytes = None, None, 0
+        self._names.clear()
+        self._lines.clear()
+
+    def throw_away(self) -> None:
+        """Remove what was written."""
+        if self._archive is not None:
+            self._archive.close()
+        for path in self.places.exports.glob(f"{self.stem}-*"):
+            path.unlink(missing_ok=True)
+
+    def _open(self) -> ZipFile:
+        if self._archive is None:
+            number = len(self.parts) + 1
+            self._path = self.places.exports / f"{self.stem}-{number}.zip.part"
+            self._archive = ZipFile(self._path, "w", ZIP_STORED)
+        return self._archive
+
+    def _name(self, sound: Sound) -> str:
+        """Name a file in the zip; two calls of one second are told apart by their number."""
+        wanted = sound.file_name(self.places.zone)
+        if wanted in self._names:
+            wanted = f"{wanted.removesuffix('.mp3')}_{sound.recording.id}.mp3"
+        self._names.add(wanted)
+        return wanted
+
+    def _info(self, name: str, at: datetime) -> ZipInfo:
+        local = at.astimezone(self.places.zone)
+        info = ZipInfo(name, local.timetuple()[:6])
+        info.external_attr = 0o644 << 16
+        return info
+
+    def _line(self, sound: Sound, name: str, remark: str) -> tuple[Any, ...]:
+        record = sound.record
+        return (
+            name,
+            f"{record.started_at.astimezone(self.places.zone):%Y/%m/%d %H:%M:%S}",
+            round(record.talk_ms / 1000),
+            round(sound.recording.length_ms / 1000),
+            sound.project,
+            sound.list_name,
+            record.number,
+            sound.user,
+            sound.result,
+            remark,
+        )
