@@ -34,7 +34,6 @@ from calltree.text.folding import fold_name
 
 bp = Blueprint("auth", __name__)
 
-NETWORK_ASKED_S = 60
 # Asked by the page itself, not by a person: they must not keep an idle session alive.
 PASSIVE = (
     "assets.serve",
@@ -198,18 +197,6 @@ def home() -> ResponseReturnValue:
     return redirect(url_for(landing(viewer().role)), 303)
 
 
-def _comes_from_where_it_may() -> bool:
-    """Ask anew for another address, and every minute: each press would pay for it otherwise."""
-    address, now = request.remote_addr or "", utcnow().timestamp()
-    known, asked_at = session.get("from", ("", 0.0))
-    if known == address and 0 <= now - asked_at < NETWORK_ASKED_S:
-        return True
-    if not accounts.may_come_from(reading(), address=address):
-        return False
-    session["from"] = (address, now)
-    return True
-
-
 def init_app(app: Flask) -> None:
     """Tell flask_login how a session becomes a person."""
     login.init_app(app)
@@ -222,11 +209,10 @@ def init_app(app: Flask) -> None:
             ids = {"user_id": whole(user_id), "session_version": whole(version)}
         except ValueError:  # of another version of the product
             return None
-        if not _comes_from_where_it_may():
-            return None
         user = accounts.load(
             reading(),
             **ids,
+            address=request.remote_addr or "",
             seen_at=session.get("seen_at"),
             proven=session.get("proven", False),
             now=utcnow(),

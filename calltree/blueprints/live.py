@@ -197,6 +197,7 @@ class Line:
                 reading(),
                 user_id=known.viewer.user_id,
                 session_version=known.session_version,
+                address=request.remote_addr or "",
                 seen_at=session.get("seen_at"),
                 proven=session.get("proven", False),
                 now=utcnow(),

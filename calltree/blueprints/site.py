@@ -83,7 +83,7 @@ class SiteForm(FlaskForm):  # type: ignore[misc] # flask_wtf is published withou
         description=lazy(
             N_(
                 "One in each line, such as 203.0.113.0/24. Empty: from everywhere. "
-                "In force within a minute."
+                "In force at once."
             )
         ),
     )

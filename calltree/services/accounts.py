@@ -51,15 +51,16 @@ def load(
     *,
     user_id: int,
     session_version: int,
+    address: str,
     seen_at: float | None,
     proven: bool = False,
     now: datetime,
 ) -> Account | None:
     """Return the account of a session, or None once it has ended (R-US-6).
 
-    It ends with a password change, deletion, or idleness: 30 minutes for those who manage, 8 hours
-    for the others, never while the operator's leg is live. `seen_at` is its last use in seconds
-    since the epoch.
+    It ends with a password change, deletion, an `address` outside the allowed networks, or
+    idleness: 30 minutes for those who manage, 8 hours for the others, never while the operator's
+    leg is live. `seen_at` is its last use in seconds since the epoch.
 
     A session that has not `proven` a second factor owes one from the next request on after the
     site begins to ask for it: whoever holds a stolen session would otherwise keep it for as long as
@@ -67,13 +68,15 @@ def load(
     somebody who speaks with a customer; it is asked once the telephone has been left.
     """
     found = session.execute(
-        select(User, Site.second_factor_roles)
+        select(User, Site.second_factor_roles, Site.allowed_networks)
         .outerjoin(Site, Site.id == 1)
         .where(User.id == user_id, User.deleted_at.is_(None))
     ).one_or_none()
     if found is None or found[0].session_version != session_version:
         return None
-    user, asked = found
+    user, asked, allowed = found
+    if not networks.allows(allowed or (), address):
+        return None
     viewer = Viewer.of(user)
     limit = IDLE_MANAGING if viewer.manages else IDLE_CALLING
     idle = seen_at is None or now.timestamp() - seen_at > limit.total_seconds()
