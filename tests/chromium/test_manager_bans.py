@@ -1,5 +1,6 @@
 """架電禁止管理 in a real Chromium: a file in with check and progress, and out by typed count."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def page(house: House, chromium: Windows) -> Iterator[Page]:
     page.fill("[name=login_id]", user.login_id)
     page.fill("[name=password]", PASSWORD)
     page.click("main button[type=submit]")
-    expect(page.locator("h1")).to_be_visible()
+    expect(page).not_to_have_url(re.compile("/sign-in"))
     yield page
     chromium.close()
 
@@ -75,6 +76,7 @@ def test_R_DN_3_R_DN_4_a_file_goes_in_and_out_again(house: House, page: Page) ->
     expect(page.locator("tr[data-ban]")).to_have_count(50)
     accessible(page)
     page.get_by_role("link", name="条件に合うすべてを解除").click()
+    expect(page.locator("#confirmation")).to_be_visible()
     accessible(page)
     page.fill("#reason", "誤登録")
     page.fill("#confirmation", "5")

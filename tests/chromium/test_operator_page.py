@@ -162,6 +162,7 @@ def test_R_CL_5_a_stopped_project_opens_the_customer_and_says_why_it_is_not_dial
     seat.sees("idle")
     seat.sees_text(".call-says", "案件の架電時間")
     assert len(seat.attempts()) == 1
+    expect(seat.at("#call-now button")).to_be_enabled()
     seat.press("F2")
     seat.sees("talking|ringing")
     seat.hang_up()
