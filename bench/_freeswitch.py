@@ -104,6 +104,7 @@ class Watch:
         """Gives the command that is to be sent right away, or ''."""
         self._framer = Framer()
         self._socket = socket.create_connection((at.host, at.port), 10)
+        self._socket.settimeout(None)  # silence is no error
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._sending = threading.Lock()
         self.send(f"auth {at.password}")

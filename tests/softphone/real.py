@@ -118,7 +118,7 @@ class RealSite:
             )
 
     def stop(self) -> None:
-        for name in ("web", "calls", "switch", "redis"):
+        for name in ("web", "jobs", "calls", "switch", "redis"):
             process = self.processes.pop(name, None)
             if process is not None:
                 process.send_signal(signal.SIGTERM)

@@ -1,0 +1,273 @@
+"""Ten operators in real browsers, 3,000 calls in half an hour, recording on: what is left over?
+
+Work: ten pages hold their legs on a real FreeSWITCH; CALL is pressed through the services, a
+hundred a minute, to customers who leave after a second, are announced away, are busy or refuse.
+Web, roles and jobs are processes of their own; every 5 s each one's memory, threads, files and CPU
+are read.
+
+`value` is what is left at the end: channels beyond the ten legs, lines and calls that are open,
+operators who are locked, recordings that nobody finished, raw files, and threads and files of a
+process beyond those of the middle third. None may be. **`ratio` is the steepest curve: the greatest
+of each process's memory and of the CPU a call of all of ours, last third ÷ middle third.** `--rows`
+is the number of calls (3,000; 500 for five minutes). Needs a FreeSWITCH and a Chromium: see
+bench/_browsers.py.
+"""
+
+import random
+import statistics
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser
+from sqlalchemy import func, select
+
+from bench import Options, Result
+from bench._browsers import site_with_browsers
+from bench._telephone import wait_for
+from bench.calls import ask
+from calltree.models import Attempt, CustomerList, Line, Operator, Recording, RecordingState
+from calltree.services import gate, records
+from tests import factories as make
+from tests.softphone.real import RealSeat, RealSite
+
+CALLS = 3000
+OPERATORS = 10
+PER_MINUTE = 100
+LOOK_S = 5.0
+SETTLE_S = 120.0
+DIGITS = "4444444317"
+"""Of ten customers seven answer; then an announcement, a busy one, a refusal."""
+UNFINISHED = (RecordingState.RECORDING, RecordingState.STOPPED)
+
+
+@dataclass(frozen=True)
+class Look:
+    """One process at one moment."""
+
+    at: float
+    memory_mb: float
+    threads: int
+    files: int
+    cpu_s: float
+
+
+def run(options: Options) -> Result:
+    count = options.rows or CALLS
+    draw = random.Random(options.seed)
+    numbers = [f"03{2_000_000 + place:07}{draw.choice(DIGITS)}" for place in range(count)]
+    with site_with_browsers(options) as (site, browser):
+        site.start("jobs")
+        seats = [seated(site, browser) for _ in range(OPERATORS)]
+        customers = customers_of(site, numbers)
+        with watched(site) as looks:
+            asked = press_all(site, seats, list(zip(customers, numbers, strict=True)))
+            pressed_at = time.monotonic()
+            wait_for(lambda: not open_calls(site), "the last calls", SETTLE_S)
+            wait_for(lambda: not unfinished(site), "the last recordings", SETTLE_S)
+            time.sleep(2 * LOOK_S)
+        left = left_over(site, looks, pressed_at)
+        counts = counted(site)
+    growth = growths(looks, pressed_at)
+    return Result(
+        value=float(sum(left.values())),
+        unit="things left",
+        floor=0.0,
+        ratio=max(growth.values()),
+        n=counts["calls"],
+        extra={
+            "left": left,
+            "growth": {name: round(value, 2) for name, value in growth.items()},
+            **counts,
+            "presses": asked,
+            "memory_mb": {name: told(rows) for name, rows in looks.items()},
+        },
+    )
+
+
+def told(rows: list[Look]) -> str:
+    return f"{rows[0].memory_mb:.0f} → {rows[-1].memory_mb:.0f}, at most " + str(
+        round(max(row.memory_mb for row in rows))
+    )
+
+
+def seated(site: RealSite, browser: Browser) -> RealSeat:
+    """An operator whose page has its leg."""
+    seat = site.seat(browser)
+    seat.connected()
+    return seat
+
+
+def customers_of(site: RealSite, numbers: list[str]) -> list[int]:
+    with site.store.write() as session:
+        folder = session.get_one(CustomerList, site.list_id)
+        return [make.make_customer(session, folder, number=one).id for one in numbers]
+
+
+def press_all(
+    site: RealSite, seats: list[RealSeat], customers: list[tuple[int, str]]
+) -> dict[str, int]:
+    """Press CALL a hundred times a minute, whoever is free; how the gate answered."""
+    verdicts: dict[str, int] = {}
+    start = time.monotonic()
+    for place, customer in enumerate(customers):
+        due = start + place * 60 / PER_MINUTE
+        while (wait_s := due - time.monotonic()) > 0:
+            # the pages' own messages are read while we wait
+            seats[place % len(seats)].page.wait_for_timeout(min(wait_s, 0.2) * 1000)
+        verdict = press(site, [seat.user_id for seat in seats], customer, place)
+        verdicts[verdict] = verdicts.get(verdict, 0) + 1
+    return verdicts
+
+
+def press(site: RealSite, users: list[int], customer: tuple[int, str], place: int) -> str:
+    for turn in range(len(users)):
+        user_id = users[(place + turn) % len(users)]
+        with site.store.read() as session:
+            busy = records.in_call(session, user_id=user_id)
+        if busy:
+            continue
+        verdict = ask(site, user_id, *customer)  # type: ignore[arg-type] # it asks for the store
+        if verdict == gate.ALLOWED:
+            return verdict
+    return "nobody free"
+
+
+# --- what is left
+
+
+def open_calls(site: RealSite) -> int:
+    return _count(site, select(func.count()).where(Attempt.ended_at.is_(None)))
+
+
+def unfinished(site: RealSite) -> int:
+    return _count(site, select(func.count()).where(Recording.state.in_(UNFINISHED)))
+
+
+def left_over(site: RealSite, looks: dict[str, list[Look]], pressed_at: float) -> dict[str, int]:
+    """What should not be there any more, by name."""
+    channels = int(site.api("show channels count").split()[0])
+    with site.store.read() as session:
+        stored = Recording.state == RecordingState.STORED
+        names = list(session.scalars(select(Recording.raw_name).where(stored)))
+    raw = [name for name in names if (site.settings.recordings_dir / name).exists()]
+    left = {
+        "channels": channels - OPERATORS,
+        "lines": _count(site, select(func.count()).where(Line.released_at.is_(None))),
+        "calls": open_calls(site),
+        "locked operators": _count(
+            site, select(func.count()).where(Operator.attempt_id.is_not(None))
+        ),
+        "recordings": unfinished(site),
+        "raw files": len(raw),
+    }
+    for name, rows in looks.items():
+        middle = part(rows, pressed_at, 1)
+        for what in ("threads", "files"):
+            most = max(getattr(row, what) for row in middle)
+            left[f"{what} of {name}"] = max(getattr(rows[-1], what) - most, 0)
+    return left
+
+
+def counted(site: RealSite) -> dict[str, int]:
+    return {
+        "calls": _count(site, select(func.count()).where(Attempt.dialled_at.is_not(None))),
+        "talked": _count(site, select(func.count()).where(Attempt.talk_ms > 0)),
+        "recordings": _count(site, select(func.count()).select_from(Recording)),
+    }
+
+
+def _count(site: RealSite, query: Any) -> int:
+    with site.store.read() as session:
+        return int(session.scalar(query) or 0)
+
+
+# --- the curves
+
+
+@contextmanager
+def watched(site: RealSite) -> Iterator[dict[str, list[Look]]]:
+    """Look at every process of ours, and at each FreeSWITCH of this machine, every 5 s."""
+    looks: dict[str, list[Look]] = {}
+    stop = threading.Event()
+
+    def look() -> None:
+        while True:
+            for name, pids in families(site).items():
+                looks.setdefault(name, []).append(at(pids))
+            if stop.wait(LOOK_S):
+                return
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    try:
+        yield looks
+    finally:
+        stop.set()
+        thread.join()
+
+
+def families(site: RealSite) -> dict[str, list[int]]:
+    """Each process with its children, by name."""
+    found = {name: _with_children(process.pid) for name, process in site.processes.items()}
+    switches = [int(p.name) for p in Path("/proc").glob("[0-9]*") if _name(p) == "freeswitch"]
+    return found | ({"freeswitch": switches} if switches else {})
+
+
+def _name(folder: Path) -> str:
+    try:
+        return (folder / "comm").read_text().strip()
+    except OSError:
+        return ""
+
+
+def _with_children(pid: int) -> list[int]:
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return [pid]
+    return [pid, *(one for child in children for one in _with_children(int(child)))]
+
+
+def at(pids: list[int]) -> Look:
+    """What these processes have between them."""
+    memory = cpu = 0.0
+    threads = files = 0
+    for pid in pids:
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            status = Path(f"/proc/{pid}/status").read_text()
+            files += len(list(Path(f"/proc/{pid}/fd").iterdir()))
+        except OSError:
+            continue
+        memory += int(status.partition("VmRSS:")[2].split()[0]) / 1024
+        threads += int(fields[17])
+        cpu += (int(fields[11]) + int(fields[12])) / 100
+    return Look(time.monotonic(), memory, threads, files, cpu)
+
+
+def part(rows: list[Look], pressed_at: float, third: int) -> list[Look]:
+    """The first, middle or last third (0…2) of the time in which calls were made."""
+    first = rows[0].at
+    length = (pressed_at - first) / 3
+    begin = first + third * length
+    return [row for row in rows if begin <= row.at <= begin + length] or rows[-1:]
+
+
+def growths(looks: dict[str, list[Look]], pressed_at: float) -> dict[str, float]:
+    """Last third ÷ middle third: memory of each, and the CPU of all of ours."""
+    found = {}
+    spent = {1: 0.0, 2: 0.0}
+    for name, rows in looks.items():
+        middle, last = part(rows, pressed_at, 1), part(rows, pressed_at, 2)
+        sizes = [statistics.median(row.memory_mb for row in some) for some in (middle, last)]
+        found[f"memory of {name}"] = sizes[1] / sizes[0]
+        if name != "freeswitch":
+            for third, some in ((1, middle), (2, last)):
+                spent[third] += some[-1].cpu_s - some[0].cpu_s
+    found["CPU"] = spent[2] / spent[1] if spent[1] else 1.0
+    return found
