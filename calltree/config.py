@@ -67,12 +67,16 @@ class Settings:
     def from_env(cls, env: Mapping[str, str]) -> Settings:
         """Read the variables. Raises SettingsError naming the variable and the expected form."""
         data_dir = Path(env.get("DATA_DIR") or "var").resolve()
+        switches, ways = _esl_urls(env.get("ESL_URL", "")), _wss_urls(env.get("SWITCH_WSS_URL", ""))
+        if len(switches) > 1 and ways and len(ways) != len(switches):
+            # pages would be sent to a switch that their operator's telephone is not on
+            raise SettingsError("SWITCH_WSS_URL: write one for each switch of ESL_URL")
         return cls(
             database_url=_database_url(env.get("DATABASE_URL"), data_dir),
             data_dir=data_dir,
             secret_key=env.get("SECRET_KEY") or _kept_secret(data_dir / "secret_key"),
             redis_url=env.get("REDIS_URL") or None,
-            esl_urls=_esl_urls(env.get("ESL_URL", "")),
+            esl_urls=switches,
             practice_esl_url=env.get("PRACTICE_ESL_URL") or _kept_practice_url(data_dir),
             host=env.get("HOST") or "127.0.0.1",
             port=_port(env),
@@ -84,7 +88,7 @@ class Settings:
             switch_directory_url=_directory_url(env),
             switch_secret=env.get("SWITCH_SECRET") or _kept_secret(data_dir / "switch_secret"),
             switch_place=_switch_place(env),
-            switch_wss_urls=_wss_urls(env.get("SWITCH_WSS_URL", "")),
+            switch_wss_urls=ways,
             ice_servers=_ice_servers(env.get("ICE_SERVERS", "")),
             backup_dir=Path(env["BACKUP_DIR"]).resolve() if env.get("BACKUP_DIR") else None,
             backup_keep=max(_number(env, "BACKUP_KEEP", 7), 1),

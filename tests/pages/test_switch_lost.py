@@ -10,7 +10,7 @@ from flask_login import login_user
 from calltree import create_app
 from calltree.blueprints import panels
 from calltree.blueprints.access import SignedIn
-from calltree.config import Settings
+from calltree.config import Settings, SettingsError
 from calltree.db import Store
 from calltree.extensions import db
 from calltree.models import LegKind, LegState, Operator, OperatorState, Role, User
@@ -110,3 +110,10 @@ def test_pages_that_are_open_are_told_when_it_happens(
             told = "".join(page.draw(session, {"switch"}, fresh=False))
     assert '<hx-partial hx-target="#switch-lost"' in told
     assert "お使いの電話設備に接続できません" in told
+
+
+def test_each_switch_has_its_way_for_pages() -> None:
+    env = {"ESL_URL": "esl://:x@a.example,esl://:x@b.example", "SECRET_KEY": "x"}
+    with pytest.raises(SettingsError, match="SWITCH_WSS_URL"):
+        Settings.from_env(env | {"SWITCH_WSS_URL": WAYS[0]})
+    assert Settings.from_env(env | {"SWITCH_WSS_URL": ",".join(WAYS)}).switch_wss_urls == WAYS
