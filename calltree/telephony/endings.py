@@ -81,7 +81,14 @@ def lost(session: Session, attempt: Attempt, *, now: datetime, cause: str = "") 
 
 
 def not_sent(session: Session, attempt: Attempt, *, reason: str, now: datetime) -> bool:
-    """End a call that never left for the network: its line is free, no record is made."""
+    """End a call that never left for the network: its line is free, no record is made.
+
+    False, and nothing changed, when it left in this moment: `attempt` may have been read before.
+    """
+    session.flush()
+    session.refresh(attempt, with_for_update=True)
+    if attempt.state is not CallState.QUEUED:
+        return False
     attempt.hangup_cause = reason
     return end(session, attempt, at=now, by="system", now=now, outcome=outcomes.NOT_SENT)
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import redis
 from rq import Queue
-from sqlalchemy import event, select
+from sqlalchemy import event, select, update
 
 from calltree import doorbells
 from calltree.config import Settings
@@ -21,7 +21,7 @@ from calltree.models import (
     SwitchCommand,
     User,
 )
-from calltree.telephony import calls_worker
+from calltree.telephony import calls_worker, endings
 from calltree.telephony.esl import EslUrl, Link, LinkDown
 from calltree.telephony.nodes import Node
 from calltree.telephony.serving import Desk as ServingDesk
@@ -114,6 +114,24 @@ def test_one_that_cannot_be_made_keeps_nobody_else_waiting(
     bad = states(store).pop(1)
     assert bad is CallState.FAILED
     assert states(store).count(CallState.DIALLING) == 3
+
+
+def test_a_dial_that_leaves_in_the_moment_of_hanging_up_is_not_called_unsent(
+    store: Store, waiting: list[int]
+) -> None:
+    with store.write() as session:
+        command = session.get_one(SwitchCommand, waiting[0])
+        attempt = session.get_one(Attempt, command.attempt_id)
+        # another process dials it between our reading and our writing
+        session.execute(
+            update(Attempt)
+            .where(Attempt.id == attempt.id)
+            .values(state=CallState.DIALLING)
+            .execution_options(synchronize_session=False)
+        )
+        assert attempt.state is CallState.QUEUED
+        assert not endings.not_sent(session, attempt, reason="CANCELLED", now=NOW)
+    assert states(store)[0] is CallState.DIALLING
 
 
 def test_what_was_taken_and_not_sent_is_closed(
