@@ -5,10 +5,11 @@ from __future__ import annotations
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
+from calltree.blueprints import recording_list
 from calltree.blueprints.access import requires, viewer
 from calltree.db import utcnow
 from calltree.extensions import reading
-from calltree.services import backups, leases, recording_space, settings, trunk_health
+from calltree.services import backups, leases, settings, trunk_health
 from calltree.services.rights import Right
 from calltree.services.sentences import N_
 
@@ -37,7 +38,5 @@ def home() -> ResponseReturnValue:
         backup=backups.state(session, now=utcnow()),
         trunk_faults=trunk_health.faults(session),
         clocks_off=leases.clocks_off(session),
-        recordings_space=recording_space.space(session, now=utcnow())
-        if viewer().may(Right.EDIT_SETTINGS)
-        else None,
+        recordings_space=recording_list.room() if viewer().may(Right.EDIT_SETTINGS) else None,
     )

@@ -130,17 +130,8 @@ def choices(criteria: HistoryCriteria) -> dict[str, Any]:
         ],
         "kinds": [(kind.value, name) for kind, name in history.KIND_NAMES.items()],
         "levels": [(level, level) for level in levels],
-        "items": _items([p.id for p in chosen]),
+        "items": patterns.items_of_any(session, [p.id for p in chosen], ItemTarget.RESULT),
     }
-
-
-def _items(project_ids: list[int]) -> list[AttributeItem]:
-    found = {
-        item.id: item
-        for project_id in project_ids
-        for item in patterns.items_of(reading(), project_id, ItemTarget.RESULT)
-    }
-    return list(found.values())
 
 
 @bp.get("/<int:record_id>")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -235,6 +236,24 @@ def items_of(
     if target is not None:
         query = query.where(AttributeItem.target == target)
     return list(session.scalars(query))
+
+
+def items_of_any(
+    session: Session, project_ids: Collection[int], target: ItemTarget
+) -> list[AttributeItem]:
+    """Return the items that any of these projects uses, each once, the oldest first."""
+    used = select(ProjectItem.item_id).where(ProjectItem.project_id.in_(project_ids))
+    return list(
+        session.scalars(
+            select(AttributeItem)
+            .where(
+                AttributeItem.id.in_(used),
+                AttributeItem.retired_at.is_(None),
+                AttributeItem.target == target,
+            )
+            .order_by(AttributeItem.id)
+        )
+    )
 
 
 def item(session: Session, item_id: int) -> AttributeItem:

@@ -84,20 +84,16 @@ class Space:
 
 def space(session: Session, *, now: datetime) -> Space:
     """Measure all stored sound."""
-    used, count, length_ms, oldest = session.execute(
+    since = now - MEASURED
+    used, lately, count, length_ms, oldest = session.execute(
         select(
             func.coalesce(func.sum(Recording.size_bytes), 0),
+            func.coalesce(func.sum(Recording.size_bytes).filter(Recording.started_at >= since), 0),
             func.count(),
             func.coalesce(func.sum(Recording.length_ms), 0),
             func.min(Recording.started_at),
         ).where(Recording.size_bytes > 0)
     ).one()
-    since = now - MEASURED
-    lately = session.scalar(
-        select(func.coalesce(func.sum(Recording.size_bytes), 0)).where(
-            Recording.size_bytes > 0, Recording.started_at >= since
-        )
-    )
     days = min(MEASURED, max(now - oldest, timedelta(days=1))) if oldest else MEASURED
     hours = int(length_ms) / 3_600_000
     capacity_gb = session.scalar(select(Site.recordings_capacity_gb).where(Site.id == 1)) or 50
@@ -106,7 +102,7 @@ def space(session: Session, *, now: datetime) -> Space:
         capacity=capacity_gb * GB,
         count=count,
         bytes_per_hour=int(used) / hours if hours >= 1 else BYTES_PER_HOUR,
-        bytes_per_day=int(lately or 0) / (days / timedelta(days=1)),
+        bytes_per_day=int(lately) / (days / timedelta(days=1)),
     )
 
 

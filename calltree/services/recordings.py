@@ -426,6 +426,9 @@ def sounds_of(session: Session, recordings: Sequence[Recording]) -> list[Sound]:
     )
     found: dict[int | None, tuple[CallRecord, str | None, str | None, str | None]]
     found = {record.id: (record, project, folder, user) for record, project, folder, user in rows}
+    named = {record.status_id for record, *_names in found.values()} - {None}
+    # held while the loop runs: each name below comes from these and not from a query of its own
+    statuses = session.scalars(select(ResultStatus).where(ResultStatus.id.in_(named))).all()
     sounds = []
     for recording in recordings:
         record, project, folder, user = found[recording.record_id]
@@ -435,6 +438,7 @@ def sounds_of(session: Session, recordings: Sequence[Recording]) -> list[Sound]:
         sounds.append(
             Sound(recording, record, project or "", folder or "", user or _AUTOMATIC, result)
         )
+    del statuses
     return sounds
 
 
