@@ -14,6 +14,8 @@ from calltree.blueprints import (
     call_side,
     calling,
     customers,
+    duplicates,
+    erasing,
     exports,
     failures,
     formats,
@@ -32,8 +34,8 @@ from calltree.blueprints import (
     patterns,
     people,
     projects,
-    recordings,
     recording_list,
+    recordings,
     reports,
     saving,
     second_factor,
@@ -59,6 +61,8 @@ ALL = (
     lists.bp,
     list_work.bp,
     list_bin.bp,
+    duplicates.bp,
+    erasing.bp,
     imports.bp,
     customers.bp,
     history.bp,
@@ -74,9 +78,9 @@ ALL = (
     people.bp,
     site.bp,
     recordings.bp,
+    recording_list.bp,
     health.bp,
     live.bp,
-    recording_list.bp,
 )
 
 

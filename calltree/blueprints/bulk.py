@@ -37,6 +37,7 @@ TITLES = {
     BulkKind.CUSTOMER_RESET: N_("Reset customers"),
     BulkKind.CUSTOMER_DELETE: N_("Delete customers"),
     BulkKind.CUSTOMER_RESTORE: N_("Bring customers back"),
+    BulkKind.CUSTOMER_DEDUPE: N_("Delete duplicates"),
 }
 STATES = {
     BulkState.CHECKING: (N_("Being checked"), "info"),
@@ -90,6 +91,7 @@ HOME = {
     BulkKind.BAN_RELEASE: "bans.index",
     BulkKind.BAN_RELEASE_FOUND: "bans.index",
     BulkKind.RECORD_DELETE: "history.index",
+    BulkKind.CUSTOMER_DEDUPE: "duplicates.index",
     BulkKind.RECORDING_ZIP: "recording_list.index",
 }
 """Where a job was asked for; those on customers in their list."""

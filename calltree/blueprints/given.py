@@ -12,6 +12,7 @@ from typing import Any
 from flask import Flask, Request
 from werkzeug.datastructures import ImmutableMultiDict, iter_multi_items
 from werkzeug.routing import IntegerConverter, ValidationError
+from werkzeug.utils import cached_property
 
 MOST = 2**31 - 1
 """Of ids and whole numbers; the tables' narrowest column."""
@@ -53,6 +54,11 @@ class CheckedRequest(Request):
     """A request whose parameters are `Parameters`."""
 
     parameter_storage_class = Parameters
+
+    @cached_property
+    def values(self) -> Parameters:  # type: ignore[override] # werkzeug's would read by int
+        """Both `args` and `form`."""
+        return Parameters([*self.args.items(multi=True), *self.form.items(multi=True)])
 
 
 class Id(IntegerConverter):

@@ -14,7 +14,7 @@ from calltree import runtime
 from calltree.db import Store, utcnow
 from calltree.jobs import backups, recordings
 from calltree.models import AttemptEvent, CustomerList, Setting, SwitchCommand
-from calltree.services import figures, recording_space, search
+from calltree.services import figures, list_bin, recording_space, search
 from calltree.text.days import site_day
 
 log = structlog.get_logger(__name__)
@@ -61,6 +61,7 @@ def run_in(store: Store, exports_dir: Path, *, now: datetime) -> None:
     repaired = check_figures(store)
     swept = sweep_rows(store, before=now - timedelta(days=KEPT_DAYS))
     files = sweep_files(exports_dir, before=now - timedelta(days=1))
+    empty_bin(store, now=now)
     merge_index(store)
     log.info("nightly work done", lists_repaired=repaired, rows=swept, files=files)
 
@@ -135,6 +136,19 @@ def make_room(store: Store, recordings_dir: Path, *, now: datetime) -> int:
     if gone:
         log.info("recordings removed", count=gone)
     return gone
+
+
+def empty_bin(store: Store, *, now: datetime) -> None:
+    """Let go of what has rested in the bin for its time."""
+    before, after = now - list_bin.KEPT, 0
+    with store.write() as session:
+        list_bin.purge_lists(session, before=before, now=now)
+    while True:
+        with store.write() as session:
+            after = list_bin.purge(session, before=before, after=after, most=BATCH // 5, now=now)
+        if not after:
+            return
+        time.sleep(PAUSE_S)
 
 
 def merge_index(store: Store) -> None:

@@ -33,6 +33,8 @@ class BulkKind(StrEnum):
     """Customers put into the bin."""
     CUSTOMER_RESTORE = "customer_restore"
     """Customers taken out of the bin."""
+    CUSTOMER_DEDUPE = "customer_dedupe"
+    """All but one row of each number put into the bin."""
     RECORDING_ZIP = "recording_zip"
     """A zip of recordings that were found; nothing is changed."""
 

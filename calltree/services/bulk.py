@@ -31,6 +31,7 @@ RIGHTS = {
     BulkKind.CUSTOMER_RESET: Right.BULK_WORK,
     BulkKind.CUSTOMER_DELETE: Right.BULK_WORK,
     BulkKind.CUSTOMER_RESTORE: Right.BULK_WORK,
+    BulkKind.CUSTOMER_DEDUPE: Right.BULK_WORK,
 }
 WORKING = (BulkState.CHECKING, BulkState.RUNNING)
 ENDED = (BulkState.DONE, BulkState.CANCELLED, BulkState.FAILED)

@@ -24,6 +24,7 @@ from calltree.services import (
     bulk,
     customer_run,
     do_not_call,
+    duplicates,
     history,
     recording_zip,
     results,
@@ -238,6 +239,10 @@ def _delete(session: Session, viewer: Viewer, record_id: int, now: datetime) -> 
     return True
 
 
+def _duplicates(claim: Claim, job: BulkJob, viewer: Viewer, _uploads_dir: Path) -> None:
+    duplicates.run(claim, job=job, viewer=viewer)
+
+
 def _customers(claim: Claim, job: BulkJob, viewer: Viewer, _uploads_dir: Path) -> None:
     customer_run.run(claim, job=job, viewer=viewer)
 
@@ -248,4 +253,5 @@ _STEPS: dict[BulkKind, Callable[[Claim, BulkJob, Viewer, Path], None]] = {
     BulkKind.BAN_RELEASE_FOUND: _release_found,
     BulkKind.RECORD_DELETE: _delete_records,
     **dict.fromkeys(customer_run.STEPS, _customers),
+    BulkKind.CUSTOMER_DEDUPE: _duplicates,
 }

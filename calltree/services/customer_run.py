@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -97,27 +98,33 @@ def _taken(session: Session, claim: Claim, job: BulkJob, ids: list[int]) -> _Bat
         .with_for_update()
         .execution_options(populate_existing=True)
     ).all()
+    in_bin = job.kind is BulkKind.CUSTOMER_RESTORE
+    there = [
+        row
+        for row in rows
+        if (row.deleted_at is not None) == in_bin and row.list_id == job.choices["list_id"]
+    ]
+    kept, left = whom_nobody_has(session, there, claim.clock())
+    left[GONE] += len(ids) - len(there)
+    return _Batch(session, claim, job, kept, +left)
+
+
+def whom_nobody_has(
+    session: Session, customers: Sequence[Customer], now: datetime
+) -> tuple[list[Customer], Counter[str]]:
+    """Part locked customers: those free at this moment, and how many of the others by reason."""
+    ids = [customer.id for customer in customers]
     held = select(CustomerHold.customer_id).where(
-        CustomerHold.customer_id.in_(ids), ~holds.is_over(claim.clock())
+        CustomerHold.customer_id.in_(ids), ~holds.is_over(now)
     )
     calling = select(Attempt.customer_id).where(
         Attempt.customer_id.in_(ids), Attempt.ended_at.is_(None)
     )
     in_call, open_ = set(session.scalars(calling)), set(session.scalars(held))
-    in_bin = job.kind is BulkKind.CUSTOMER_RESTORE
-    kept: list[Customer] = []
-    left: Counter[str] = Counter()
-    for row in rows:
-        if (row.deleted_at is not None) != in_bin or row.list_id != job.choices["list_id"]:
-            left[GONE] += 1
-        elif row.id in in_call:
-            left[IN_CALL] += 1
-        elif row.id in open_:
-            left[HELD] += 1
-        else:
-            kept.append(row)
-    left[GONE] += len(ids) - len(rows)
-    return _Batch(session, claim, job, kept, +left)
+    left = Counter(
+        IN_CALL if row.id in in_call else HELD for row in customers if row.id in in_call | open_
+    )
+    return [row for row in customers if row.id not in in_call | open_], left
 
 
 def _assign(batch: _Batch) -> Counter[str]:

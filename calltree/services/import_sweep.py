@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-from sqlalchemy import and_, delete, exists, select
+from sqlalchemy import delete, select
 
-from calltree.models import (
-    Attempt,
-    BeforeImage,
-    CallRecord,
-    Customer,
-    CustomerHold,
-    Draft,
-    ExtraNumber,
-    MemoEntry,
-    Task,
-)
+from calltree.models import BeforeImage, Customer
+from calltree.services import erasing
 from calltree.services.import_writing import Claim
-
-_OWN = (ExtraNumber, BeforeImage, CustomerHold, Draft)
-"""Tables whose rows go with their customer."""
-_LEDGER = (Attempt, CallRecord, MemoEntry, Task)
-"""What happened stays: a customer named there is kept, hidden for good."""
 
 
 def sweep_rows(claim: Claim) -> None:
     """Remove the customers and before-images of an import that nobody sees."""
-    unnamed = and_(*(~exists().where(table.customer_id == Customer.id) for table in _LEDGER))
     last = 0
     while True:
         with claim.write() as session:
@@ -38,14 +23,7 @@ def sweep_rows(claim: Claim) -> None:
             if not ids:
                 break
             last = ids[-1]
-            gone = session.scalars(select(Customer.id).where(Customer.id.in_(ids), unnamed)).all()
-            for own in _OWN:
-                session.execute(delete(own).where(own.customer_id.in_(gone)))
-            session.execute(
-                delete(Customer)
-                .where(Customer.id.in_(gone))
-                .execution_options(synchronize_session=False)
-            )
+            erasing.remove_unnamed(session, ids)  # what happened stays, hidden for good
     _sweep_images(claim)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, false, func, select
+from sqlalchemy import ColumnElement, and_, false, func, or_, select
 from sqlalchemy.orm import Session
 
 from calltree.db import announce
@@ -26,8 +26,9 @@ from calltree.models import (
     Project,
     User,
 )
-from calltree.services import audit, bulk, imports, lists, scope
+from calltree.services import audit, bulk, erasing, figures, imports, lists, scope
 from calltree.services.rights import Right, Viewer
+from calltree.services.search_conditions import visible
 from calltree.text.phones import digits_fragment
 
 KEPT = timedelta(days=30)
@@ -246,6 +247,49 @@ def restore_list(session: Session, *, viewer: Viewer, list_id: int, now: datetim
     folder.enabled = False
     _note(session, viewer, "list.restored", folder, now)
     return folder
+
+
+def purge(session: Session, *, before: datetime, after: int, most: int, now: datetime) -> int:
+    """Let go of the next `most` customers that came into the bin before that moment.
+
+    Those of whom the ledger knows nothing are removed, the others emptied; records stay. Returns
+    the id after which to go on, 0 at the end. For the night.
+    """
+    of_lists = select(CustomerList.id).where(
+        or_(
+            CustomerList.purged_at.is_not(None),
+            and_(_list_is_here(), CustomerList.deleted_at < before),
+        )
+    )
+    due = or_(Customer.deleted_at < before, Customer.list_id.in_(of_lists))
+    query = select(Customer.id).where(due, Customer.number != "", Customer.id > after)
+    ids = list(session.scalars(query.order_by(Customer.id).limit(most)))
+    still_due = session.scalars(
+        select(Customer.id)
+        .where(Customer.id.in_([row.id for row in erasing.lock(session, ids)]), due)
+        .order_by(Customer.id)
+    ).all()
+    counted = select(Customer).where(Customer.id.in_(still_due), visible())
+    figures.leave(session, customers=list(session.scalars(counted)))  # of a list in the bin
+    gone = set(erasing.remove_unnamed(session, still_due))
+    left = [row for row in erasing.lock(session, still_due) if row.id not in gone]
+    erasing.empty(session, customers=left, user_id=None, now=now)
+    return ids[-1] if ids else 0
+
+
+def purge_lists(session: Session, *, before: datetime, now: datetime) -> int:
+    """Let go of lists that came into the bin before that moment; returns how many. First of all.
+
+    Their names stay for the records; the customers are `purge`'s.
+    """
+    due = session.scalars(
+        select(CustomerList)
+        .where(_list_is_here(), CustomerList.deleted_at < before)
+        .with_for_update()
+    ).all()
+    for folder in due:
+        folder.purged_at = now
+    return len(due)
 
 
 def _locked(session: Session, list_id: int) -> CustomerList:

@@ -95,6 +95,11 @@ SENTENCES: dict[str, str] = {
     "reason_required": N_("Enter the reason for the release."),
     "ban_over": N_("This entry is no longer in force. Reload the page."),
     "count_differs": N_("It is about %(count)s. Type exactly this number to confirm."),
+    "nothing_known": N_("Nothing is known of this number."),
+    "too_much_known": N_(
+        "More than %(most)s customers have this number. Delete some of them in their lists first."
+    ),
+    "no_duplicates": N_("There are no duplicates."),
     "nobody_chosen": N_("No customer was chosen."),
     "assignee_missing": N_("Choose to whom the customers are given."),
     "assignee_unknown": N_(

@@ -163,7 +163,7 @@ def upgrade() -> None:
 
     op.create_table('bulk_jobs',
     sa.Column('id', sa.Integer(), nullable=False),
-    sa.Column('kind', sa.Enum('ban_add', 'ban_release', 'ban_release_found', 'record_delete', 'customer_assign', 'customer_move', 'customer_reset', 'customer_delete', 'customer_restore', 'recording_zip', name='bulkkind', native_enum=False, length=32), nullable=False),
+    sa.Column('kind', sa.Enum('ban_add', 'ban_release', 'ban_release_found', 'record_delete', 'customer_assign', 'customer_move', 'customer_reset', 'customer_delete', 'customer_restore', 'customer_dedupe', 'recording_zip', name='bulkkind', native_enum=False, length=32), nullable=False),
     sa.Column('state', sa.Enum('checking', 'checked', 'running', 'done', 'cancelled', 'failed', name='bulkstate', native_enum=False, length=32), nullable=False),
     sa.Column('user_id', sa.Integer(), nullable=False),
     sa.Column('filename', sa.String(length=256), nullable=False),

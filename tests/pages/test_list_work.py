@@ -180,3 +180,42 @@ def test_R_LS_10_a_supervisor_is_offered_assignment_and_nothing_else(
         browser.get(path, status=403)
         browser.post(path, {"confirmation": "3"}, status=403)
     assert "ごみ箱" not in browser.get("/admin/").text
+
+
+def test_R_LS_11_personal_data_is_erased_after_it_was_shown_what_that_is(
+    site: Site, manager: Browser, browser_of
+) -> None:
+    first = site.rows(id=site.ids[0])[0]
+    page = manager.get(f"/customers/{first.id}")
+    asked = manager.get(str(page.one("a[href*='erase/?customer=']")["href"]))
+    assert "田中商事" in asked.text
+    assert "この番号は架電禁止に登録されていません" in asked.text
+    manager.submit("main form[method=post]", status=422, confirmation="2")
+    manager.submit("main form[method=post]", follow=True, confirmation="1")
+    assert "顧客 1 件、コール履歴 0 件" in manager.page.text
+    assert site.rows(id=first.id)[0].cells == []
+    assert "この番号の情報はありません" in manager.get(f"/admin/erase/?number={first.number}").text
+    manager.get("/admin/erase/?number=12", status=422)
+    manager.get(f"/customers/{first.id}", status=404)
+    supervisor = browser_of(site.users[Role.SUPERVISOR])
+    assert not supervisor.get(f"/customers/{site.ids[1]}").all("a[href*='erase/?customer=']")
+
+
+def test_R_LS_10_duplicates_are_shown_with_the_row_that_stays(site: Site, manager: Browser) -> None:
+    with site.store.write() as session:
+        first = session.get_one(Customer, site.ids[0])
+        twin = make.make_customer(
+            session, session.get_one(CustomerList, site.there), number=first.number
+        )
+    assert "残す行" in manager.get("/admin/duplicates/").text
+    none = manager.get(f"/admin/duplicates/?list={site.here}")
+    assert "重複はありません" in none.text
+    page = manager.get("/admin/duplicates/?find=1&keep=newest")
+    assert "1 行をごみ箱に移します" in page.text
+    assert [badge.get_text() for badge in page.all("main td .badge")] == ["残す", "ごみ箱へ"]
+    manager.submit("main form[method=post]", status=422, confirmation="2")
+    where = manager.submit("main form[method=post]", confirmation="1").location
+    assert site.work().counts == {"deleted": 1}
+    assert "重複の削除" in manager.get(where).text
+    assert site.rows(id=twin.id)[0].deleted_at is None
+    assert site.rows(id=first.id)[0].deleted_at is not None
