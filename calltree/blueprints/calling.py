@@ -161,9 +161,12 @@ def renew() -> ResponseReturnValue:
     with writing() as session:
         desk.enter(session, viewer=mine, nodes=settings().node_names, now=now)
         ours = _claim(session, now)
-        renewal = _renew_hold(session, now) if ours else None
     if not ours:
         return _instead_of_main("operator/_page_in_use.html")
+    # Apart: a save, which comes when it likes, has the hold first and then the operator; whoever
+    # keeps the one and waits for the other would be waited for in turn.
+    with writing() as session:
+        renewal = _renew_hold(session, now)
     if renewal is not None and not renewal.held:
         return _instead_of_main("operator/_released.html")
     if renewal is not None and renewal.released_in_s is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import queue
+import threading
 import uuid
 from collections.abc import Iterator
 from datetime import timedelta
@@ -9,6 +11,7 @@ from datetime import timedelta
 import pytest
 import time_machine
 from flask import Flask
+from sqlalchemy import text
 
 from calltree.db import Store
 from calltree.models import (
@@ -26,9 +29,11 @@ from calltree.models import (
     User,
     WorkQueue,
 )
+from calltree.services import holds, operators
 from tests import factories as make
 from tests.browser import Answer, Browser
 from tests.factories import NOW
+from tests.floor import wait_for
 from tests.services.desks import Desk, colleague, furnish
 
 PAGE = {"X-Page-Id": "aaaaaaaa-0000-4000-8000-000000000001"}
@@ -308,6 +313,35 @@ def test_R_CL_2_the_page_is_told_when_its_customer_was_taken_away(op: Browser, d
     desk.leave()
     told = op.press("/operator/call/renew", {"shows": "1"}, status=409, headers=PAGE)
     assert "解放" in told.text
+
+
+def test_R_CL_17_a_page_that_is_heard_of_while_its_result_is_saved_takes_nothing_from_it(
+    op: Browser, desk: Desk
+) -> None:
+    desk.change(Operator, desk.user_id, state=OperatorState.WRAP_UP)
+    store, answers = desk.store, queue.SimpleQueue[int | Exception]()
+
+    def renew() -> None:
+        try:
+            answers.put(op.press("/operator/call/renew", status=204, headers=PAGE).status)
+        except Exception as error:  # of whatever kind, it is the test's to tell
+            answers.put(error)
+
+    def waits() -> bool:
+        if store.engine.dialect.name == "sqlite":  # has one writer, so there it waits anyhow
+            return True
+        mine = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        with store.engine.connect() as connection:
+            return bool(connection.scalar(text(f"{mine} AND wait_event_type = 'Lock'")))
+
+    page = threading.Thread(target=renew)
+    with store.write() as session:  # as a save goes: the customer's hold, then the operator
+        holds.touch(session, customer_id=desk.customer_id, user_id=desk.user_id, now=NOW)
+        page.start()
+        wait_for(waits, "the page waits for the hold")
+        operators.result_saved(session, user_id=desk.user_id, now=NOW)
+    page.join()
+    assert answers.get() == 204
 
 
 def test_R_CL_2_a_minute_before_an_untouched_customer_is_released_it_is_said(
