@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from flask import request, url_for
@@ -25,7 +26,8 @@ SHORTCUT_NAMES = {
     Shortcut.CALLBACKS: N_("Callbacks"),
 }
 PRESENCE_NAMES = {
-    Presence.ANY: N_("Any"),
+    Presence.ANY: N_("Contains"),
+    Presence.EQUALS: N_("Is exactly"),
     Presence.EMPTY: N_("Is empty"),
     Presence.FILLED: N_("Is not empty"),
 }
@@ -54,6 +56,22 @@ def address_of(endpoint: str, pairs: Iterable[tuple[str, str]], **values: Any) -
     return url_for(endpoint, **values, **query)
 
 
+def sort_address(endpoint: str, criteria: Criteria, **values: Any) -> Callable[..., str]:
+    """Give what a column's head leads to: the same search in its order, once more the other way."""
+
+    def address_in(order: str, column: str = "") -> str:
+        now = criteria.order == order and criteria.order_column == column
+        wanted = replace(
+            criteria,
+            order=Order(order),
+            order_column=column,
+            descending=now and not criteria.descending,
+        )
+        return address(endpoint, wanted, **values)
+
+    return address_in
+
+
 def choices(session: Session, folder: CustomerList, criteria: Criteria) -> dict[str, Any]:
     """Give what the boxes offer and hold."""
     project = projects.get(session, folder.project_id)
@@ -78,6 +96,8 @@ def choices(session: Session, folder: CustomerList, criteria: Criteria) -> dict[
         "orders": [
             (Order.FILE.value, _("File order")),
             (Order.DIALLED.value, _("Last call")),
+            (Order.DIALS.value, _("Calls")),
+            (Order.NUMBER.value, _("Phone number")),
             (Order.COLUMN.value, _("Column")),
         ],
     }

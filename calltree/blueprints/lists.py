@@ -187,6 +187,7 @@ def detail(list_id: int) -> ResponseReturnValue:
         found=found,
         total=total,
         pairs=criteria.pairs(),
+        sort_url=criteria_fields.sort_address("lists.detail", criteria, list_id=list_id),
         next_url=next_url if found.next_after else None,
         first_url=first_url if after else None,
         shown=[place for place in lists.shown(folder) if not place[2]][:CELLS_SHOWN],

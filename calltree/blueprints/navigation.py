@@ -42,7 +42,7 @@ ADMIN: list[tuple[str, list[tuple[str, str]]]] = [
             ("lists.index", N_("List overview")),
             ("imports.index", N_("Import from CSV")),
             ("customers.search", N_("Customer search")),
-            ("duplicates.index", N_("Duplicates")),
+            ("duplicates.index", N_("Find duplicates")),
             ("list_bin.index", N_("Bin")),
             ("erasing.ask", N_("Erase personal data")),
         ],

@@ -18,9 +18,11 @@ Kind = TypeVar("Kind", bound=StrEnum)
 
 
 class Presence(StrEnum):
-    """空 / 空でない."""
+    """空 / 空でない, or the text as a whole (完全一致)."""
 
     ANY = ""
+    EQUALS = "equals"
+    """The cell is the text and nothing more; without a text it asks nothing."""
     EMPTY = "empty"
     FILLED = "filled"
 
@@ -41,6 +43,8 @@ class Order(StrEnum):
 
     FILE = ""
     DIALLED = "dialled"
+    DIALS = "dials"
+    NUMBER = "number"
     COLUMN = "column"
 
 

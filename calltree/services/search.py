@@ -192,6 +192,10 @@ def _changes(session: Session) -> int:
 def _sort_key(conditions: Conditions, criteria: Criteria) -> ColumnElement[Any]:
     if criteria.order is Order.DIALLED:
         return func.coalesce(Customer.last_dialled_at, NEVER)
+    if criteria.order is Order.NUMBER:
+        return cast(ColumnElement[Any], Customer.number)
+    if criteria.order is Order.DIALS:
+        return conditions.dials
     if criteria.order is Order.COLUMN:
         cell = conditions.cell(criteria.order_column)
         if cell is not None:

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Select,
     Text,
     and_,
+    case,
     column,
     false,
     func,
@@ -161,6 +162,8 @@ class Conditions:
             if cell is None:
                 return [false()]
             found += _presence(func.trim(cell), term)
+            if term.text and term.presence is Presence.EQUALS:
+                found.append(func.trim(cell) == self._as_in_cell(fold(term.text).strip()))
             for word in words(term.text):
                 found.append(self._contains(Customer.folded, word))
                 # the cell is cut out of those rows only that hold the word at all
@@ -283,6 +286,11 @@ class Conditions:
         rows = self.session.scalars(select(ResultStatus).where(ResultStatus.built_in.is_not(None)))
         return {row.built_in: row.id for row in rows}
 
+    @property
+    def dials(self) -> ColumnElement[int]:
+        """How often the customer was called in this 周回."""
+        return case((self._cycle, Customer.dials), else_=0)
+
     def _last_is(self, code: BuiltIn) -> ColumnElement[bool]:
         return and_(self._cycle, Customer.last_status_id == self._built_in.get(code, 0))
 
@@ -382,6 +390,8 @@ class Conditions:
             standing = self.session.scalars(select(value).where(*where).distinct())
             wanted = words(term.text)
             held = [v for v in standing if all(word in fold(str(v)) for word in wanted)]
+            if term.presence is Presence.EQUALS:
+                held = [v for v in held if fold(str(v)).strip() == fold(term.text).strip()]
             if not held:
                 return false()
             found.append(value.in_(held))

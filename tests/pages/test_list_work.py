@@ -219,3 +219,26 @@ def test_R_LS_10_duplicates_are_shown_with_the_row_that_stays(site: Site, manage
     assert "重複の削除" in manager.get(where).text
     assert site.rows(id=twin.id)[0].deleted_at is None
     assert site.rows(id=first.id)[0].deleted_at is not None
+
+
+def test_R_LS_10_a_columns_head_sorts_by_it_and_once_more_turns_it_round(
+    site: Site, manager: Browser
+) -> None:
+    def names(page: Answer) -> list[str]:
+        return [row.find_all("td")[3].get_text() for row in page.all("main tbody tr")]
+
+    def press(label: str) -> Answer:
+        heads = [tag for tag in page.all("thead a") if tag.get_text() == label]
+        return manager.get(str(heads[0]["href"]))
+
+    page = manager.get(site.url("?q=佐藤"))
+    assert names(page) == ["田中商事", "山田電機", "港運輸"]
+    page = press("会社名")
+    up = names(page)
+    assert up == sorted(up)
+    assert page.one("th[aria-sort]")["aria-sort"] == "ascending"
+    page = press("会社名")
+    assert names(page) == up[::-1]
+    assert "q=" in str(page.one('main a[href*="/exports/"]')["href"])
+    page = press("コール数")
+    assert page.one("th[aria-sort]").get_text() == "コール数"

@@ -132,6 +132,11 @@ def test_R_LS_10_words_are_found_in_part_and_folded(session, site, words, places
         (Term("氏名", presence=Presence.EMPTY), [1]),
         (Term("氏名", "山", Presence.FILLED), [2]),
         (Term("無い列", "東"), []),
+        (Term("会社名", "株式会社たなか商事", Presence.EQUALS), [0]),
+        (Term("会社名", "商事", Presence.EQUALS), []),
+        (Term("会社名", "ヤマダ電機\\本店", Presence.EQUALS), [1]),
+        (Term("氏名", " 鈴木 ", Presence.EQUALS), [4]),
+        (Term("会社名", "", Presence.EQUALS), [0, 1, 2, 3, 4]),
     ],
 )
 def test_R_LS_10_a_column_is_searched_by_itself(session, site, term, places):
