@@ -311,6 +311,26 @@ def test_R_CL_5_the_next_dial_presses_itself_at_its_time(site: Site) -> None:
     assert len(site.sent) == 1
 
 
+@pytest.mark.provokes("htmx:error: timeout")
+@pytest.mark.parametrize("stopped", [True, False])
+def test_R_CL_5_a_wait_that_was_stopped_dials_nothing_however_late_the_answer(
+    site: Site, stopped: bool
+) -> None:
+    site.page.clock.install(time="2026-11-24T10:00:00Z")
+    page = site.show(
+        '<form method="post" action="/dial" hx-post="/dial" hx-target="#out">'
+        '<button data-fires-at="2026-11-24T10:00:30Z">call</button></form>'
+        '<form method="post" action="/stop" hx-post="/stop" hx-target="#out" data-disarms>'
+        '<button id="stop">stop</button></form><div id="out"></div>'
+    )
+    page.route("**/stop", lambda _: None)  # its answer is on its way for ever
+    if stopped:
+        page.locator("#stop").click()
+    page.clock.fast_forward(40_000)
+    page.evaluate("() => fetch('/later')")  # what was sent before it is known by now
+    assert [name for name, _, _ in site.sent] == ([] if stopped else ["/dial"])
+
+
 def test_R_AR_6_another_version_on_the_live_line_offers_to_reload(site: Site) -> None:
     page = site.show('<p id="upgrade-bar" hidden>new</p>')
     say = (

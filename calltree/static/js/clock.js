@@ -70,6 +70,12 @@
     }
   }
 
+  /* 中止 holds from the press on: its answer may come later than the moment. */
+  document.addEventListener("submit", (event) => {
+    if (!event.target.matches("[data-disarms]")) return;
+    for (const element of document.querySelectorAll("[data-fires-at]")) fired.add(element.dataset.firesAt);
+  }, true);
+
   document.addEventListener("htmx:after:swap", () => {
     draw();
     arm();
