@@ -212,7 +212,9 @@ def test_R_CL_4_push_tones_that_are_none_are_refused_before_the_wire(floor):
 
 def test_R_CL_14_the_states_of_a_call_are_intervals_without_a_gap(floor):
     operator = floor.operator()
-    attempt = floor.call(operator, LEAVES)
+    attempt = floor.call(operator, STAYS)
+    floor.wait_state(attempt, CallState.TALKING)
+    floor.ask(CommandKind.HANG_UP, attempt)
     floor.wait_state(attempt, CallState.ENDED)
     rows = _intervals(floor, operator)
     assert [row.state for row in rows][-3:] == ["dialling", "talking", "wrap_up"]

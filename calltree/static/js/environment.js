@@ -5,7 +5,7 @@ import { Microphone } from "./microphone.js";
 const CHROME_FROM = 120; // what the pages' markup and styles need
 const SLOW_MS = 300;
 const TRIES = 5;
-const SOCKET_MS = 5000;
+const SOCKET_MS = 15000;
 const RECORD_MS = 3000;
 
 const room = document.getElementById("environment");
