@@ -102,11 +102,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A failed test tells what its pages show."""
+    """A failed test tells what its pages show, and what its site's processes said."""
     report = yield
-    windows = getattr(item, "funcargs", {}).get("chromium")
-    if report.failed and call.when != "teardown" and windows is not None:
-        report.sections.append(("open pages", windows.shown()))
+    given = getattr(item, "funcargs", {})
+    if report.failed and call.when != "teardown":
+        if "chromium" in given:
+            report.sections.append(("open pages", given["chromium"].shown()))
+        sites = [getattr(one, "site", None) for one in given.values()]
+        for shown in filter(None, (getattr(site, "shown", None) for site in sites)):
+            report.sections.append(("log of the site", shown()))
     return report
 
 

@@ -73,7 +73,7 @@ def place(
                 wait_for(floor.link_up, "link up", patience_s=120)
                 wait_for(site.served, "calls worker", patience_s=120)
                 app = create_app(site.settings)
-                yield Place(site.store, origin, chromium, app, floor.list_id)
+                yield Place(site.store, origin, chromium, app, floor.list_id, site)
                 with app.app_context():
                     db.session.remove()
                     db.engine.dispose()

@@ -28,6 +28,7 @@ from calltree.services import figures, results
 from calltree.text.days import site_day
 from tests import factories as make
 from tests.browser import signed_in_cookie
+from tests.faults.site import Site
 from tests.windows import Windows
 
 NUMBERS = count(1)
@@ -47,6 +48,7 @@ class Place:
     chromium: Windows
     app: Flask
     list_id: int
+    site: Site
 
     def seat(self, *numbers: str, **project: object) -> Seat:
         """An operator of their own with a list of these numbers, signed in on a new machine."""

@@ -92,7 +92,7 @@ class Site:
         assert set(codes.values()) <= {0, -signal.SIGTERM}, (codes, self.shown())
 
     def shown(self) -> str:
-        return (self.data_dir / "site.log").read_text()[-4000:]
+        return (self.data_dir / "site.log").read_text()[-12_000:]
 
     def family(self) -> list[int]:
         """Every worker process that was started with this DATA_DIR and lives."""

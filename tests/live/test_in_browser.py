@@ -50,6 +50,7 @@ def sit_down(site: Site) -> int:
 @pytest.mark.provokes(
     # a killed server refuses, resets or leaves unanswered what is under way to it
     "net::ERR_",
+    "htmx:error: timeout",
     "htmx:ws:error",
     "WebSocket connection to",
     "Failed to fetch",
