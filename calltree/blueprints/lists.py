@@ -22,7 +22,7 @@ from calltree.errors import Refused
 from calltree.extensions import reading, writing
 from calltree.htmx import go
 from calltree.locale import lazy, sentence
-from calltree.models import ItemTarget
+from calltree.models import CustomerList, ItemTarget, SavedSearch
 from calltree.services import (
     audit,
     customers,
@@ -31,10 +31,11 @@ from calltree.services import (
     patterns,
     people,
     projects,
+    saved_searches,
     scope,
     search,
 )
-from calltree.services.criteria import Order
+from calltree.services.criteria import Criteria, Order
 from calltree.services.rights import Right
 from calltree.services.sentences import N_
 from calltree.text.sheets_out import CsvTable
@@ -187,6 +188,8 @@ def detail(list_id: int) -> ResponseReturnValue:
         found=found,
         total=total,
         pairs=criteria.pairs(),
+        saved=_saved(session, folder),
+        save_url=criteria_fields.address("saved_searches.save", criteria, list_id=list_id),
         sort_url=criteria_fields.sort_address("lists.detail", criteria, list_id=list_id),
         next_url=next_url if found.next_after else None,
         first_url=first_url if after else None,
@@ -199,6 +202,21 @@ def detail(list_id: int) -> ResponseReturnValue:
         **criteria_fields.choices(session, folder, criteria),
         Order=Order,
     )
+
+
+def _saved(session: Session, folder: CustomerList) -> list[tuple[SavedSearch, str, bool]]:
+    """Saved searches with the addresses they lead to, and whether they may be removed."""
+    who = viewer()
+    return [
+        (
+            kept,
+            criteria_fields.address(
+                "lists.detail", Criteria.restored(kept.criteria), list_id=folder.id
+            ),
+            saved_searches.may_remove(who, kept),
+        )
+        for kept in saved_searches.seen(session, viewer=who, project_id=folder.project_id)
+    ]
 
 
 @bp.get("/<int:list_id>/settings")

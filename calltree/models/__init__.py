@@ -41,6 +41,7 @@ from calltree.models.lists import (
     ImportState,
     ListGrant,
     ListGroupGrant,
+    SavedSearch,
     WorkQueue,
 )
 from calltree.models.people import Group, GroupMember, LegKind, RecoveryCode, Role, User
@@ -139,6 +140,7 @@ __all__ = [
     "ResultPattern",
     "ResultStatus",
     "Role",
+    "SavedSearch",
     "Setting",
     "Site",
     "Softphone",

@@ -256,6 +256,21 @@ class WorkQueue(Base):
     """The last step found nobody any more: 「リストの最後です」."""
 
 
+class SavedSearch(Base):
+    """A search of customers kept under a name, for the lists of one project (R-LS-10)."""
+
+    __tablename__ = "saved_searches"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"), index=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    name: Mapped[str] = mapped_column(String(64))
+    criteria: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    shared: Mapped[bool] = mapped_column(default=False)
+    """Seen by all who see リスト詳細; else by its author alone."""
+    created_at: Mapped[datetime]
+
+
 class Draft(Base):
     """What an operator is typing about a customer, kept on the server (R-CL-7)."""
 

@@ -99,6 +99,9 @@ SENTENCES: dict[str, str] = {
     "too_much_known": N_(
         "More than %(most)s customers have this number. Delete some of them in their lists first."
     ),
+    "search_name_missing": N_("Enter a name for the search."),
+    "search_asks_nothing": N_("Search for something first, then save the search."),
+    "searches_full": N_("You have %(most)s saved searches. Remove one first."),
     "no_duplicates": N_("There are no duplicates."),
     "nobody_chosen": N_("No customer was chosen."),
     "assignee_missing": N_("Choose to whom the customers are given."),

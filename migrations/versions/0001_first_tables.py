@@ -377,6 +377,21 @@ def upgrade() -> None:
     with op.batch_alter_table('project_recipients', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_project_recipients_user_id'), ['user_id'], unique=False)
 
+    op.create_table('saved_searches',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('project_id', sa.Integer(), nullable=False),
+    sa.Column('user_id', sa.Integer(), nullable=False),
+    sa.Column('name', sa.String(length=64), nullable=False),
+    sa.Column('criteria', calltree.db.Json, nullable=False),
+    sa.Column('shared', sa.Boolean(), nullable=False),
+    sa.Column('created_at', calltree.db.UtcDateTime(), nullable=False),
+    sa.ForeignKeyConstraint(['project_id'], ['projects.id'], name=op.f('fk_saved_searches_project_id')),
+    sa.ForeignKeyConstraint(['user_id'], ['users.id'], name=op.f('fk_saved_searches_user_id')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_saved_searches'))
+    )
+    with op.batch_alter_table('saved_searches', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_saved_searches_project_id'), ['project_id'], unique=False)
+
     op.create_table('imports',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('state', sa.Enum('uploaded', 'checking', 'checked', 'running', 'published', 'updating', 'done', 'cancelled', 'failed', 'undoing', 'undone', name='importstate', native_enum=False, length=32), nullable=False),
@@ -904,6 +919,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_imports_list_id'))
 
     op.drop_table('imports')
+    with op.batch_alter_table('saved_searches', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_saved_searches_project_id'))
+
+    op.drop_table('saved_searches')
     with op.batch_alter_table('project_recipients', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_project_recipients_user_id'))
 

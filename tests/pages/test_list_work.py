@@ -8,7 +8,16 @@ from flask import Flask
 from sqlalchemy import select
 
 from calltree.db import Store, utcnow
-from calltree.models import BulkJob, BulkState, Customer, CustomerList, Role, User
+from calltree.models import (
+    AuditEntry,
+    BulkJob,
+    BulkState,
+    Customer,
+    CustomerList,
+    Role,
+    SavedSearch,
+    User,
+)
 from calltree.services import bulk_run
 from calltree.text.folding import fold_cells
 from tests import factories as make
@@ -242,3 +251,53 @@ def test_R_LS_10_a_columns_head_sorts_by_it_and_once_more_turns_it_round(
     assert "q=" in str(page.one('main a[href*="/exports/"]')["href"])
     page = press("コール数")
     assert page.one("th[aria-sort]").get_text() == "コール数"
+
+
+def test_R_LS_10_a_search_is_saved_for_oneself_or_for_all(
+    site: Site, manager: Browser, browser_of
+) -> None:
+    supervisor = browser_of(site.users[Role.SUPERVISOR])
+    save = "main form:has(#search-name)"
+
+    def names(browser: Browser, list_id: int = site.here) -> list[str]:
+        page = browser.get(f"/admin/lists/{list_id}")
+        return [tag.get_text() for tag in page.all("main details .button-group > a")]
+
+    manager.get(site.url("?q=電機&assigned=none"))
+    manager.submit(save, follow=True, name="電機の未割当")
+    assert "検索条件を保存しました" in manager.page.text
+    assert (names(manager), names(manager, site.there), names(supervisor)) == (
+        ["電機の未割当"], ["電機の未割当"], [],
+    )  # fmt: skip
+    manager.get(site.url("?q=田中"))
+    manager.submit(save, follow=True, name="電機の未割当", shared="1")  # the name is taken over
+    page = supervisor.get(site.url())
+    link = page.one("main details .button-group > a")
+    found = supervisor.get(str(link["href"]))
+    assert len(found.all("main tbody tr")) == 1
+    assert found.one("#q")["value"] == "田中"
+    remove = 'form[action*="/searches/"]'
+    assert not page.all(remove)
+    with site.store.read() as session:
+        kept = session.scalars(select(SavedSearch)).one()
+    supervisor.post(f"/admin/lists/searches/{kept.id}/delete", status=404)
+    supervisor.get(site.url("?number=0312"))
+    supervisor.submit(save, follow=True, name="SVの条件", shared="1")
+    assert names(manager) == ["SVの条件", "電機の未割当"]
+    manager.get(site.url())
+    manager.post(f"/admin/lists/searches/{kept.id}/delete", {"list": site.here})
+    with site.store.read() as session:
+        other = session.scalars(select(SavedSearch)).one()
+        lines = session.scalars(select(AuditEntry.action).order_by(AuditEntry.id)).all()
+    manager.post(f"/admin/lists/searches/{other.id}/delete")
+    assert names(manager) == []
+    assert lines == ["search.saved"] * 3 + ["search.removed"]
+
+
+@pytest.mark.parametrize(("query", "name"), [("", "何もない"), ("?q=田中", " ")])
+def test_R_LS_10_a_search_without_a_name_or_a_condition_is_not_saved(
+    site: Site, manager: Browser, query: str, name: str
+) -> None:
+    manager.post(site.url(f"/searches{query}"), {"name": name})
+    with site.store.read() as session:
+        assert session.scalars(select(SavedSearch)).all() == []

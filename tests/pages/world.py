@@ -36,6 +36,7 @@ from calltree.models import (
     RecordingState,
     RecordKind,
     Role,
+    SavedSearch,
     Task,
 )
 from calltree.services import figures
@@ -67,6 +68,7 @@ class Floor:
     job: int
     author: int
     phone: str
+    search: int
 
 
 @dataclass
@@ -96,6 +98,7 @@ class World:
             "user_id": floor.author,
             "entry_id": floor.ban,
             "job_id": floor.job,
+            "search_id": floor.search,
             "name": "call_status",
             "wish": "hang_up",
             "asked": "x",
@@ -234,7 +237,12 @@ def _floor(session: Session, text: str, stored: str, phone: str) -> Floor:
         },
         created_at=now,
     )
+    search = SavedSearch(
+        project_id=project.id, user_id=author.id, name=text[:64], shared=True, created_at=now,
+        criteria={"pairs": [["q", text]]},
+    )  # fmt: skip
     rows: list[Any] = [
+        search,
         recording,
         task,
         given,
@@ -261,7 +269,7 @@ def _floor(session: Session, text: str, stored: str, phone: str) -> Floor:
     return Floor(
         project.id, folder.id, customer.id, extra.id, record.id, recording.id, task.id, given.id,
         pattern.id, status.id, item.id, caller.id, trunk.id, group.id, ban.id, job.id, author.id,
-        phone,
+        phone, search.id,
     )  # fmt: skip
 
 
