@@ -103,9 +103,9 @@ def test_R_CL_10_a_reload_in_a_call_comes_back_to_the_same_customer(
     wait_for(lambda: not seat.leg_lives(leg), "the old leg is gone")
     assert seat.attempt().id == before.id
     assert seat.leg_lives(before.uuid)
-    seat.page.wait_for_timeout(1500)
+    seat.page.wait_for_timeout(4000)  # a busy machine's microphone takes its time
     seat.hang_up()
-    left = sox(seat.file(), "remix", "1", "trim", "-1.2")
+    left = sox(seat.file(), "remix", "1", "trim", "-3.5")
     assert abs(left["Rough frequency"] - OPERATOR_HZ) < 40, "the new leg is recorded too"
 
 
