@@ -99,6 +99,9 @@ def part(name: str) -> ResponseReturnValue:
     if name not in PARTS:
         raise NotFound(name)
     session = reading()
+    # SQLite shows the moment of the request's first look, at who asks: drawn from it and dated
+    # now, the fragment would displace what was drawn of a later moment.
+    session.rollback()
     at = call_screen.desk(session, viewer=viewer(), now=utcnow())
     if at is None:
         return Response(status=204)
