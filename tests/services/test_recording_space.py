@@ -38,7 +38,9 @@ def room(store: Store, now: datetime = NOW) -> recording_space.Space:
 
 def states(store: Store) -> dict[int, RecordingState]:
     with store.read() as session:
-        return {row.id: row.state for row in session.scalars(select(Recording).order_by(Recording.id))}
+        return {
+            row.id: row.state for row in session.scalars(select(Recording).order_by(Recording.id))
+        }
 
 
 def test_R_RC_2_an_empty_shelf_has_room_for_fifty_gigabytes(shelf: Shelf) -> None:
