@@ -480,3 +480,15 @@ def test_R_US_1_foreign_customers_and_records_are_not_found_in_the_side_pane(
     op.get(f"/operator/call/side/customer/{foreign.id}", status=404)
     op.get(f"/operator/call/side/numbers/{foreign.id}", status=404)
     op.get(f"/operator/call/side/records/{record.id}", status=404)
+
+
+def test_a_part_shows_what_was_written_while_it_was_asked_for(
+    op: Browser, desk: Desk, app: Flask
+) -> None:
+    """Who asks is looked up first, and on SQLite all that follows would show that moment."""
+
+    def meanwhile() -> None:
+        desk.change(Operator, desk.user_id, state=OperatorState.AWAY, reason="休憩")
+
+    app.before_request_funcs[None].append(meanwhile)
+    assert "離席を終える" in op.part("/operator/call/part/operator").text
