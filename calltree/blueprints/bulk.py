@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from calltree.blueprints import import_words, recording_list
 from calltree.blueprints.access import requires, viewer
-from calltree.blueprints.navigation import admin_only
+from calltree.blueprints.navigation import admin_only, stand_under
 from calltree.blueprints.uploads import rejects_file
 from calltree.db import utcnow
 from calltree.errors import NotFound, Refused
@@ -126,6 +126,7 @@ def show(job_id: int) -> ResponseReturnValue:
 
 def _page(job: BulkJob, error: str = "") -> tuple[str, int]:
     session = reading()
+    stand_under(HOME.get(job.kind, "lists.index"))
     scope = job.choices.get("project_ids", [])
     page = render_template(
         "bulk/show.html",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from flask import Flask, current_app, request, session, url_for
+from flask import Flask, current_app, g, request, session, url_for
 from flask_babel import gettext as _
 from flask_login import current_user
 from sqlalchemy.orm import Session
@@ -93,12 +93,18 @@ OPERATOR: list[tuple[str, list[tuple[str, str]]]] = [
 """(section, [(endpoint, label)]); entries whose endpoint the viewer may not use are left out."""
 
 UNDER = {
+    "bulk.index": "lists.index",
     "customers.show": "customers.search",
     "exports.bans": "bans.index",
     "exports.customers": "lists.index",
     "exports.records": "history.index",
     **dict.fromkeys(
-        (f"list_work.{what}" for what in ("assign", "move", "reset", "delete")), "lists.index"
+        (
+            f"list_work.{step}{what}"
+            for step in ("", "start_")  # a refused start is drawn again at its own address
+            for what in ("assign", "move", "reset", "delete")
+        ),
+        "lists.index",
     ),
     "projects.number": "projects.numbers",
     "recordings.play": "history.index",
@@ -162,8 +168,15 @@ def _item(endpoint: str, label: str) -> Item:
     )  # fmt: skip
 
 
+def stand_under(endpoint: str) -> None:
+    """Mark this entry for the present request: what it shows is of that room."""
+    g.entry = endpoint
+
+
 def _entry() -> str:
     """Return the entry of the present page: its own, the one it stands under, its blueprint's."""
+    if told := g.get("entry"):
+        return str(told)
     endpoint = request.endpoint or ""
     if is_shown(endpoint):
         return endpoint

@@ -61,6 +61,7 @@ def test_R_US_1_a_page_without_an_entry_marks_the_one_it_belongs_to(app, browser
         ("/admin/exports/do-not-call", "架電禁止管理"),
         ("/admin/exports/records", "コール履歴"),
         ("/admin/users/audit", "操作ログ"),
+        ("/admin/bulk/", "リスト一覧"),
         ("/admin/users/new", "ユーザー管理"),
     ):
         marked = browser.get(path).soup.find(id="nav").select("[aria-current=page]")

@@ -79,6 +79,11 @@ def buttons(page: Answer) -> list[str]:
     return [tag["formaction"].rpartition("/")[2] for tag in page.all("button[formaction]")]
 
 
+def marked(page: Answer) -> list[str]:
+    """What the navigation marks as the place where one is."""
+    return [one.text.strip() for one in page.soup.find(id="nav").select("[aria-current=page]")]
+
+
 def test_R_LS_10_ticked_customers_are_assigned_after_their_count_was_typed(
     site: Site, manager: Browser
 ) -> None:
@@ -90,12 +95,14 @@ def test_R_LS_10_ticked_customers_are_assigned_after_their_count_was_typed(
     assert "2 件の担当を変更します" in asked.text
     manager.submit("main form", status=422, confirmation="2")
     assert "担当にするオペレータを選んでください" in manager.page.text
+    assert marked(manager.page) == ["リスト一覧"]
     operator = site.users[Role.OPERATOR].id
     given = {"users": [str(operator)], "confirmation": "2"}
     where = manager.submit("main form", **given).location
     job = site.work()
     assert (job.state, job.counts) == (BulkState.DONE, {"assigned": 2})
     shown = manager.get(where)
+    assert marked(shown) == ["リスト一覧"]
     assert "割当済み 2" in shown.text
     assert "港区の会社" in shown.text
     assert [row.assigned_user_id for row in site.rows(list_id=site.here)] == [operator] * 2 + [None]
