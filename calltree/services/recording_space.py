@@ -22,6 +22,7 @@ GB = 1_000_000_000
 BYTES_PER_HOUR = 125_000 * 60
 """Until an hour was recorded: the most that a recording may take (R-RC-1)."""
 WARN_AT, ALARM_AT = 0.80, 0.95
+FORESEEN_DAYS = 3650
 MEASURED = timedelta(days=28)
 """Days left are reckoned from what these brought."""
 
@@ -76,10 +77,14 @@ class Space:
 
     @property
     def days_left(self) -> int | None:
-        """Days until it is full if they are like the last four weeks; None without any."""
+        """Days until it is full if they are like the last four weeks.
+
+        None without any, and beyond ten years: so little says nothing of the days to come.
+        """
         if not self.bytes_per_day:
             return None
-        return int(max(self.capacity - self.used, 0) / self.bytes_per_day)
+        days = int(max(self.capacity - self.used, 0) / self.bytes_per_day)
+        return days if days <= FORESEEN_DAYS else None
 
 
 def space(session: Session, *, now: datetime) -> Space:

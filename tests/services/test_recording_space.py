@@ -58,6 +58,11 @@ def test_R_RC_2_warnings_at_80_and_95_percent(shelf: Shelf, used: float, level: 
     assert room(shelf.store).level == level
 
 
+def test_R_RC_2_a_first_short_call_foretells_no_day(shelf: Shelf) -> None:
+    shelf.put(started_at=NOW - DAY, size_bytes=1000, length_ms=1000)
+    assert room(shelf.store).days_left is None
+
+
 def test_R_RC_2_hours_and_days_left_follow_what_was_recorded(shelf: Shelf) -> None:
     # ten days with 1 GB of 100 hours each
     for day in range(10):
