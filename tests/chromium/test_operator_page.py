@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import APIResponse, Page, Route, expect
 from sqlalchemy import select
 
 from calltree.models import Project
@@ -146,6 +146,28 @@ def test_R_CL_14_away_with_a_reason_and_ready(place: Place) -> None:
     seat.page.wait_for_url("**/operator/")
     seat.sees_text("#operator-state", "待機")
     assert seat.operator().customer_id is None
+
+
+@pytest.mark.one_database
+def test_R_CL_14_an_answer_that_the_push_overtook_closes_no_menu(place: Place) -> None:
+    seat = place.seat(*numbers("0"))
+    seat.begin()
+    seat.press("Shift+F9")
+    seat.at(".state-items").get_by_role("button", name="昼休み").click()
+    seat.sees_text("#operator-state", "離席（昼休み）")
+    held: list[tuple[Route, APIResponse]] = []
+    seat.page.route("**/call/back", lambda route: held.append((route, route.fetch())))
+    seat.press("Shift+F2")
+    seat.sees_text("#operator-state", "閲覧中")  # as the live line has it
+    seat.press("Shift+F9")
+    expect(seat.at("#state-items")).to_be_visible()
+    [(route, answer)] = held
+    with seat.page.expect_response("**/call/back") as arrived:
+        route.fulfill(response=answer)
+    arrived.value.finished()
+    seat.page.wait_for_function("() => !document.querySelector('.htmx-request')")
+    seat.press("Shift+F2")
+    seat.page.wait_for_url("**/operator/")
 
 
 @pytest.mark.one_database
