@@ -32,11 +32,15 @@ def floor(store: Store, switch: PracticeSwitch):
 
 
 def finished(floor: Floor, attempt) -> Recording:
-    """Do what the jobs that were rung for do; give the recording."""
-    rung = [n.ids["args"][0] for n in floor.told if n.ids.get("func", "").endswith(".finish")]
-    for recording_id in rung:
-        job.finish_in(floor.store, floor.switch.recordings, recording_id, now=utcnow())
+    """Do what the jobs that are rung for do; give the recording."""
+    if floor.recording(attempt):  # its bell rings a moment after the call's end is to be seen
+        for recording_id in wait_for(lambda: bells(floor), "the recording's bell"):
+            job.finish_in(floor.store, floor.switch.recordings, recording_id, now=utcnow())
     return floor.recording(attempt)
+
+
+def bells(floor: Floor) -> list[int]:
+    return [n.ids["args"][0] for n in floor.told if n.ids.get("func", "").endswith(".finish")]
 
 
 def talked(floor: Floor, attempt, least_ms: int = TALK_MS) -> None:
