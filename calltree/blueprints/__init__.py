@@ -15,6 +15,7 @@ from calltree.blueprints import (
     calling,
     customers,
     duplicates,
+    closed_days,
     erasing,
     exports,
     failures,
@@ -81,6 +82,7 @@ ALL = (
     site.bp,
     recordings.bp,
     recording_list.bp,
+    closed_days.bp,
     health.bp,
     live.bp,
 )

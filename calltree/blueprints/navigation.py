@@ -68,6 +68,7 @@ ADMIN: list[tuple[str, list[tuple[str, str]]]] = [
             ("bans.index", N_("Do-not-call numbers")),
             ("people.index", N_("Users")),
             ("site.index", N_("Site settings")),
+            ("closed_days.index", N_("Closed days")),
             ("people.audit_log", N_("Audit log")),
         ],
     ),

@@ -292,7 +292,7 @@ def audit_log() -> ResponseReturnValue:
     may_export = viewer().may(Right.EXPORT)
     return render_template(
         "people/audit.html",
-        lines=[audit_lines.line(entry) for entry in entries],
+        lines=audit_lines.lines(session, entries),
         older_url=_audit_url("people.audit_log", {**query, "before": str(entries[-1].id)})
         if len(entries) == audit.PAGE
         else None,
@@ -324,7 +324,7 @@ def audit_csv() -> ResponseReturnValue:
             search=audit.conditions(asked.pairs()),
         )
     entries = audit_search.everything(store().read, criteria=asked)
-    header, rows = audit_lines.sheet(entries, settings().timezone)
+    header, rows = audit_lines.sheet(entries, settings().timezone, store().read)
     response = Response(CsvTable().chunks(header, rows), mimetype="text/csv; charset=utf-8")
     response.headers.set("Content-Disposition", "attachment", filename="audit.csv")
     return response

@@ -27,7 +27,7 @@ from calltree.models import (
     Role,
     User,
 )
-from calltree.services import audit, names, projects, scope
+from calltree.services import audit, audit_changes, names, projects, scope
 from calltree.services.rights import Right, Viewer
 from calltree.text.folding import fold, fold_name, words
 
@@ -183,9 +183,9 @@ def rename(
 ) -> CustomerList:
     """Give a list another name. Raises NotAllowed, NotFound, Refused 'list_name_…'."""
     folder = _to_edit(session, viewer, list_id, Right.EDIT_MASTER_DATA)
-    before = folder.name
+    before = audit_changes.state_of(folder)
     folder.name = _name(session, folder.project_id, name, besides=list_id)
-    _note(session, viewer, "list.renamed", folder, now, before=before)
+    _note_changes(session, viewer, "list.renamed", folder, now, before)
     return folder
 
 
@@ -194,9 +194,10 @@ def set_enabled(
 ) -> CustomerList:
     """有効化 or 無効化; grants stay as they are (R-LS-2). Raises NotAllowed, NotFound."""
     folder = _to_edit(session, viewer, list_id, Right.GRANT_LISTS)
-    if folder.enabled != enabled:
-        folder.enabled = enabled
-        _note(session, viewer, "list.enabled" if enabled else "list.disabled", folder, now)
+    before = audit_changes.state_of(folder)
+    folder.enabled = enabled
+    action = "list.enabled" if enabled else "list.disabled"
+    _note_changes(session, viewer, action, folder, now, before)
     return folder
 
 
@@ -226,23 +227,19 @@ def set_grants(
     """
     folder = _to_edit(session, viewer, list_id, Right.GRANT_LISTS)
     _check_receivers(session, wanted)
-    before = grants(session, list_id=list_id)
-    if wanted == before:
-        return
+    before = _granted(session, folder)
     session.execute(delete(ListGrant).where(ListGrant.list_id == list_id))
     session.execute(delete(ListGroupGrant).where(ListGroupGrant.list_id == list_id))
     session.add_all(ListGrant(list_id=list_id, user_id=i) for i in sorted(wanted.user_ids))
     session.add_all(ListGroupGrant(list_id=list_id, group_id=i) for i in sorted(wanted.group_ids))
     session.flush()
-    _note(
-        session,
-        viewer,
-        "list.granted",
-        folder,
-        now,
-        users=sorted(wanted.user_ids),
-        groups=sorted(wanted.group_ids),
-    )
+    after = _granted(session, folder)
+    _note_changes(session, viewer, "list.granted", folder, now, before, after)
+
+
+def _granted(session: Session, folder: CustomerList) -> audit_changes.State:
+    kept = grants(session, list_id=folder.id)
+    return audit_changes.state_of(folder, users=kept.user_ids, groups=kept.group_ids)
 
 
 def _check_receivers(session: Session, wanted: Grants) -> None:
@@ -270,10 +267,11 @@ def set_shown(
     rest = [column for column in folder.columns if column not in first]
     hide, enlarge = set(hidden), set(large)
     folder.shown = [
+    before = audit_changes.state_of(folder)
         {"column": column, "hidden": column in hide, "large": column in enlarge}
         for column in dict.fromkeys([*first, *rest])
     ]
-    _note(session, viewer, "list.shown", folder, now)
+    _note_changes(session, viewer, "list.shown", folder, now, before)
     return folder
 
 
@@ -347,3 +345,20 @@ def _note(
         **detail,
     )
     announce(session, "lists", list_id=folder.id)
+
+
+def _note_changes(
+    session: Session,
+    viewer: Viewer,
+    action: str,
+    folder: CustomerList,
+    now: datetime,
+    before: audit_changes.State,
+    after: audit_changes.State | None = None,
+) -> None:
+    line = audit_changes.note(
+        session, viewer=viewer, action=action, kind="list", object_id=folder.id, before=before,
+        after=after or audit_changes.state_of(folder), now=now, name=folder.name,
+    )  # fmt: skip
+    if line is not None:
+        announce(session, "lists", list_id=folder.id)

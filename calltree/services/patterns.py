@@ -21,7 +21,7 @@ from calltree.models import (
     ResultPattern,
     ResultStatus,
 )
-from calltree.services import audit, names
+from calltree.services import audit, audit_changes, names
 from calltree.services.rights import Viewer
 from calltree.text.folding import fold_name
 
@@ -100,12 +100,14 @@ def save_pattern(
     if twin is not None and twin.id != pattern_id:
         raise Refused("pattern_name_taken", field="name", name=name)
     found = pattern(session, pattern_id) if pattern_id else ResultPattern(name=name, created_at=now)
+    before = audit_changes.state_of(found) if pattern_id else None
     found.name = name
     session.add(found)
     session.flush()
-    audit.note(
-        session, viewer=viewer, action="pattern.saved", kind="pattern", object_id=found.id, now=now
-    )
+    audit_changes.note(
+        session, viewer=viewer, action="pattern.saved", kind="pattern", object_id=found.id,
+        before=before, after=audit_changes.state_of(found), now=now, name=name,
+    )  # fmt: skip
     return found
 
 
@@ -135,6 +137,7 @@ def save_status(
     users = session.scalars(select(Project).where(Project.pattern_id == pattern_id)).all()
     own = names.Place("status", name, "", ref=("status", status_id or 0))
     names.refuse_clash(session, projects=users, name=name, own=own)
+    before = audit_changes.state_of(status) if status_id else None
     recount = status_id is not None and (
         (status.connected, status.conversion) != (details.connected, details.conversion)
     )
@@ -146,9 +149,9 @@ def save_status(
     status.key = details.key or status.key or _free_key(session, pattern_id)
     session.add(status)
     session.flush()
-    audit.note(
-        session, viewer=viewer, action="status.saved", kind="status", object_id=status.id, now=now,
-        name=name,
+    audit_changes.note(
+        session, viewer=viewer, action="status.saved", kind="status", object_id=status.id,
+        before=before, after=audit_changes.state_of(status), now=now, name=name,
     )  # fmt: skip
     if recount:
         announce(session, "job", lane="bulk", name="figures.restate", args=[status.id])
@@ -289,13 +292,14 @@ def save_item(
     own = names.Place("item", name, "", ref=("item", item_id or 0))
     names.refuse_clash(session, projects=users, name=name, own=own)
     found = item(session, item_id) if item_id else AttributeItem(target=details.target)
+    before = audit_changes.state_of(found) if item_id else None
     found.name, found.name_key = name, fold_name(name)
     found.kind, found.required, found.choices = details.kind, details.required, choices
     session.add(found)
     session.flush()
-    audit.note(
-        session, viewer=viewer, action="item.saved", kind="item", object_id=found.id, now=now,
-        name=name,
+    audit_changes.note(
+        session, viewer=viewer, action="item.saved", kind="item", object_id=found.id,
+        before=before, after=audit_changes.state_of(found), now=now, name=name,
     )  # fmt: skip
     return found
 

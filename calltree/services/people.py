@@ -24,7 +24,7 @@ from calltree.models import (
     Task,
     User,
 )
-from calltree.services import audit
+from calltree.services import audit, audit_changes
 from calltree.services.history_criteria import NO_GROUP
 from calltree.services.rights import Right, Viewer
 from calltree.text.folding import fold_name
@@ -120,7 +120,7 @@ def change(
     if user.role is Role.MANAGER and details.role is not Role.MANAGER:
         _require_another_manager(session, user_id)
     _check_names(session, details, user_id=user_id)
-    changed = [name for name in ("login_id", "name", "role") if _differs(user, details, name)]
+    before = audit_changes.state_of(user)
     user.login_id = details.login_id.strip()
     user.login_key = fold_name(details.login_id)
     user.name = details.name.strip()
@@ -129,22 +129,15 @@ def change(
         end_sessions(session, user, now)  # the old screens hold the old rights
     user.note = details.note
     for name in RESTRICTIONS:
-        if details.restrictions.get(name, getattr(user, name)) != getattr(user, name):
-            setattr(user, name, details.restrictions[name])
-            changed.append(name)
+        setattr(user, name, details.restrictions.get(name, getattr(user, name)))
     if details.password_hash:
         user.password_hash = details.password_hash
         end_sessions(session, user, now)
-        changed.append("password")
-    audit.note(
-        session, viewer=viewer, action="user.changed", kind="user", object_id=user_id, now=now,
-        changed=changed,
+    audit_changes.note(
+        session, viewer=viewer, action="user.changed", kind="user", object_id=user_id,
+        before=before, after=audit_changes.state_of(user), now=now,
     )  # fmt: skip
     return user
-
-
-def _differs(user: User, details: UserDetails, name: str) -> bool:
-    return bool(getattr(user, name) != getattr(details, name))
 
 
 def set_password(
@@ -322,8 +315,15 @@ def save_group(
     known = set(session.scalars(select(User.id).where(User.deleted_at.is_(None))))
     session.execute(delete(GroupMember).where(GroupMember.group_id == group.id))
     session.add_all(GroupMember(group_id=group.id, user_id=user_id) for user_id in user_ids & known)
-    audit.note(
-        session, viewer=viewer, action="group.saved", kind="group", object_id=group.id, now=now,
-        members=len(user_ids & known),
+    before = _group_state(session, group) if group_id else None
+    audit_changes.note(
+        session, viewer=viewer, action="group.saved", kind="group", object_id=group.id,
+        before=before, after=_group_state(session, group), now=now, name=name,
+        users=sorted(user_ids & known),
     )  # fmt: skip
     return group
+
+
+def _group_state(session: Session, group: Group) -> audit_changes.State:
+    query = select(GroupMember.user_id).where(GroupMember.group_id == group.id)
+    return audit_changes.state_of(group, users=set(session.scalars(query)))

@@ -23,7 +23,7 @@ from calltree.models import (
     Site,
     Trunk,
 )
-from calltree.services import audit, names
+from calltree.services import audit, audit_changes, names
 from calltree.services.rights import Viewer
 from calltree.text import phones
 
@@ -107,6 +107,7 @@ def save(
     _check_times(session, details)
     _check_number(session, details.main_number_id)
     project = get(session, project_id) if project_id else Project(created_at=now)
+    before = _state(session, project) if project_id else None
     project.name = name
     for column in COLUMNS:
         setattr(project, column, getattr(details, column))
@@ -118,11 +119,21 @@ def save(
     _replace_numbers(session, project, details.further_number_ids)
     session.flush()
     _refuse_inner_clash(session, project)
-    audit.note(
+    audit_changes.note(
         session, viewer=viewer, action="project.saved", kind="project", object_id=project.id,
-        now=now, name=name, state=project.state,
+        before=before, after=_state(session, project), now=now, name=name,
     )  # fmt: skip
     return project
+
+
+def _state(session: Session, project: Project) -> audit_changes.State:
+    items = select(ProjectItem.item_id).where(ProjectItem.project_id == project.id)
+    numbers = select(ProjectNumber.caller_number_id).where(ProjectNumber.project_id == project.id)
+    return audit_changes.state_of(
+        project,
+        items=session.scalars(items.order_by(ProjectItem.position)).all(),
+        further_numbers=set(session.scalars(numbers)),
+    )
 
 
 def _check_times(session: Session, details: ProjectDetails) -> None:
@@ -253,15 +264,16 @@ def save_number(
         number = _new_number(session, details.number)
     else:
         number = caller_number(session, number_id)
+    before = audit_changes.state_of(number) if number_id else None
     number.label = details.label.strip()
     number.direction = details.direction
     number.line_cap = details.line_cap
     number.trunk_id = details.trunk_id
     session.add(number)
     session.flush()
-    audit.note(
+    audit_changes.note(
         session, viewer=viewer, action="number.saved", kind="caller_number", object_id=number.id,
-        now=now,
+        before=before, after=audit_changes.state_of(number), now=now,
     )  # fmt: skip
     return number
 

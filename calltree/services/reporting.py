@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from calltree.errors import NotAllowed, NotFound
 from calltree.models import Project, ProjectRecipient, ResultStatus, Role, User
-from calltree.services import audit, patterns
+from calltree.services import audit_changes, patterns
 from calltree.services.rights import Right, Viewer
 
 
@@ -81,19 +81,23 @@ def save(
         raise NotFound(f"project {project_id}")
     possible = [status_id for status_id, _name in statuses(session, project)]
     clients = {user.id for user in recipients(session)} & wanted.recipient_ids
+    before = _state(session, project)
     project.reporting, project.reports_recordings = wanted.enabled, wanted.recordings
     project.reported_status_ids = [i for i in possible if i in wanted.status_ids]
     session.execute(delete(ProjectRecipient).where(ProjectRecipient.project_id == project_id))
     session.add_all(ProjectRecipient(project_id=project_id, user_id=i) for i in sorted(clients))
-    audit.note(
+    audit_changes.note(
         session,
         viewer=viewer,
         action="project.reporting_saved",
         kind="project",
         object_id=project_id,
+        before=before,
+        after=_state(session, project),
         now=now,
-        enabled=wanted.enabled,
-        statuses=project.reported_status_ids,
-        users=sorted(clients),
-        recordings=wanted.recordings,
     )
+
+
+def _state(session: Session, project: Project) -> audit_changes.State:
+    named = select(ProjectRecipient.user_id).where(ProjectRecipient.project_id == project.id)
+    return audit_changes.state_of(project, recipients=set(session.scalars(named)))

@@ -22,6 +22,9 @@ SENTENCES: dict[str, str] = {
         "the clock of the telephone must be set automatically."
     ),
     "factor_used": N_("This code has been used already. Wait for the next one."),
+    "closed_day_past": N_("This day has passed. Enter today or a later day."),
+    "days_reversed": N_("The last day is before the first. Exchange them."),
+    "closed_days_many": N_("At most %(most)s days at once. Check the year."),
     "zip_nothing": N_("The search finds no recording."),
     "nothing_open": N_("No customer is open. Choose one from a list."),
     "ask_long_no_answer": N_(

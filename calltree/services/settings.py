@@ -20,7 +20,7 @@ from calltree.models import (
     ResultStatus,
     Site,
 )
-from calltree.services import audit
+from calltree.services import audit_changes
 from calltree.services.rights import Viewer
 from calltree.text import networks, phones
 
@@ -65,15 +65,15 @@ def save(
     details = replace(details, allowed_networks=_networks(details, address))
     _check(details)
     site = get(session)
-    changed = []
+    before = audit_changes.state_of(site)
     for name in details.__slots__:
         value = getattr(details, name)
-        value = list(value) if isinstance(value, tuple) else value
-        if getattr(site, name) != value:
-            setattr(site, name, value)
-            changed.append(name)
-    if changed:
-        audit.note(session, viewer=viewer, action="settings.changed", now=now, changed=changed)
+        setattr(site, name, list(value) if isinstance(value, tuple) else value)
+    line = audit_changes.note(
+        session, viewer=viewer, action="settings.changed", before=before,
+        after=audit_changes.state_of(site), now=now,
+    )  # fmt: skip
+    if line is not None:
         announce(session, "site")
         announce(session, "lines")
     return site
@@ -131,7 +131,8 @@ def first_steps(session: Session) -> list[Step]:
         ("grants", select(CustomerList.id).where(CustomerList.enabled, granted)),
         ("test_call", select(CallRecord.id)),
     ]
-    return [Step(code, session.scalar(query.limit(1)) is not None) for code, query in asked]
+    answers = session.execute(select(*(exists(query) for _code, query in asked))).one()
+    return [Step(code, bool(done)) for (code, _query), done in zip(asked, answers, strict=True)]
 
 
 def figures_of_site(session: Session) -> dict[str, int]:

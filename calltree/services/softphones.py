@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from calltree.db import announce
 from calltree.errors import NotAllowed, Refused
 from calltree.models import LegKind, Operator, Role, Site, Softphone, User
-from calltree.services import audit, legs
+from calltree.services import audit, audit_changes, legs
 from calltree.services.rights import Right, Viewer
 
 DOMAIN = "calltree"
@@ -217,10 +217,11 @@ def set_telephone(
         return
     if user.device != extension:
         user.device_hash = ""  # it holds the extension's name
+    before = audit_changes.state_of(user)
     user.leg_kind, user.device = kind, extension
-    audit.note(
-        session, viewer=viewer, action="user.telephone", kind="user", object_id=user_id, now=now,
-        leg_kind=kind, extension=extension,
+    audit_changes.note(
+        session, viewer=viewer, action="user.telephone", kind="user", object_id=user_id,
+        before=before, after=audit_changes.state_of(user), now=now,
     )  # fmt: skip
 
 

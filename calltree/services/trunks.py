@@ -23,7 +23,7 @@ from calltree.models import (
     Trunk,
     TrunkKind,
 )
-from calltree.services import audit, switch_commands
+from calltree.services import audit, audit_changes, switch_commands
 from calltree.services.rights import Viewer
 
 DEFAULT_GATEWAY = "carrier"
@@ -168,6 +168,7 @@ def save(
     """
     trunk = get(session, trunk_id) if trunk_id else Trunk()
     _check(session, trunk, details)
+    before = audit_changes.state_of(trunk) if trunk_id else None
     for column in TrunkDetails.__slots__:
         if column != "password":
             value = getattr(details, column)
@@ -177,9 +178,9 @@ def save(
         trunk.password = details.password
     session.add(trunk)
     session.flush()
-    audit.note(
-        session, viewer=viewer, action="trunk.saved", kind="trunk", object_id=trunk.id, now=now,
-        name=trunk.name, enabled=trunk.enabled, password_changed=bool(details.password),
+    audit_changes.note(
+        session, viewer=viewer, action="trunk.saved", kind="trunk", object_id=trunk.id,
+        before=before, after=audit_changes.state_of(trunk), now=now, name=trunk.name,
     )  # fmt: skip
     return trunk
 

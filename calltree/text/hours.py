@@ -86,3 +86,8 @@ def holiday_name(day: date) -> str | None:
     """The name of a Japanese holiday, 振替休日 and 国民の休日 included, or None."""
     name: str | None = jpholiday.is_holiday_name(day)
     return name
+
+
+def holidays_between(first: date, last: date) -> list[tuple[date, str]]:
+    """Every Japanese holiday from `first` to `last`, both included, with its name."""
+    return [(day, str(name)) for day, name in jpholiday.between(first, last)]

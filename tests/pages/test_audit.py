@@ -11,7 +11,7 @@ from calltree.models import Role, User
 from calltree.services import audit
 from calltree.services.rights import Viewer
 from tests.browser import Answer
-from tests.factories import make_site, make_user
+from tests.factories import make_list, make_site, make_user
 
 
 @pytest.fixture
@@ -104,6 +104,29 @@ def test_R_US_7_the_log_leaves_as_csv_and_says_that_it_did(
     assert rows[1][1] == manager.name
     newest = browser.get("/admin/users/audit")
     assert "操作ログを出力" in _actions(newest)[0]
-    assert "thing=user" in newest.text
+    assert "操作対象：ユーザー" in newest.text
     browser.post("/switch-screen")
     browser.get("/admin/users/audit.csv", status=403)
+
+
+def test_R_US_7_a_line_names_what_it_points_to_and_says_before_and_after(
+    store: Store, browser_of, manager: User, operator: User
+) -> None:
+    with store.write() as session:
+        folder = make_list(session, name="焼津リスト")
+        viewer = Viewer.of(manager)
+        audit.note(
+            session, viewer=viewer, action="list.granted", kind="list", object_id=folder.id,
+            now=datetime(2026, 11, 24, 3, tzinfo=UTC),
+            changed={"users": [[], [operator.id]], "state": ["running", "stopped"],
+                     "seats": [None, 12], "password": ["…", "…"]},
+            search=f"list={folder.id}&from=2026-11-01", list_id=999,
+        )  # fmt: skip
+    row = browser_of(manager).get("/admin/users/audit").one("main tbody tr")
+    said = " ".join(row.get_text(" ").split())
+    assert f"リスト {folder.id} 焼津リスト" in said
+    for part in (
+        f"（空欄） → {operator.name}", "運営 → 停止", "席数：（空欄） → 12", "パスワード：変更あり",
+        "リスト：焼津リスト", "リスト：999",
+    ):  # fmt: skip
+        assert part in said, said
