@@ -180,8 +180,9 @@ class Actor:
                 gone = session.get_one(Operator, operator.user_id, populate_existing=True)
                 if gone.leg_uuid == join.operator:
                     ledger.leg_lost(session, gone, now=self._reconciler.clock())
-        if attempt.state is CallState.ANSWERED:
-            # Music and an apology, kept by the switch itself, until a leg comes or time is up.
+        if attempt.state is CallState.ANSWERED and attempt.joined_at is None:
+            # Music and an apology, kept by the switch itself, until a leg comes or time is up. One
+            # who was joined before is there already: the end of that bridge sent them.
             self._ask(link, commands.send_to_orphanage(join.customer))
 
     def _ask(self, link: Link, command: ApiCommand) -> None:

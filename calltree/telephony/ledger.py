@@ -218,6 +218,18 @@ def leg_begun(session: Session, *, user_id: int, uuid: str, node: str, now: date
     return acts
 
 
+def mute_ends(session: Session, attempt: Attempt) -> list[Act]:
+    """End a mute with its call.
+
+    The switch mutes the leg, not the call: the next customer would hear nothing.
+    """
+    operator = session.get(Operator, attempt.user_id) if attempt.user_id else None
+    if operator is None or not operator.muted:
+        return []
+    operators.set_muted(session, user_id=operator.user_id, muted=False)
+    return [SetMute(attempt.node, operator.leg_uuid, muted=False)] if operator.leg_uuid else []
+
+
 def ring_time_s(session: Session, attempt: Attempt) -> int:
     """Give how long this call may ring."""
     project = session.get(Project, attempt.project_id) if attempt.project_id else None
@@ -343,11 +355,7 @@ def _hung_up(case: _Case) -> list[Act]:
     operator = case.session.get(Operator, case.attempt.user_id) if case.attempt.user_id else None
     if operator is None or not operator.leg_uuid:
         return []
-    acts: list[Act] = []
-    if operator.muted:
-        # The switch mutes the leg, not the call: the next customer would hear nothing.
-        operators.set_muted(case.session, user_id=operator.user_id, muted=False)
-        acts.append(SetMute(case.attempt.node, operator.leg_uuid, muted=False))
+    acts = mute_ends(case.session, case.attempt)
     if was_ringing:
         acts.append(StopPlaying(case.attempt.node, operator.leg_uuid))
     return acts

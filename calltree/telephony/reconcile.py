@@ -133,7 +133,7 @@ class Reconciler:
             settle = timedelta(seconds=self.timings.reconcile_settle_s)
             if settled or attempt.dialled_at is None or now - attempt.dialled_at > settle:
                 endings.lost(session, attempt, now=now)
-                return []
+                return ledger.mute_ends(session, attempt)
             return [Look(self.node, attempt.id, self.timings.reconcile_settle_s)]
         if (attempt.state, attempt.seen_sequence) != (seen.state, seen.sequence):
             return []  # it moved meanwhile, so its events are coming and know better

@@ -237,7 +237,7 @@ class Desk:
         with self.store.write() as session:
             switch_commands.finish(session, command_id=command.id, now=now, failure=failure)
             if failure:
-                _undo(session, command, now)
+                _undo(session, command, failure, now)
         if failure:
             log.warning("command failed", kind=command.kind, id=command.id, why=failure)
 
@@ -448,15 +448,18 @@ _PLANS: dict[CommandKind, Callable[[Order], Plan]] = {
 }
 
 
-def _undo(session: Session, command: SwitchCommand, now: datetime) -> None:
-    """Take back what was written for an act that the switch refused."""
+def _undo(session: Session, command: SwitchCommand, failure: str, now: datetime) -> None:
+    """Take back what was written for an act that the switch refused.
+
+    A mute that came too late for its leg stays wished: a reload's next leg is muted too.
+    """
     if command.kind is CommandKind.HOLD:
         session.execute(
             update(Attempt)
             .where(Attempt.id == command.attempt_id, Attempt.state == CallState.TALKING)
             .values(held_since=None)
         )
-    elif command.kind is CommandKind.MUTE and command.user_id is not None:
+    elif command.kind is CommandKind.MUTE and command.user_id and NO_SUCH_CHANNEL not in failure:
         operators.set_muted(session, user_id=command.user_id, muted=False)
     elif command.kind is CommandKind.CONNECT_LEG and command.user_id is not None:
         operators.leg_moved(

@@ -131,7 +131,7 @@ def test_muted_before_a_reload_is_muted_after_it(
     seat.hang_up()
     assert sox(seat.file(), "remix", "1", "trim", "-1.2")["RMS amplitude"] < 0.001
     assert sox(seat.file(), "remix", "2", "trim", "-1.2")["RMS amplitude"] > 0.01
-    assert seat.operator().muted is False, "the next customer hears the operator"
+    wait_for(lambda: not seat.operator().muted, "the next customer hears the operator")
 
 
 def test_R_CL_10_a_killed_browser_comes_back_to_the_same_call(

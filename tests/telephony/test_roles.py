@@ -1,5 +1,6 @@
 """Calls through the roles over a real socket: press, dial, hear, write, hang up."""
 
+import contextlib
 import itertools
 import signal
 from dataclasses import replace
@@ -26,6 +27,7 @@ from calltree.models.recordings import RecordingState
 from calltree.services import legs, operators
 from tests.floor import QUICK, Floor, found_floor, in_thread, open_floor, role, serving, wait_for
 from tests.practice import PracticeSwitch
+from tests.telephony.contract import Link as Heard
 
 STAYS = "0312345670"
 BUSY = "0312345671"
@@ -256,6 +258,40 @@ def test_R_CL_14_a_lost_leg_is_made_again_and_the_customer_joined_again(floor):
     floor.ask(CommandKind.HANG_UP, attempt)
     floor.wait_state(attempt, CallState.ENDED)
     assert floor.records() == 1
+
+
+def test_a_leg_lost_right_after_the_join_leaves_the_customer_with_one_music(store, switch):
+    floor = found_floor(store, switch)
+    slow = replace(QUICK, leg_remake_s=60.0)
+    with contextlib.closing(Heard(switch.url)) as heard:
+        heard.send("event plain PLAYBACK_START")
+        with in_thread(role(store, switch, slow).run), serving(floor, slow):
+            wait_for(floor.link_up)
+            operator = floor.operator()
+            attempt = floor.call(operator, STAYS)
+            floor.wait_state(attempt, CallState.TALKING)
+            floor.switch.api(f"uuid_kill {floor.operator_row(operator).leg_uuid}")
+            heard.wait("PLAYBACK_START", value=attempt.uuid)
+            floor.wait_state(attempt, CallState.ANSWERED)
+            _passes(floor, 2)  # longer than a join is waited for
+            heard.send("api status")
+    musics = [e for e in heard.events if e.get("Unique-ID") == attempt.uuid]
+    assert len(musics) == 1
+
+
+def test_a_mute_ends_with_a_call_that_was_closed_with_what_is_known(store, switch):
+    floor = found_floor(store, switch)
+    with in_thread(role(store, switch).run), serving(floor):
+        wait_for(floor.link_up)
+        operator = floor.operator()
+        attempt = floor.call(operator, STAYS)
+        floor.wait_state(attempt, CallState.TALKING)
+        floor.ask(CommandKind.MUTE, attempt)
+        wait_for(lambda: floor.operator_row(operator).muted, "muted")
+        floor.switch.order("lose 50")
+        floor.switch.api(f"uuid_kill {attempt.uuid}")
+        floor.wait_state(attempt, CallState.ENDED)
+        wait_for(lambda: not floor.operator_row(operator).muted, "the next customer hears them")
 
 
 def test_an_idle_leg_that_is_lost_is_made_again(floor):

@@ -17,10 +17,12 @@ from calltree.models import (
     CallState,
     CommandKind,
     CustomerList,
+    LegState,
     Operator,
     SwitchCommand,
     User,
 )
+from calltree.services import switch_commands
 from calltree.telephony import calls_worker, endings
 from calltree.telephony.esl import EslUrl, Link, LinkDown
 from calltree.telephony.nodes import Node
@@ -145,3 +147,22 @@ def test_what_was_taken_and_not_sent_is_closed(
     with store.read() as session:
         rows = session.scalars(select(SwitchCommand)).all()
     assert {(row.kind, row.failure) for row in rows} == {(CommandKind.DIAL, "link_down")}
+
+
+def test_a_mute_that_came_too_late_for_its_leg_is_the_next_ones(
+    store: Store, practice_switch: PracticeSwitch
+) -> None:
+    """A reload ends the leg in the moment of 消音: whoever asked for silence is not heard."""
+    desk = furnish(store)
+    with store.write() as session:
+        operator = session.get_one(Operator, desk.user_id)
+        operator.leg_state = LegState.JOINED
+        operator.leg_uuid = "00000000-0000-4000-8000-00000000dead"  # the switch knows it no more
+        command = switch_commands.ask(
+            session, kind=CommandKind.MUTE, node="practice", user_id=desk.user_id, now=NOW
+        )
+    with Link.connect(EslUrl.parse(practice_switch.url)) as link:
+        serving(store).serve(command.id, link)
+    with store.read() as session:
+        assert "No such channel" in session.get_one(SwitchCommand, command.id).failure
+        assert session.get_one(Operator, desk.user_id).muted
