@@ -20,12 +20,12 @@ from calltree.blueprints import uploads
 from calltree.blueprints.access import requires, viewer
 from calltree.blueprints.forms import CheckListField, put_error
 from calltree.db import utcnow
-from calltree.errors import Refused
+from calltree.errors import NotFound, Refused
 from calltree.extensions import reading, settings, writing
 from calltree.htmx import go
 from calltree.locale import lazy, sentence
 from calltree.models import BulkKind, CallRecord, DncSource, DoNotCall, User
-from calltree.services import audit, ban_search, bulk, do_not_call, history, projects
+from calltree.services import audit, ban_search, bulk, do_not_call, history, projects, scope
 from calltree.services import settings as site_settings
 from calltree.services.ban_search import BanCriteria, BanState
 from calltree.services.rights import Right
@@ -290,6 +290,17 @@ def change(entry_id: int) -> ResponseReturnValue:
                     now=utcnow(),
                 )
         except Refused as refusal:
+def _open_customer(record: CallRecord | None) -> int | None:
+    """The customer of the call that made an entry, unless deleted by now."""
+    if record is None or record.customer_id is None:
+        return None
+    try:
+        scope.get_customer(reading(), viewer=viewer(), customer_id=record.customer_id)
+    except NotFound:
+        return None
+    return record.customer_id
+
+
             put_error(form, refusal)
         else:
             flash(_("Saved."), "ok")
@@ -298,6 +309,7 @@ def change(entry_id: int) -> ResponseReturnValue:
 
 
 def _entry_page(entry: DoNotCall, form: ChangeForm) -> ResponseReturnValue:
+        customer_id=_open_customer(record),
     record = reading().get(CallRecord, entry.record_id) if entry.record_id else None
     in_force = do_not_call.is_in_force(entry, utcnow())
     others = ban_search.page(reading(), criteria=BanCriteria(number=entry.number), now=utcnow())

@@ -215,6 +215,7 @@ def _ask_delete(error: str = "") -> ResponseReturnValue:
     page = render_template(
         "history/delete.html",
         count=count,
+        found=found,
         chosen=chosen,
         some=some,
         action=address("history.start_delete", criteria, found=1)
