@@ -88,6 +88,7 @@ def test_R_DN_3_R_DN_4_a_file_goes_in_and_out_again(house: House, page: Page) ->
     assert banned(house) == 0
 
 
+@pytest.mark.one_database
 def test_R_LS_12_R_HS_3_the_history_opens_a_customer_and_deletes(house: House, page: Page) -> None:
     with house.store.write() as session:
         folder = make.make_list(session)

@@ -46,7 +46,7 @@ from tests.factories import NOW
 from tests.services.desks import Desk
 from tests.windows import Windows
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.browser, pytest.mark.one_database, pytest.mark.timeout(900)]
 
 TOKYO = ZoneInfo("Asia/Tokyo")
 AXE = next((ROOT / "tests" / "vendor").glob("axe-core@*")) / "axe.min.js"

@@ -59,6 +59,7 @@ def test_kill_of_the_switch_role_keeps_the_call(floor):
     floor.check_truth()
 
 
+@pytest.mark.one_database
 def test_a_hang_up_that_the_dead_switch_role_did_not_hear_is_found(floor):
     operator, attempt = _talking(floor)
     floor.site.kill("switch")
@@ -96,6 +97,7 @@ def web(floor):
         db.engine.dispose()
 
 
+@pytest.mark.one_database
 def test_kill_of_redis_refuses_new_dials_and_leaves_hanging_up_to_the_leaders_sweep(floor, web):
     operator, attempt = _talking(floor)
     waiting, customer = floor.operator(), floor.customer("0312345680")
@@ -128,6 +130,7 @@ def test_kill_of_redis_refuses_new_dials_and_leaves_hanging_up_to_the_leaders_sw
     floor.check_truth()
 
 
+@pytest.mark.one_database
 def test_kill_of_the_practice_switch_closes_its_calls_once(floor):
     operator, attempt = _talking(floor)
     restart_after(floor, "practice")
@@ -141,6 +144,7 @@ def test_kill_of_the_practice_switch_closes_its_calls_once(floor):
     floor.check_truth()
 
 
+@pytest.mark.one_database
 def test_kill_of_the_jobs_role_in_mid_call_loses_no_recording(tmp_path, database_url):
     with running_site(tmp_path, database_url, roles=("switch", "calls", JOBS)) as floor:
         operator, attempt = _talking(floor)
@@ -159,7 +163,13 @@ def test_kill_of_the_jobs_role_in_mid_call_loses_no_recording(tmp_path, database
         floor.check_truth()
 
 
-@pytest.mark.parametrize("name", ["switch", "calls", "practice", "redis"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("switch", "calls"),
+        *(pytest.param(name, marks=pytest.mark.one_database) for name in ("practice", "redis")),
+    ],
+)
 def test_kills_at_any_moment_of_a_call_lose_and_double_nothing(floor, name):
     draw = random.Random(name)
     operators = [floor.operator() for _ in range(3)]
@@ -177,6 +187,7 @@ def test_kills_at_any_moment_of_a_call_lose_and_double_nothing(floor, name):
         assert floor.operator_row(user).attempt_id is None
 
 
+@pytest.mark.one_database
 def test_one_command_runs_every_role_and_leaves_none_behind(tmp_path, database_url):
     with running_site(tmp_path, database_url, roles=("",)) as floor:
         _operator, attempt = _talking(floor)

@@ -176,6 +176,7 @@ def test_a_wrong_variable_is_said_in_one_sentence(tmp_path, wrong):
     assert done.stderr == ""
 
 
+@pytest.mark.one_database
 def test_R_AR_5_a_practice_database_is_not_started_with_a_real_switch(app):
     settings = app.extensions["calltree.settings"]
     practice(app)
@@ -190,6 +191,7 @@ def practice(app):
     assert made.exit_code == 0
 
 
+@pytest.mark.one_database
 def test_R_AR_5_a_real_database_is_not_started_without_a_switch(app):
     run = app.test_cli_runner().invoke
     practice(app)
@@ -198,6 +200,7 @@ def test_R_AR_5_a_real_database_is_not_started_without_a_switch(app):
         Launch(app.extensions["calltree.settings"])._right_database()
 
 
+@pytest.mark.one_database
 def test_a_part_that_takes_long_is_waited_for_and_one_that_ends_is_not(app, capfd, monkeypatch):
     monkeypatch.setattr("calltree.launch.__main__.READY_S", 0.02)
     launch = Launch(app.extensions["calltree.settings"])

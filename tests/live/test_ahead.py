@@ -12,6 +12,8 @@ from calltree.models import Attempt, CallState, Operator
 from tests.live.conftest import Line, Site
 from tests.services.desks import colleague
 
+pytestmark = pytest.mark.one_database
+
 
 @pytest.fixture
 def call(site: Site) -> Attempt:

@@ -46,6 +46,7 @@ def test_what_is_committed_arrives_as_the_pages_own_fragment(site: Site) -> None
     assert part.strip() in pushed
 
 
+@pytest.mark.one_database
 def test_a_page_that_was_away_is_right_without_history(site: Site) -> None:
     line = site.open(site.desk.user_id)
     line.until("operator-state")
@@ -55,12 +56,14 @@ def test_a_page_that_was_away_is_right_without_history(site: Site) -> None:
     assert "通話中" in again.until("operator-state")
 
 
+@pytest.mark.one_database
 def test_each_page_is_drawn_in_its_readers_language(site: Site) -> None:
     english = colleague(site.desk, locale="en")
     line = site.open(english)
     assert "Lines 0 / " in line.until("call-lines")
 
 
+@pytest.mark.one_database
 def test_R_US_1_nobody_hears_of_another_operator(site: Site) -> None:
     other = colleague(site.desk)
     line = site.open(other)
@@ -77,6 +80,7 @@ def test_R_US_1_nobody_hears_of_another_operator(site: Site) -> None:
     assert len(told) == 2
 
 
+@pytest.mark.one_database
 def test_R_US_1_a_page_without_the_right_hears_nothing_of_it(site: Site) -> None:
     with site.store.write() as session:
         backyard = make.make_user(session, Role.BACKYARD)
@@ -105,6 +109,7 @@ def test_lines_in_use_reach_every_page_at_most_twice_a_second(site: Site) -> Non
     assert len(line.heard) - before <= 3 + 2 * (time.monotonic() - began)
 
 
+@pytest.mark.one_database
 def test_a_full_house_takes_CALL_away_and_gives_it_back(site: Site) -> None:
     line = site.open(site.desk.user_id)
     line.until("call-status")
@@ -118,6 +123,7 @@ def test_a_full_house_takes_CALL_away_and_gives_it_back(site: Site) -> None:
     line.until("call-lines", "call-status", "回線 0 / 5")
 
 
+@pytest.mark.one_database
 def test_R_US_1_pages_of_other_sites_and_strangers_are_refused(site: Site) -> None:
     for origin in ("https://evil.example", None, "http://127.0.0.1.evil.example"):
         with pytest.raises(InvalidStatus) as refused:
@@ -136,6 +142,7 @@ def test_R_US_6_an_ended_session_loses_its_line(site: Site) -> None:
     assert line.closed_with() == 1008
 
 
+@pytest.mark.one_database
 def test_R_US_5_changed_rights_make_the_page_connect_anew(site: Site) -> None:
     line = site.open(site.desk.user_id)
     line.until("operator-state")
@@ -144,6 +151,7 @@ def test_R_US_5_changed_rights_make_the_page_connect_anew(site: Site) -> None:
     assert line.closed_with() == 1012
 
 
+@pytest.mark.one_database
 def test_a_page_too_many_is_told_to_come_later_and_pages_still_answer(site: Site) -> None:
     cookie = site.cookie(site.desk.user_id)
 
@@ -162,6 +170,7 @@ def test_a_page_too_many_is_told_to_come_later_and_pages_still_answer(site: Site
     wait_for(let_in, "a place that became free")
 
 
+@pytest.mark.one_database
 def test_stopping_the_server_closes_its_lines_at_once_with_1012(own_site: Site) -> None:
     line = own_site.open(own_site.desk.user_id)
     line.until("operator-state")
@@ -169,6 +178,7 @@ def test_stopping_the_server_closes_its_lines_at_once_with_1012(own_site: Site) 
     assert line.closed_with() == 1012
 
 
+@pytest.mark.one_database
 def test_a_reader_who_does_not_read_is_closed_with_1013(site: Site) -> None:
     plain = socket.socket()
     plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -187,6 +197,7 @@ def _stuck(site: Site) -> bool:
     return "slow reader" in site.web.log.read_text()
 
 
+@pytest.mark.one_database
 def test_an_imports_progress_arrives_and_its_end_leads_on(site: Site) -> None:
     with site.store.write() as session:
         manager = make.make_user(session, Role.MANAGER)

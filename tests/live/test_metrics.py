@@ -49,6 +49,7 @@ def test_R_AR_4_the_figures_are_what_the_rows_say(site: Flask) -> None:
     assert told["calltree_disk_free_bytes", "data"] > 0
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
 def test_R_AR_4_without_a_token_this_machine_alone_may_read(site: Flask, address: str) -> None:
     client = site.test_client()
@@ -63,6 +64,7 @@ def test_R_AR_4_without_a_token_this_machine_alone_may_read(site: Flask, address
         assert answer.status_code == status, (where, headers)
 
 
+@pytest.mark.one_database
 def test_R_AR_4_a_token_opens_from_anywhere_and_nothing_else_does(site: Flask) -> None:
     key = "calltree.settings"
     site.extensions[key] = replace(site.extensions[key], metrics_token="a long word")

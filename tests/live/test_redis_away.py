@@ -1,8 +1,12 @@
 """A Redis that is killed and comes back: pages say so, ask meanwhile, and are right again."""
 
+import pytest
+
 from calltree.db import announce
 from calltree.models import Operator, OperatorState
 from tests.live.conftest import OwnRedis, Site
+
+pytestmark = pytest.mark.one_database
 
 
 def set_state(site: Site, state: OperatorState) -> None:

@@ -2,8 +2,12 @@
 
 import re
 
+import pytest
+
 from calltree.blueprints import assets
 from tests.factories import make_site
+
+pytestmark = pytest.mark.one_database
 
 
 def test_R_AR_6_every_asset_of_a_page_has_the_version_in_its_address(app, client):

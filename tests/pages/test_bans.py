@@ -92,6 +92,7 @@ def file(body: str, name: str = "番号.csv") -> dict:
     return {"file": (io.BytesIO(body.encode("cp932")), name)}
 
 
+@pytest.mark.one_database
 def test_R_DN_1_the_list_says_who_where_and_for_how_long_and_names_the_law(
     office: Office, browser_of
 ) -> None:
@@ -151,6 +152,7 @@ def test_R_DN_3_a_file_in_with_check_rejects_and_counts(office: Office, browser_
     assert "番号.csv" in browser.get(PAGE).text
 
 
+@pytest.mark.one_database
 def test_R_DN_3_a_file_that_is_none_says_why(office: Office, browser_of) -> None:
     browser = browser_of(office.manager)
     browser.get(f"{PAGE}file")
@@ -214,6 +216,7 @@ def test_R_DN_4_chosen_rows_with_a_reason_and_a_line_each(office: Office, browse
         assert sorted(entry.object_id for entry in session.scalars(query)) == sorted(ids[:2])
 
 
+@pytest.mark.one_database
 def test_R_DN_1_an_entrys_page_tells_its_source_and_changes_its_scope(
     office: Office, browser_of
 ) -> None:
@@ -239,6 +242,7 @@ def test_R_DN_1_an_entrys_page_tells_its_source_and_changes_its_scope(
     assert office.banned() == ["0312340001"]
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("form", ["utf-8-bom", "cp932", "xlsx"])
 def test_R_HS_4_the_entries_that_are_shown_leave_as_a_file(
     office: Office, browser_of, form: str

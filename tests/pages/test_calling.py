@@ -100,6 +100,7 @@ def test_R_CL_6_a_refused_press_is_an_attempt_with_its_verdict(op: Browser, desk
     ]
 
 
+@pytest.mark.one_database
 def test_R_CL_8_with_all_lines_in_use_call_is_disabled_and_says_so(op: Browser, desk: Desk) -> None:
     desk.change(Site, 1, lines=1)
     other = colleague(desk)
@@ -113,6 +114,7 @@ def test_R_CL_8_with_all_lines_in_use_call_is_disabled_and_says_so(op: Browser, 
     assert "1 / 1" in page.one("#call-lines").get_text()
 
 
+@pytest.mark.one_database
 def test_R_PJ_4_the_caller_number_is_chosen_and_kept(op: Browser, desk: Desk) -> None:
     with desk.store.write() as session:
         second = make.make_caller_number(session, label="大阪")
@@ -174,6 +176,7 @@ def test_R_CL_6_a_press_drawn_for_another_customer_is_refused(op: Browser, desk:
 # --- saving
 
 
+@pytest.mark.one_database
 def test_R_CL_5_while_talking_nothing_is_saved_or_left(op: Browser, desk: Desk) -> None:
     desk.leaves(desk.press())
     for action in ("save", "save_next", "next", "skip"):
@@ -182,6 +185,7 @@ def test_R_CL_5_while_talking_nothing_is_saved_or_left(op: Browser, desk: Desk) 
     assert desk.operator().customer_id == desk.customer_id
 
 
+@pytest.mark.one_database
 def test_R_CL_5_saving_without_a_status_is_refused_and_marked(op: Browser, desk: Desk) -> None:
     desk.calls()
     answer = save(op, desk, "save", memo="消えないで")
@@ -189,6 +193,7 @@ def test_R_CL_5_saving_without_a_status_is_refused_and_marked(op: Browser, desk:
     assert answer.one("#call-errors")["data-marks"] == "results"
 
 
+@pytest.mark.one_database
 def test_R_CL_6_leaving_without_a_result_is_asked_about(op: Browser, desk: Desk) -> None:
     with desk.store.write() as session:
         make.make_customer(session, session.get_one(CustomerList, desk.list_id))
@@ -201,6 +206,7 @@ def test_R_CL_6_leaving_without_a_result_is_asked_about(op: Browser, desk: Desk)
     assert desk.get(type(record), record.id).closed_at is not None
 
 
+@pytest.mark.one_database
 def test_R_ST_2_no_answer_after_a_long_talk_is_asked_about(op: Browser, desk: Desk) -> None:
     record = desk.calls(talk_ms=30_000)
     asked = save(op, desk, "save", BuiltIn.NO_ANSWER)
@@ -211,11 +217,13 @@ def test_R_ST_2_no_answer_after_a_long_talk_is_asked_about(op: Browser, desk: De
     assert desk.get(type(record), record.id).status_id == desk.status_id(BuiltIn.NO_ANSWER)
 
 
+@pytest.mark.one_database
 def test_R_ST_2_a_short_call_is_not_asked_about(op: Browser, desk: Desk) -> None:
     desk.calls(talk_ms=29_999)
     assert save(op, desk, "save", BuiltIn.NO_ANSWER).status == 303
 
 
+@pytest.mark.one_database
 def test_R_CL_5_save_and_next_counts_down_to_the_next_customer(op: Browser, desk: Desk) -> None:
     with desk.store.write() as session:
         second = make.make_customer(session, session.get_one(CustomerList, desk.list_id))
@@ -230,6 +238,7 @@ def test_R_CL_5_save_and_next_counts_down_to_the_next_customer(op: Browser, desk
     assert desk.operator().dial_at is None
 
 
+@pytest.mark.one_database
 def test_R_CL_5_a_wait_that_ends_before_the_screen_is_there_dials_the_next_customer(
     op: Browser, desk: Desk
 ) -> None:
@@ -257,6 +266,7 @@ def search(op: Browser, desk: Desk) -> None:
     desk.change(WorkQueue, queue.id, cursor=1)
 
 
+@pytest.mark.one_database
 def test_R_CL_5_the_end_of_the_list_offers_to_search_again(op: Browser, desk: Desk) -> None:
     search(op, desk)
     save(op, desk, "skip")
@@ -266,6 +276,7 @@ def test_R_CL_5_the_end_of_the_list_offers_to_search_again(op: Browser, desk: De
     assert "再検索" in queue.get_text()
 
 
+@pytest.mark.one_database
 def test_R_LS_2_a_list_taken_away_is_said_at_the_next_press(op: Browser, desk: Desk) -> None:
     search(op, desk)
     desk.change(CustomerList, desk.list_id, enabled=False)
@@ -308,6 +319,7 @@ def test_R_CL_17_closing_the_page_makes_room_at_once(op: Browser, desk: Desk) ->
     op.press("/operator/call/renew", status=204, headers=OTHER)
 
 
+@pytest.mark.one_database
 def test_R_CL_2_the_page_is_told_when_its_customer_was_taken_away(op: Browser, desk: Desk) -> None:
     op.press("/operator/call/renew", {"shows": "1"}, status=204, headers=PAGE)
     desk.leave()
@@ -344,6 +356,7 @@ def test_R_CL_17_a_page_that_is_heard_of_while_its_result_is_saved_takes_nothing
     assert answers.get() == 204
 
 
+@pytest.mark.one_database
 def test_R_CL_2_a_minute_before_an_untouched_customer_is_released_it_is_said(
     op: Browser, desk: Desk
 ) -> None:
@@ -354,6 +367,7 @@ def test_R_CL_2_a_minute_before_an_untouched_customer_is_released_it_is_said(
     assert "秒" in told.text
 
 
+@pytest.mark.one_database
 def test_R_CL_2_opening_a_held_customer_says_who_has_it(op: Browser, desk: Desk) -> None:
     other = colleague(desk)
     with desk.store.write() as session:
@@ -366,6 +380,7 @@ def test_R_CL_2_opening_a_held_customer_says_who_has_it(op: Browser, desk: Desk)
 # --- states
 
 
+@pytest.mark.one_database
 def test_R_CL_14_away_with_a_reason_and_back_to_the_customer(op: Browser, desk: Desk) -> None:
     away = op.press("/operator/call/away", {"reason": "会議"}, headers=PAGE)
     assert away.one("#operator-state strong").get_text() == "離席（会議）"
@@ -374,6 +389,7 @@ def test_R_CL_14_away_with_a_reason_and_back_to_the_customer(op: Browser, desk: 
     assert desk.operator().customer_id == desk.customer_id
 
 
+@pytest.mark.one_database
 def test_R_CL_14_ready_leaves_the_customer(op: Browser, desk: Desk) -> None:
     assert op.post("/operator/call/ready", headers=PAGE).location == "/operator/"
     operator = desk.operator()
@@ -381,6 +397,7 @@ def test_R_CL_14_ready_leaves_the_customer(op: Browser, desk: Desk) -> None:
     assert desk.rows(CustomerHold) == []
 
 
+@pytest.mark.one_database
 def test_R_CL_14_wrap_up_is_not_left_by_going_away(op: Browser, desk: Desk) -> None:
     desk.calls()
     refused = op.press("/operator/call/away", {"reason": "休憩"}, status=409, headers=PAGE)
@@ -388,6 +405,7 @@ def test_R_CL_14_wrap_up_is_not_left_by_going_away(op: Browser, desk: Desk) -> N
     assert desk.operator().state is OperatorState.WRAP_UP
 
 
+@pytest.mark.one_database
 def test_the_telephone_being_connected_is_said_gently(op: Browser, desk: Desk) -> None:
     desk.change(Operator, desk.user_id, leg_state=LegState.CONNECTING)
     page = op.get("/operator/call/")
@@ -396,6 +414,7 @@ def test_the_telephone_being_connected_is_said_gently(op: Browser, desk: Desk) -
     assert "bad" not in page.one("#softphone")["class"]
 
 
+@pytest.mark.one_database
 def test_signing_in_connects_the_telephone(app: Flask, store: Store) -> None:
     from calltree.services import people
 
@@ -419,11 +438,13 @@ def test_R_CL_18_sign_out_asks_about_own_blanks(op: Browser, desk: Desk) -> None
     assert desk.operator().state is OperatorState.SIGNED_OUT
 
 
+@pytest.mark.one_database
 def test_R_CL_16_emergency_calls_are_ruled_out_once(op: Browser, desk: Desk) -> None:
     assert "緊急通報" in op.get("/operator/").text
     assert "緊急通報" not in op.get("/operator/").text
 
 
+@pytest.mark.one_database
 def test_R_CL_10_the_lists_lead_back_to_a_call(op: Browser, desk: Desk) -> None:
     desk.press()
     assert op.get("/operator/", status=303).location == "/operator/call/"
@@ -432,6 +453,7 @@ def test_R_CL_10_the_lists_lead_back_to_a_call(op: Browser, desk: Desk) -> None:
 # --- the side pane
 
 
+@pytest.mark.one_database
 def test_R_LS_9_numbers_are_added_and_removed_beside_the_call(op: Browser, desk: Desk) -> None:
     path = f"/operator/call/side/numbers/{desk.customer_id}"
     op.part(path)
@@ -444,6 +466,7 @@ def test_R_LS_9_numbers_are_added_and_removed_beside_the_call(op: Browser, desk:
     assert "090-1234-5678" not in removed.text
 
 
+@pytest.mark.one_database
 def test_R_US_5_without_the_right_to_edit_there_is_no_edit(op: Browser, desk: Desk) -> None:
     desk.change(User, desk.user_id, may_edit_customers=False)
     page = op.get("/operator/call/")
@@ -451,6 +474,7 @@ def test_R_US_5_without_the_right_to_edit_there_is_no_edit(op: Browser, desk: De
     op.get(f"/operator/call/side/customer/{desk.customer_id}", status=403)
 
 
+@pytest.mark.one_database
 def test_R_CL_18_the_last_call_is_corrected_in_the_side_pane(op: Browser, desk: Desk) -> None:
     record = desk.calls()
     desk.save(BuiltIn.NO_ANSWER)
@@ -462,6 +486,7 @@ def test_R_CL_18_the_last_call_is_corrected_in_the_side_pane(op: Browser, desk: 
     assert desk.get(type(record), record.id).status_id == int(prospect)
 
 
+@pytest.mark.one_database
 def test_R_HS_3_another_ones_record_is_shown_and_not_corrected(op: Browser, desk: Desk) -> None:
     other = colleague(desk)
     with desk.store.write() as session:
@@ -471,6 +496,7 @@ def test_R_HS_3_another_ones_record_is_shown_and_not_corrected(op: Browser, desk
     op.post(path, {"status": str(desk.status_id(BuiltIn.PROSPECT))}, status=403, headers=PAGE)
 
 
+@pytest.mark.one_database
 def test_R_US_1_foreign_customers_and_records_are_not_found_in_the_side_pane(
     op: Browser, desk: Desk
 ) -> None:

@@ -39,6 +39,7 @@ def test_R_HS_2_calls_are_white_manual_entries_yellow_and_hand_dialled_absent(
     assert "03-9999-8888" not in page.text
 
 
+@pytest.mark.one_database
 def test_R_CL_13_a_hand_dialled_call_has_no_page_in_history(floor: Floor, browser_of) -> None:
     browser_of(floor.manager).get(f"/history/{floor.by_hand.id}", status=404)
 
@@ -96,6 +97,7 @@ def test_R_HS_3_an_author_corrects_and_the_trace_is_shown(floor: Floor, browser_
         assert record.attributes == {str(floor.item.id): "高"}
 
 
+@pytest.mark.one_database
 def test_R_HS_3_a_manager_corrects_any_and_a_supervisor_only_own(floor: Floor, browser_of) -> None:
     page = browser_of(floor.supervisor).get(f"/history/{floor.call.id}")
     assert not page.all(f'main form[action$="/history/{floor.call.id}"]')
@@ -111,6 +113,7 @@ def test_R_HS_3_a_manager_corrects_any_and_a_supervisor_only_own(floor: Floor, b
         assert session.scalars(select(RecordCorrection.user_id)).all() == [floor.manager.id]
 
 
+@pytest.mark.one_database
 def test_R_HS_3_a_refused_correction_says_why_and_keeps_what_was_typed(
     floor: Floor, browser_of
 ) -> None:
@@ -127,6 +130,7 @@ def test_R_HS_3_a_refused_correction_says_why_and_keeps_what_was_typed(
     assert page.all(".alert.bad")
 
 
+@pytest.mark.one_database
 def test_R_ST_5_a_manager_is_asked_before_a_ban_goes_with_its_status(
     floor: Floor, browser_of
 ) -> None:
@@ -147,6 +151,7 @@ def test_R_ST_5_a_manager_is_asked_before_a_ban_goes_with_its_status(
         assert session.get_one(CallRecord, floor.call.id).status_id == floor.no_answer
 
 
+@pytest.mark.one_database
 def test_R_HS_3_only_a_manager_deletes_and_it_is_audited(floor: Floor, browser_of) -> None:
     before = floor.count()
     browser_of(floor.operator).post(f"/history/{floor.call.id}/delete", status=403)
@@ -159,6 +164,7 @@ def test_R_HS_3_only_a_manager_deletes_and_it_is_audited(floor: Floor, browser_o
         assert session.scalar(select(AuditEntry.action)) == "record.deleted"
 
 
+@pytest.mark.one_database
 def test_R_RC_4_what_may_be_played_has_its_button(floor: Floor, browser_of) -> None:
     sound(floor, floor.call, RecordingState.STORED)
     sound(floor, floor.entry, RecordingState.HIDDEN)
@@ -171,6 +177,7 @@ def test_R_RC_4_what_may_be_played_has_its_button(floor: Floor, browser_of) -> N
     assert (len(shown(page)), plays(page)) == (2, [])  # an operator plays own ones only
 
 
+@pytest.mark.one_database
 def test_R_LS_12_the_number_opens_the_customer_in_a_window(floor: Floor, browser_of) -> None:
     browser = browser_of(floor.manager)
     link = browser.get("/history/").all("a[hx-target='#popup']")[0]
@@ -188,3 +195,16 @@ def test_R_LS_12_the_number_opens_the_customer_in_a_window(floor: Floor, browser
         outsider = make_user(session)
     for user in (stranger, outsider):
         browser_of(user).part(f"/customers/{floor.customer.id}/popup", status=404)
+
+
+def test_R_LS_11_a_record_of_a_deleted_customer_leads_to_no_page(floor: Floor, browser_of) -> None:
+    browser = browser_of(floor.manager)
+    link = f"/customers/{floor.call.customer_id}"
+    for path in ("/history/", f"/history/{floor.call.id}"):
+        assert browser.get(path).all(f"a[href='{link}']")
+    with floor.store.write() as session:
+        session.get_one(Customer, floor.call.customer_id).deleted_at = utcnow()
+    for path in ("/history/", f"/history/{floor.call.id}"):
+        page = browser.get(path)
+        assert not page.all(f"a[href='{link}']")
+        assert not page.all(f"[hx-get^='{link}']")

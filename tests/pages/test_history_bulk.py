@@ -99,6 +99,7 @@ def test_R_HS_3_a_live_calls_record_is_left_alone_by_a_bulk_deletion(
     assert shown(browser.get("/history/")) == [floor.call.id]
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("role", [role for role in Role if role is not Role.MANAGER])
 def test_R_HS_3_nobody_else_is_offered_or_let_into_bulk_deletion(
     floor: Floor, browser_of, role: Role
@@ -138,3 +139,13 @@ def test_R_HS_3_blanks_are_repaired_one_after_another(floor: Floor, browser_of) 
     line = manager.get(f"/history/{mine[0]}").one("#corrections")
     cells = [td.text for td in line.select("tbody tr")[0].find_all("td")]
     assert cells[1:] == ["山田太郎", "結果", "空白", "クレーム"]
+
+
+def test_R_HS_3_a_deletion_of_nothing_says_whether_nothing_was_chosen_or_found(
+    floor: Floor, browser_of
+) -> None:
+    browser = browser_of(floor.manager)
+    found = browser.get("/history/delete?found=1&span=all&number=0399999999").text
+    assert "条件に合う履歴はありません" in found
+    assert "選択されていません" not in found
+    assert "選択されていません" in browser.get("/history/delete").text

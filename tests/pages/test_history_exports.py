@@ -45,6 +45,7 @@ def test_R_HS_4_the_export_per_list_and_the_choice_of_columns(floor: Floor, brow
     assert len(rows_of(browser.post(whole, status=200))) == 1
 
 
+@pytest.mark.one_database
 def test_R_HS_4_cp932_counts_what_it_cannot_write_and_tells_the_manager(
     floor: Floor, browser_of
 ) -> None:
@@ -69,6 +70,7 @@ def test_R_US_7_an_export_is_audited_from_start_to_end(floor: Floor, browser_of)
     assert lines[0].detail["list_id"] == floor.folder.id
 
 
+@pytest.mark.one_database
 def test_R_US_7_the_audit_log_keeps_an_exports_search_without_peoples_data(
     floor: Floor, browser_of
 ) -> None:
@@ -116,6 +118,7 @@ def test_R_US_7_an_export_that_the_browser_leaves_is_noted_as_broken_off(
     assert 0 < last.detail["rows"] < 2002
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("role", [Role.OPERATOR, Role.BUSINESS, Role.BACKYARD])
 def test_R_HS_4_others_export_nothing(floor: Floor, browser_of, role: Role) -> None:
     with floor.store.write() as session:
@@ -126,6 +129,7 @@ def test_R_HS_4_others_export_nothing(floor: Floor, browser_of, role: Role) -> N
         browser.post(f"/admin/exports/{path}", status=403)
 
 
+@pytest.mark.one_database
 def test_R_HS_4_csv_leaves_by_the_admin_screen_only(floor: Floor, browser_of) -> None:
     browser = browser_of(floor.manager)
     browser.post("/switch-screen")
@@ -135,6 +139,7 @@ def test_R_HS_4_csv_leaves_by_the_admin_screen_only(floor: Floor, browser_of) ->
     browser.post("/admin/exports/records", status=403)
 
 
+@pytest.mark.one_database
 def test_R_HS_4_foreign_lists_and_projects_are_not_there(floor: Floor, browser_of) -> None:
     browser = browser_of(floor.manager)
     for query in ("", "?list_id=99", "?project_id=99", "?list_id=x"):

@@ -7,6 +7,7 @@ import random
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 import openpyxl
@@ -104,6 +105,7 @@ def test_R_LS_3_a_manager_imports_a_cp932_file_and_opens_the_list(
     assert "名簿.csv" in wizard.browser.get("/admin/imports/").text
 
 
+@pytest.mark.one_database
 def test_R_LS_4_a_workbook_is_imported_and_its_rejected_rows_come_back(
     wizard: Wizard, store: Store
 ) -> None:
@@ -129,6 +131,7 @@ def test_R_LS_4_a_workbook_is_imported_and_its_rejected_rows_come_back(
     assert "12,短い,1,桁数,3" in rejected.splitlines()
 
 
+@pytest.mark.one_database
 def test_R_PJ_3_a_project_without_pattern_is_refused_with_a_link(
     wizard: Wizard, store: Store
 ) -> None:
@@ -143,6 +146,7 @@ def test_R_PJ_3_a_project_without_pattern_is_refused_with_a_link(
     assert not list(wizard.uploads.iterdir())
 
 
+@pytest.mark.one_database
 def test_R_LS_4_one_press_numbers_the_duplicate_headers(wizard: Wizard) -> None:
     page = wizard.upload("電話番号,住所,住所\r\n03-1234-5678,東京,港区\r\n")
     assert "住所1、住所2" in page.text
@@ -150,6 +154,7 @@ def test_R_LS_4_one_press_numbers_the_duplicate_headers(wizard: Wizard) -> None:
     assert "1行を登録" in page.text
 
 
+@pytest.mark.one_database
 def test_R_LS_4_the_number_column_is_picked_by_one_press(wizard: Wizard) -> None:
     page = wizard.upload("名称,経度,連絡先\r\n桜,138.321,03-1234-5678\r\n")
     pressed = page.one('form button[name="phone"]')
@@ -159,6 +164,7 @@ def test_R_LS_4_the_number_column_is_picked_by_one_press(wizard: Wizard) -> None
     assert "1行を登録" in wizard.settle(path).text
 
 
+@pytest.mark.one_database
 def test_R_LS_4_the_encoding_can_be_changed(wizard: Wizard) -> None:
     wizard.upload("電話番号,会社名\r\n03-1234-5678,桜\r\n")
     path = f"/admin/imports/{wizard.last().id}"
@@ -168,6 +174,7 @@ def test_R_LS_4_the_encoding_can_be_changed(wizard: Wizard) -> None:
     assert "このままでは登録できません" in page.text
 
 
+@pytest.mark.one_database
 def test_R_LS_5_rejected_rows_come_back_with_their_reason_in_the_same_encoding(
     wizard: Wizard,
 ) -> None:
@@ -177,6 +184,7 @@ def test_R_LS_5_rejected_rows_come_back_with_their_reason_in_the_same_encoding(
     assert lines == ["電話番号,会社名,理由,元の行番号", "12,髙橋,桁数,3"]
 
 
+@pytest.mark.one_database
 def test_R_LS_6_the_manager_changes_what_happens_to_duplicates(wizard: Wizard) -> None:
     page = wizard.upload("電話番号,会社名\r\n03-1234-5678,桜\r\n0312345678,梅\r\n")
     assert "1行を登録" in page.text
@@ -197,6 +205,7 @@ def test_R_LS_7_undo_is_a_managers_press_and_takes_the_customers_away(
     assert "取り消されました" in page.text
 
 
+@pytest.mark.one_database
 def test_R_LS_7_the_original_file_comes_back_byte_for_byte(wizard: Wizard) -> None:
     content = "電話番号,会社名\r\n03-1234-5678,桜\r\n".encode("cp932")
     wizard.upload(content)
@@ -217,6 +226,7 @@ ESL = [
 ]
 
 
+@pytest.mark.one_database
 def test_R_LS_3_commands_in_every_field_stay_text(wizard: Wizard, store: Store) -> None:
     header = "電話番号,会社名,住所"
     rows = "".join(f'03-1234-56{n:02},"{text}","{text}"\r\n' for n, text in enumerate(ESL))
@@ -262,7 +272,9 @@ def test_R_LS_4_hundreds_of_malformed_files_are_answered_with_a_page(
 ) -> None:
     sent, accepted = 0, []
     form = wizard.browser.get(START).values("main form")
-    for name, content in hostile():
+    # what a file is taken for is the same on any database; what is stored of it may not be
+    every = 1 if store.engine.dialect.name == "sqlite" else 4
+    for name, content in islice(hostile(), 0, None, every):
         answer = wizard.browser.client.post(
             START, data={**form, "name": f"リスト{sent}", "file": (io.BytesIO(content), name)}
         )
@@ -271,7 +283,7 @@ def test_R_LS_4_hundreds_of_malformed_files_are_answered_with_a_page(
         sent += 1
         if answer.status_code == 303:
             accepted.append(answer.location)
-    assert sent > 180
+    assert sent * every > 180
     for place, path in enumerate(accepted):
         wizard.work(path)
         page = wizard.browser.client.get(path)  # a few of these pages are looked at more closely

@@ -46,6 +46,7 @@ def known(store: Store) -> User:
 # --- forged presses
 
 
+@pytest.mark.one_database
 def test_no_press_is_taken_without_a_token(app: Flask, world: World, browser_of) -> None:
     browser = browser_of(world.users[Role.MANAGER])
     wrong = []
@@ -59,6 +60,7 @@ def test_no_press_is_taken_without_a_token(app: Flask, world: World, browser_of)
     assert wrong == []
 
 
+@pytest.mark.one_database
 def test_a_token_of_another_session_is_refused(world: World, browser_of) -> None:
     theirs = browser_of(world.users[Role.SUPERVISOR]).csrf_token()
     browser = browser_of(world.users[Role.MANAGER])
@@ -67,6 +69,7 @@ def test_a_token_of_another_session_is_refused(world: World, browser_of) -> None
     assert browser.client.post("/switch-screen", data={"csrf_token": theirs}).status_code == 419
 
 
+@pytest.mark.one_database
 def test_only_post_changes_anything(app: Flask) -> None:
     """PUT and the like would pass no CSRF check."""
     methods = {m for rule in app.url_map.iter_rules() for m in rule.methods or ()}
@@ -76,6 +79,7 @@ def test_only_post_changes_anything(app: Flask) -> None:
 # --- signing in
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(
     "elsewhere",
     [
@@ -103,6 +107,7 @@ def test_signing_in_leads_nowhere_else(app: Flask, known: User, elsewhere: str) 
     assert not answer.headers["Location"].startswith("//")
 
 
+@pytest.mark.one_database
 def test_signing_in_leads_back_to_a_page_of_ours(app: Flask, known: User) -> None:
     browser = Browser(app)
     asked = browser.client.get("/history/?q=a b&number=03").headers["Location"]
@@ -122,6 +127,7 @@ def test_R_US_6_every_spelling_of_an_id_shares_its_tries(app: Flask, known: User
     assert "しばらく" in answers.text
 
 
+@pytest.mark.one_database
 def test_R_US_6_tries_are_limited_per_address(app: Flask, known: User) -> None:
     browser = Browser(app)
     for turn in range(10):
@@ -129,6 +135,7 @@ def test_R_US_6_tries_are_limited_per_address(app: Flask, known: User) -> None:
     browser.post("/sign-in", {"login_id": "yamada", "password": PASSWORD}, status=429)
 
 
+@pytest.mark.one_database
 def test_R_US_6_a_forged_address_is_no_other_address(app: Flask, known: User) -> None:
     """Without TRUSTED_PROXIES nobody may say where they come from."""
     browser = Browser(app)
@@ -144,6 +151,7 @@ def test_R_US_6_a_forged_address_is_no_other_address(app: Flask, known: User) ->
     )
 
 
+@pytest.mark.one_database
 def test_R_US_6_tries_are_limited_while_redis_is_away(
     settings: Settings, known: User, tmp_path
 ) -> None:
@@ -161,6 +169,7 @@ def test_R_US_6_tries_are_limited_while_redis_is_away(
             db.engine.dispose()
 
 
+@pytest.mark.one_database
 def test_signing_in_starts_a_new_session(app: Flask, known: User) -> None:
     browser = Browser(app)
     browser.get("/sign-in")
@@ -182,6 +191,7 @@ def test_a_session_with_a_spoilt_user_is_signed_out(app: Flask, known: User) -> 
         assert browser.get("/operator/", status=303).location.startswith("/sign-in")
 
 
+@pytest.mark.one_database
 def test_R_US_6_a_changed_role_is_in_force_at_once(world: World, store: Store, browser_of) -> None:
     browser = browser_of(world.users[Role.MANAGER])
     browser.get("/admin/users/")
@@ -190,6 +200,7 @@ def test_R_US_6_a_changed_role_is_in_force_at_once(world: World, store: Store, b
     browser.get("/admin/users/", status=403)
 
 
+@pytest.mark.one_database
 def test_a_cookie_says_how_it_may_travel(app: Flask, known: User) -> None:
     browser = Browser(app)
     browser.get("/sign-in")
@@ -199,6 +210,7 @@ def test_a_cookie_says_how_it_may_travel(app: Flask, known: User) -> None:
         assert "SameSite=Lax" in cookie
 
 
+@pytest.mark.one_database
 def test_behind_a_proxy_cookies_travel_by_tls_only(settings: Settings, known: User) -> None:
     app = create_app(dataclasses.replace(settings, trusted_proxies=1))
     try:
@@ -214,6 +226,7 @@ def test_behind_a_proxy_cookies_travel_by_tls_only(settings: Settings, known: Us
 # --- headers
 
 
+@pytest.mark.one_database
 def test_every_answer_carries_the_headers(app: Flask, world: World, browser_of) -> None:
     browser = browser_of(world.users[Role.MANAGER])
     paths = [path for _endpoint, path in world.paths(app, "GET", world.near)]
@@ -231,6 +244,7 @@ def test_every_answer_carries_the_headers(app: Flask, world: World, browser_of) 
     assert refused.headers["Cache-Control"] == "no-store"
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "[::1", "a b", "", "x" * 5000])
 def test_no_page_repeats_a_forged_host(world: World, browser_of, host: str) -> None:
     browser = browser_of(world.users[Role.MANAGER])
@@ -244,6 +258,7 @@ def test_no_page_repeats_a_forged_host(world: World, browser_of, host: str) -> N
 # --- bodies
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(
     ("kind", "body"),
     [
@@ -269,6 +284,7 @@ def test_a_broken_body_is_no_failure_of_ours(
         assert answer.status_code < 500, path
 
 
+@pytest.mark.one_database
 def test_a_body_beyond_the_limit_is_refused(app: Flask, world: World, browser_of) -> None:
     browser = browser_of(world.users[Role.MANAGER])
     headers = {"X-CSRFToken": browser.csrf_token()}

@@ -1,10 +1,13 @@
 """R-AR-2: Japanese first, English complete; the choice is the user's."""
 
+import pytest
 from sqlalchemy import select
 from werkzeug.security import generate_password_hash
 
 from calltree.models import Role, User
 from tests.factories import make_caller_number, make_customer, make_list, make_site, make_user
+
+pytestmark = pytest.mark.one_database
 
 
 def test_R_AR_2_a_stranger_reads_the_sign_in_page_in_the_language_chosen(app, client):

@@ -97,6 +97,7 @@ def test_R_LS_1_the_overview_shows_figures_and_is_filtered(site, manager):
     assert [row[1] for row in cells(by_number)] == ["港区の会社"]
 
 
+@pytest.mark.one_database
 def test_R_LS_1_what_is_shown_can_be_taken_as_csv(site, manager):
     answer = manager.get("/admin/lists/overview.csv?q=港区")
     rows = list(csv.reader(io.StringIO(answer.data.decode("utf-8-sig"))))
@@ -105,6 +106,7 @@ def test_R_LS_1_what_is_shown_can_be_taken_as_csv(site, manager):
     assert len(rows) == 2
 
 
+@pytest.mark.one_database
 def test_R_LS_2_a_list_nobody_sees_says_why_until_enabled_and_granted(site, manager):
     manager.get("/admin/lists/new")
     manager.submit(name="空のリスト", columns="会社名\n住所")
@@ -132,6 +134,7 @@ def test_R_LS_2_a_group_makes_a_list_public_too(site, manager, store):
     assert "未公開" not in manager.page.text
 
 
+@pytest.mark.one_database
 def test_R_LS_8_an_empty_list_has_columns_only_and_no_clash(site, manager):
     manager.get("/admin/lists/new")
     page = manager.submit(status=422, name="新しいリスト", columns="会社名\n会社名")
@@ -144,6 +147,7 @@ def test_R_LS_8_an_empty_list_has_columns_only_and_no_clash(site, manager):
     assert site.read(CustomerList, name="新しいリスト")[0].columns == ["会社名", "住所"]
 
 
+@pytest.mark.one_database
 def test_R_LS_8_by_hand_only_the_number_is_required(site, manager):
     manager.get(site.url("/customers/new"))
     manager.submit(number="０３（６６６６）７７７７", **{"cell.会社名": "手入力株式会社"})
@@ -200,6 +204,7 @@ def test_R_LS_9_columns_are_edited_and_found_anew_but_never_the_number(site, man
     assert len(cells(manager.get(site.url("?q=田中")))) == 0
 
 
+@pytest.mark.one_database
 def test_R_LS_9_extra_numbers_are_checked_like_the_main_one(site, manager):
     url = f"/customers/{site.customer_id}"
     manager.get(url)
@@ -242,6 +247,7 @@ def test_R_LS_12_both_screens_find_by_number_or_name(site, manager):
     assert len(cells(site.browser(Role.BUSINESS).get("/customers/?q=田中"))) == 0
 
 
+@pytest.mark.one_database
 def test_R_LS_12_a_new_entry_is_a_record_and_no_call(site):
     operator = site.browser(Role.OPERATOR)
     operator.get(f"/customers/{site.customer_id}")
@@ -255,6 +261,7 @@ def test_R_LS_12_a_new_entry_is_a_record_and_no_call(site):
     assert "電話を受けた" in page.text
 
 
+@pytest.mark.one_database
 def test_R_US_1_foreign_customers_are_not_there(site):
     for role in (Role.BACKYARD, Role.BUSINESS):
         browser = site.browser(role)
@@ -267,6 +274,7 @@ def test_R_US_1_foreign_customers_are_not_there(site):
     supervisor.post(site.url("/name"), {"name": "x"}, status=403)
 
 
+@pytest.mark.one_database
 def test_R_US_5_editing_can_be_taken_from_an_operator(site, store):
     with store.write() as session:
         user = make_user(session, may_edit_customers=False)
@@ -277,6 +285,7 @@ def test_R_US_5_editing_can_be_taken_from_an_operator(site, store):
     browser.post(f"/customers/{site.customer_id}", {"cell.会社名": "x"}, status=403)
 
 
+@pytest.mark.one_database
 def test_R_CL_3_shown_columns_have_order_size_and_can_be_hidden(site, manager):
     manager.get(site.url("/settings"))
     manager.submit('form[action$="/shown"]', place=["2", "1"], hidden=["会社名"])
@@ -287,6 +296,7 @@ def test_R_CL_3_shown_columns_have_order_size_and_can_be_hidden(site, manager):
     ]
 
 
+@pytest.mark.one_database
 def test_R_AR_2_the_pages_speak_english_too(site, store):
     with store.write() as session:
         user = make_user(session, Role.MANAGER, locale="en", name="Smith")

@@ -18,6 +18,8 @@ from calltree.models import Role, User
 from calltree.services.rights import Viewer
 from tests.pages.world import SECRET, World, build
 
+pytestmark = pytest.mark.one_database
+
 HUGE = "9" * 30
 NAMES = ["call", "imports:1", f"imports:{HUGE}", "imports:", "imports:²", "imports:x", "call:2"]
 NAMES += [

@@ -10,6 +10,8 @@ from calltree.text import networks
 from tests.browser import Browser
 from tests.factories import make_site, make_user
 
+pytestmark = pytest.mark.one_database
+
 OFFICE = {"REMOTE_ADDR": "203.0.113.9"}
 HOME = {"REMOTE_ADDR": "198.51.100.4"}
 

@@ -36,6 +36,7 @@ def _user(store: Store, user_id: int) -> User:
         return found
 
 
+@pytest.mark.one_database
 def test_R_US_2_manager_sees_every_login_id_and_no_password(
     browser_of, manager: User, operator: User
 ) -> None:
@@ -45,6 +46,7 @@ def test_R_US_2_manager_sees_every_login_id_and_no_password(
     assert operator.password_hash not in page.text.split()
 
 
+@pytest.mark.one_database
 def test_R_US_2_manager_sets_a_password_and_it_signs_in(
     app: Flask, store: Store, browser_of, manager: User, operator: User
 ) -> None:
@@ -56,6 +58,7 @@ def test_R_US_2_manager_sets_a_password_and_it_signs_in(
     assert fresh.submit(login_id="YAMADA", password="shinpai-nai").location == "/operator/"
 
 
+@pytest.mark.one_database
 def test_R_US_2_short_password_is_refused_with_a_sentence(
     browser_of, manager: User, operator: User
 ) -> None:
@@ -65,6 +68,7 @@ def test_R_US_2_short_password_is_refused_with_a_sentence(
     assert "8" in refused.one("#password-error").text
 
 
+@pytest.mark.one_database
 def test_R_US_2_supervisor_sets_an_operators_password_only(
     store: Store, browser_of, manager: User, operator: User
 ) -> None:
@@ -75,6 +79,7 @@ def test_R_US_2_supervisor_sets_an_operators_password_only(
     browser.get(f"/admin/users/{manager.id}/password", status=403)
 
 
+@pytest.mark.one_database
 def test_R_US_2_own_password_needs_the_present_one(app: Flask, store: Store, manager: User) -> None:
     with store.write() as session:
         user = make_user(session, password_hash=generate_password_hash("now-valid"))
@@ -87,6 +92,7 @@ def test_R_US_2_own_password_needs_the_present_one(app: Flask, store: Store, man
     assert check_password_hash(_user(store, user.id).password_hash, "next-one-1")
 
 
+@pytest.mark.one_database
 def test_R_US_2_administrator_resets_from_the_command_line(
     app: Flask, store: Store, manager: User
 ) -> None:
@@ -123,6 +129,7 @@ def test_R_US_4_deletion_frees_the_seat(store: Store, manager: User, operator: U
         people.create(session, viewer=viewer, details=details, now=NOW)
 
 
+@pytest.mark.one_database
 def test_R_US_4_refused_during_their_call(store: Store, manager: User, operator: User) -> None:
     with store.write() as session:
         make_list(session)
@@ -141,6 +148,7 @@ def test_R_US_4_last_manager_is_neither_deleted_nor_demoted(store: Store, manage
         people.change(session, viewer=viewer, user_id=manager.id, details=details, now=NOW)
 
 
+@pytest.mark.one_database
 def test_R_US_6_session_ends_on_password_change_and_deletion(
     store: Store, browser_of, manager: User, operator: User
 ) -> None:
@@ -157,6 +165,7 @@ def test_R_US_6_session_ends_on_password_change_and_deletion(
     assert browser.get("/operator/", status=303).location.startswith("/sign-in")
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(
     ("role", "path", "kept", "ended"),
     [
@@ -189,6 +198,7 @@ def test_R_US_6_idle_session_ends(
         assert browser.get(path, status=303).location.startswith("/sign-in")
 
 
+@pytest.mark.one_database
 def test_R_US_6_idle_session_goes_on_with_a_live_leg(
     store: Store, browser_of, operator: User
 ) -> None:
@@ -200,6 +210,7 @@ def test_R_US_6_idle_session_goes_on_with_a_live_leg(
         browser.get("/operator/")
 
 
+@pytest.mark.one_database
 def test_R_US_6_sign_in_attempts_are_limited_per_account(app: Flask, manager: User) -> None:
     browser = Browser(app)
     browser.get("/sign-in")
@@ -252,6 +263,7 @@ def test_R_US_7_the_log_is_read_in_words_and_an_old_code_as_it_is(
     assert "0a1b2c" not in page.text
 
 
+@pytest.mark.one_database
 def test_a_users_telephone_is_chosen_on_a_page_of_its_own(store: Store, browser_of) -> None:
     with store.write() as session:
         make_site(session)

@@ -36,6 +36,8 @@ from tests.browser import Answer, Browser
 from tests.factories import NOW
 from tests.sounds import silence, tone, write_wav
 
+pytestmark = pytest.mark.one_database
+
 EVERYBODY = [Role.MANAGER, Role.SUPERVISOR, Role.OPERATOR, Role.BUSINESS, Role.BACKYARD]
 
 

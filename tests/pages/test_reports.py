@@ -18,6 +18,8 @@ from tests.factories import (
 )
 from tests.pages.history_floor import Floor, plays, report, rows_of, shown, sound
 
+pytestmark = pytest.mark.one_database
+
 
 @pytest.fixture
 def floor(store: Store, app: Flask) -> Floor:

@@ -15,6 +15,8 @@ from calltree.models import AuditEntry, LegState, Operator, Role, Site, User
 from tests.browser import Browser
 from tests.factories import make_operator, make_site, make_user
 
+pytestmark = pytest.mark.one_database
+
 PASSWORD = "a-password"
 HASH = generate_password_hash(PASSWORD, method="pbkdf2:sha256:1")
 

@@ -7,6 +7,8 @@ from calltree.db import Store
 from calltree.models import AuditEntry, OperatorState, Role, User
 from tests.factories import make_operator, make_site, make_user
 
+pytestmark = pytest.mark.one_database
+
 
 @pytest.fixture
 def house(store: Store) -> dict[Role, User]:

@@ -18,6 +18,8 @@ from calltree.services import softphones
 from tests import factories as make
 from tests.browser import Browser
 
+pytestmark = pytest.mark.one_database
+
 SECRET = "between-switch-and-us"
 PAGE = {"X-Page-Id": "11111111-1111-1111-1111-111111111111"}
 OTHER = {"X-Page-Id": "22222222-2222-2222-2222-222222222222"}

@@ -165,6 +165,7 @@ def test_R_WT_2_every_figure_leads_to_its_records(house: House, manager: Browser
     assert followed > 100
 
 
+@pytest.mark.one_database
 def test_R_WT_2_every_figure_says_what_it_counts(manager: Browser) -> None:
     page = manager.get("/figures/table?period=today&by=user")
     heads = page.all("#summary thead th.num")
@@ -174,6 +175,7 @@ def test_R_WT_2_every_figure_says_what_it_counts(manager: Browser) -> None:
     assert defined == [head.get_text(strip=True) for head in heads]
 
 
+@pytest.mark.one_database
 def test_R_WT_2_the_page_of_one_figure_keeps_to_it_and_leads_back(manager: Browser) -> None:
     page = manager.get("/figures/table?period=today&by=group")
     (row,) = [row for row in page.all("#summary tbody tr") if "東京組" in row.get_text()]
@@ -187,6 +189,7 @@ def test_R_WT_2_the_page_of_one_figure_keeps_to_it_and_leads_back(manager: Brows
     assert len(manager.get(str(others["href"])).all("main tbody tr")) == 10
 
 
+@pytest.mark.one_database
 def test_R_WT_2_today_is_told_live(app: Flask, house: House, manager: Browser) -> None:
     page = manager.get("/figures/")
     tiles = {
@@ -220,6 +223,7 @@ def test_R_WT_2_an_operator_sees_their_own_figures_only(house: House, browser_of
     op.get("/figures/file/table.csv", status=403)
 
 
+@pytest.mark.one_database
 def test_R_WT_2_csv_and_xlsx_hold_what_the_page_shows(
     house: House, manager: Browser, store: Store
 ) -> None:
@@ -247,6 +251,7 @@ def test_R_WT_2_csv_and_xlsx_hold_what_the_page_shows(
         assert left[0].user_id == house.manager.id
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("kind", ["heat", "hours"])
 def test_R_WT_3_and_4_leave_as_files_too(manager: Browser, kind: str) -> None:
     rows = list(
@@ -276,6 +281,7 @@ def test_R_WT_4_hours_show_sign_in_states_and_reasons(house: House, manager: Bro
     assert len(manager.get(str(dials["href"])).all("main tbody tr")) == 3
 
 
+@pytest.mark.one_database
 def test_R_WT_2_a_period_without_a_record_says_so(manager: Browser) -> None:
     old = "period=custom&from=2020-01-01&to=2020-01-31"
     assert "条件に合う履歴はありません" in manager.get(f"/figures/table?{old}").text
@@ -285,6 +291,7 @@ def test_R_WT_2_a_period_without_a_record_says_so(manager: Browser) -> None:
     assert len(rows) == 2, "a header and a total of nothing"
 
 
+@pytest.mark.one_database
 def test_R_WT_2_a_long_table_says_that_it_goes_on(house: House, browser_of) -> None:
     moment = datetime.fromisoformat("2025-01-01T10:00:00+09:00")
     with house.store.write() as session:
@@ -305,6 +312,7 @@ def test_R_WT_2_a_long_table_says_that_it_goes_on(house: House, browser_of) -> N
     assert line(page, "合計")["コール数"] == "501"
 
 
+@pytest.mark.one_database
 def test_R_WT_2_a_project_says_its_target(house: House, manager: Browser) -> None:
     manager.get(f"/admin/projects/{house.project_id}")
     manager.submit("main form", target_conversions="9")
@@ -317,6 +325,7 @@ def test_R_WT_2_a_project_says_its_target(house: House, manager: Browser) -> Non
     assert "目標" not in table_of(manager.get("/figures/table?period=today"))[0]
 
 
+@pytest.mark.one_database
 def test_R_AR_2_figures_are_complete_in_english(house: House, app: Flask) -> None:
     with house.store.write() as session:
         user = make.make_user(session, Role.MANAGER, locale="en")

@@ -17,6 +17,8 @@ from calltree.models import LegKind, LegState, Operator, OperatorState, Role, Us
 from calltree.services.rights import Viewer
 from tests import factories as make
 
+pytestmark = pytest.mark.one_database
+
 PAGE = {"X-Page-Id": "11111111-1111-1111-1111-111111111111"}
 NODES = ("10.0.0.1", "10.0.0.2")
 WAYS = ("wss://one.example/sip", "wss://two.example/sip")

@@ -16,6 +16,8 @@ from tests.browser import Browser
 from tests.factories import NOW
 from tests.services.desks import Desk, furnish
 
+pytestmark = pytest.mark.one_database
+
 
 @pytest.fixture(autouse=True)
 def clock() -> Iterator[None]:

@@ -13,6 +13,8 @@ from calltree.services import switch_checks, switch_commands
 from calltree.upkeep.switch_state import GatewayState, Reading
 from tests.factories import make_caller_number, make_site, make_trunk, make_user
 
+pytestmark = pytest.mark.one_database
+
 GIVEN = {
     "name": "ひかり本線",
     "kind": "registered",

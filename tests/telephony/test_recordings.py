@@ -66,6 +66,7 @@ def test_R_RC_1_a_call_leaves_a_recording_with_both_voices(floor: Floor) -> None
     ]
 
 
+@pytest.mark.one_database
 def test_R_RC_5_a_switch_killed_in_mid_call_leaves_what_was_said(floor: Floor) -> None:
     attempt = floor.call(floor.operator(), STAYS)
     floor.wait_state(attempt, CallState.TALKING)
@@ -82,6 +83,7 @@ def test_R_RC_5_a_switch_killed_in_mid_call_leaves_what_was_said(floor: Floor) -
     assert recording.length_ms >= TALK_MS
 
 
+@pytest.mark.one_database
 def test_R_RC_5_a_file_that_vanished_is_reported_missing(floor: Floor) -> None:
     attempt = floor.call(floor.operator(), STAYS)
     floor.wait_state(attempt, CallState.TALKING)
@@ -93,6 +95,7 @@ def test_R_RC_5_a_file_that_vanished_is_reported_missing(floor: Floor) -> None:
     assert (recording.state, recording.problem) == (RecordingState.MISSING, Problem.MISSING)
 
 
+@pytest.mark.one_database
 def test_a_call_that_nobody_answered_has_no_recording_to_miss(floor: Floor) -> None:
     attempt = floor.call(floor.operator(), BUSY)
     floor.wait_state(attempt, CallState.ENDED)

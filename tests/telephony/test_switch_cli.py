@@ -41,6 +41,7 @@ def typed(settings: Settings, store: Store) -> Callable[..., Result]:
 REAL = {"esl_urls": ("esl://:sekret@127.0.0.1:8021",), "switch_recordings": "/srv/rec"}
 
 
+@pytest.mark.one_database
 def test_config_says_what_it_wrote(typed: Type, tmp_path: Path) -> None:
     out = tmp_path / "conf"
     result = typed("config", "--out", str(out), "--test-carrier", **REAL)
@@ -55,6 +56,7 @@ def test_config_says_what_it_wrote(typed: Type, tmp_path: Path) -> None:
     assert "0 files changed" in again.output
 
 
+@pytest.mark.one_database
 def test_config_says_what_is_missing_and_writes_nothing(typed: Type, tmp_path: Path) -> None:
     out = tmp_path / "conf"
     practice = typed("config", "--out", str(out))
@@ -72,6 +74,7 @@ def test_config_says_what_is_missing_and_writes_nothing(typed: Type, tmp_path: P
     assert not (out / MARK).exists()
 
 
+@pytest.mark.one_database
 def test_check_reads_the_practice_switch_and_is_content(
     typed: Type, practice_switch: PracticeSwitch
 ) -> None:
@@ -83,6 +86,7 @@ def test_check_reads_the_practice_switch_and_is_content(
     assert (found["practice"], found["link_up"], found["trunk_up"]) == ("yellow", "green", "green")
 
 
+@pytest.mark.one_database
 def test_check_exits_with_one_when_a_part_is_red(
     typed: Type, practice_switch: PracticeSwitch
 ) -> None:

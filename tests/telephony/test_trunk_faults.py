@@ -186,6 +186,7 @@ def test_a_probe_that_fails_doubles_the_wait(calls: Calls, now: datetime) -> Non
     assert row.until == later + timedelta(seconds=2 * breaker.FIRST_WAIT_S)
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(
     "how",
     [BUSY, ("CALL_REJECTED", "603"), ("UNALLOCATED_NUMBER", "404"), ("NO_USER_RESPONSE", "480"),
@@ -196,6 +197,7 @@ def test_what_customers_do_never_shuts_a_trunk(calls: Calls, now: datetime, how)
         assert calls.fails(now + timedelta(seconds=n), how) == "carrier"
 
 
+@pytest.mark.one_database
 def test_a_gateway_that_is_down_is_left_alone_at_once(calls: Calls, now: datetime) -> None:
     attempt, _gateway = calls.dial(now)
     calls.no_channel(attempt.id, "GATEWAY_DOWN", now)
@@ -249,6 +251,7 @@ def test_each_trunk_is_charged_once_for_one_call(calls: Calls, now: datetime) ->
     assert [(row.gateway, row.faults) for row in health] == [(name, 1) for name in names]
 
 
+@pytest.mark.one_database
 def test_no_channel_goes_to_the_next_trunk_and_the_last_one_ends_it(
     calls: Calls, now: datetime
 ) -> None:
@@ -261,6 +264,7 @@ def test_no_channel_goes_to_the_next_trunk_and_the_last_one_ends_it(
     assert calls.dial(now)[0].verdict == "trunk_down", "both are left alone"
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(
     "how",
     [BUSY, ("CALL_REJECTED", "603"), ("CALL_REJECTED", "403"), ("UNALLOCATED_NUMBER", "404"),
@@ -273,6 +277,7 @@ def test_a_refusal_is_never_tried_by_another_trunk(calls: Calls, now: datetime, 
     assert calls.row(attempt.id).ended_at is not None
 
 
+@pytest.mark.one_database
 def test_nothing_is_dialled_twice_after_a_ring(calls: Calls, now: datetime) -> None:
     calls.trunks("主回線", "副回線")
     attempt, _first = calls.dial(now)
@@ -281,6 +286,7 @@ def test_nothing_is_dialled_twice_after_a_ring(calls: Calls, now: datetime) -> N
     assert calls.row(attempt.id).ended_at is not None
 
 
+@pytest.mark.one_database
 def test_who_has_hung_up_is_not_called_by_another_trunk(calls: Calls, now: datetime) -> None:
     calls.trunks("主回線", "副回線")
     attempt, _first = calls.dial(now)
@@ -289,6 +295,7 @@ def test_who_has_hung_up_is_not_called_by_another_trunk(calls: Calls, now: datet
     assert calls.row(attempt.id).ended_at is not None
 
 
+@pytest.mark.one_database
 def test_a_fault_that_came_late_is_not_tried_again(calls: Calls, now: datetime) -> None:
     calls.trunks("主回線", "副回線")
     attempt, _first = calls.dial(now)
@@ -296,6 +303,7 @@ def test_a_fault_that_came_late_is_not_tried_again(calls: Calls, now: datetime) 
     assert calls.row(attempt.id).ended_at is not None
 
 
+@pytest.mark.one_database
 def test_a_number_that_is_bound_to_its_trunk_is_shown_by_no_other(
     calls: Calls, now: datetime
 ) -> None:
@@ -351,6 +359,7 @@ def test_R_AR_4_a_monitor_sees_the_trunk(calls: Calls, now: datetime) -> None:
     assert seen.trunks_shut == {"carrier": 1}
 
 
+@pytest.mark.one_database
 def test_the_manager_sees_which_trunk_has_a_fault(app, store: Store, browser_of, now) -> None:
     desk = furnish(store)
     desk.change(Site, 1, practice=False)

@@ -127,6 +127,7 @@ def test_R_CL_10_operators_of_a_lost_switch_go_to_the_other_by_one_press(floor: 
     assert floor.attempt(theirs).state is CallState.TALKING, "nobody there noticed anything"
 
 
+@pytest.mark.one_database
 def test_what_lived_on_a_switch_that_was_only_cut_off_is_ended_when_it_is_back(
     store: Store, tmp_path: Path
 ) -> None:
@@ -151,6 +152,7 @@ def test_what_lived_on_a_switch_that_was_only_cut_off_is_ended_when_it_is_back(
         assert floor.attempt(call).state is CallState.ENDED
 
 
+@pytest.mark.one_database
 def test_with_no_other_switch_there_is_nothing_to_press(floor: Floor) -> None:
     user_id = sit_down(floor)
     for switch in (floor.switch, floor.others[OTHER]):
@@ -162,6 +164,7 @@ def test_with_no_other_switch_there_is_nothing_to_press(floor: Floor) -> None:
     assert floor.operator_row(user_id).leg_state is LegState.PARKED, "as it was left"
 
 
+@pytest.mark.one_database
 def test_a_shift_begins_on_a_switch_that_is_heard_and_standing_by_ends_with_the_move(
     floor: Floor,
 ) -> None:
