@@ -7,6 +7,7 @@ from flask import (
     Flask,
     Response,
     flash,
+    g,
     redirect,
     render_template,
     request,
@@ -220,6 +221,7 @@ def init_app(app: Flask) -> None:
         if user and user.owes_factor:
             halfway.begin(user)
             return None
+        g.site = user.site if user else None  # held: a session forgets rows that nobody holds
         return SignedIn(user.viewer, user.session_version) if user else None
 
     @app.after_request

@@ -113,10 +113,9 @@ def _last_dial(session: Session, customer: Customer, folder: CustomerList) -> st
     """Say who called last, when and with which result: also to those who opened by hand."""
     if customer.last_dialled_at is None:
         return ""
-    result = customers.last_results(session, customers=[customer], cycle=folder.cycle)
-    who = customers.user_names(session, customers=[customer])
-    name = who.get(customer.last_user_id or 0, "")
-    parts = (moment(customer.last_dialled_at), name, result.get(customer.id, ""))
+    last = customers.last_words(session, customers=[customer], cycles={folder.id: folder.cycle})
+    name = last.users.get(customer.last_user_id or 0, "")
+    parts = (moment(customer.last_dialled_at), name, last.results.get(customer.id, ""))
     return " ".join(part for part in parts if part)
 
 

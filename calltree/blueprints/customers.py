@@ -14,13 +14,12 @@ from calltree.errors import Refused
 from calltree.extensions import reading, settings, writing
 from calltree.htmx import go, wants_fragment
 from calltree.locale import sentence
-from calltree.models import CustomerList, ItemTarget, Project
+from calltree.models import ItemTarget
 from calltree.services import (
     customers,
     desk,
     do_not_call,
     history,
-    holds,
     lists,
     patterns,
     records,
@@ -54,7 +53,7 @@ def search_page() -> ResponseReturnValue:
             after=request.args.get("after", type=int),
         )
         rows, next_after = found.rows, found.next_after
-        folders = {row.list_id: session.get_one(CustomerList, row.list_id) for row in rows}
+        folders = scope.lists_by_id(session, {row.list_id for row in rows})
     return render_template(
         "customers/search.html",
         text=criteria.text,
@@ -78,15 +77,16 @@ def show(customer_id: int) -> ResponseReturnValue:
 def popup(customer_id: int) -> ResponseReturnValue:
     """Show a customer in a window over another page; without htmx it is the page itself."""
     session, now = reading(), utcnow()
-    customer = scope.get_customer(session, viewer=viewer(), customer_id=customer_id)
+    customer, folder, project = scope.get_customer_and_place(
+        session, viewer=viewer(), customer_id=customer_id
+    )
     if not wants_fragment():
         return go(url_for("customers.show", customer_id=customer_id))
-    folder = session.get_one(CustomerList, customer.list_id)
     return render_template(
         "customers/_popup.html",
         customer=customer,
         folder=folder,
-        project=session.get_one(Project, folder.project_id),
+        project=project,
         columns=lists.shown(folder),
         extras=customers.extra_numbers(session, customer_id=customer_id),
         banned=do_not_call.is_banned(
@@ -105,31 +105,38 @@ def _past(customer_id: int, now: datetime, most: int = history.PAGE) -> list[his
 
 def _page(customer_id: int, error: str = "", box: str = "") -> tuple[str, int]:
     session = reading()
-    customer = scope.get_customer(session, viewer=viewer(), customer_id=customer_id)
-    folder = session.get_one(CustomerList, customer.list_id)
-    project = session.get_one(Project, folder.project_id)
+    customer, folder, project = scope.get_customer_and_place(
+        session, viewer=viewer(), customer_id=customer_id
+    )
+    extras = customers.extra_numbers(session, customer_id=customer_id)
+    others = customers.same_number(session, viewer=viewer(), customer=customer, extras=extras)
+    last = customers.last_words(
+        session,
+        customers=[customer, *(other for other, _of in others)],
+        cycles={of.id: of.cycle for of in (folder, *(of for _other, of in others))},
+    )
+    items = patterns.items_of(session, project.id)
     now = utcnow()
+    banned, holder = customers.standing(session, customer=customer, project_id=project.id, now=now)
     page = render_template(
         "customers/show.html",
         customer=customer,
         folder=folder,
         project=project,
         columns=lists.shown(folder),
-        extras=customers.extra_numbers(session, customer_id=customer_id),
-        banned=do_not_call.is_banned(
-            session, number=customer.number, project_id=project.id, now=now
-        ),
-        others=_elsewhere(customer_id),
+        extras=extras,
+        banned=banned,
+        others=[(one.id, of.name, last.results.get(one.id, "")) for one, of in others],
         records=_past(customer_id, now),
         memo=records.memo_of(session, customer_id=customer_id)
         if viewer().may(Right.SEE_RECORDS)
         else [],
-        last=customers.last_results(session, customers=[customer], cycle=folder.cycle),
-        names=customers.user_names(session, customers=[customer]),
+        last=last.results,
+        names=last.users,
         statuses=patterns.offered(session, project.pattern_id),
-        customer_items=patterns.items_of(session, project.id, ItemTarget.CUSTOMER),
-        result_items=patterns.items_of(session, project.id, ItemTarget.RESULT),
-        holder=holds.holder(session, customer_id=customer_id, now=now),
+        customer_items=[item for item in items if item.target is ItemTarget.CUSTOMER],
+        result_items=[item for item in items if item.target is ItemTarget.RESULT],
+        holder=holder,
         error=error,
         box=box,
         typed=request.form,
@@ -145,18 +152,6 @@ def free(customer_id: int) -> ResponseReturnValue:
         desk.free(session, viewer=viewer(), customer_id=customer_id, now=utcnow())
     flash(_("The customer was freed."), "ok")
     return go(url_for("customers.show", customer_id=customer_id))
-
-
-def _elsewhere(customer_id: int) -> list[tuple[int, str, str]]:
-    """(customer id, list, last result) of the same numbers in other lists one may see."""
-    session = reading()
-    customer = scope.get_customer(session, viewer=viewer(), customer_id=customer_id)
-    found = []
-    for other in customers.same_number(session, viewer=viewer(), customer=customer):
-        folder = session.get_one(CustomerList, other.list_id)
-        last = customers.last_results(session, customers=[other], cycle=folder.cycle)
-        found.append((other.id, folder.name, last.get(other.id, "")))
-    return found
 
 
 @bp.post("/<int:customer_id>")

@@ -22,7 +22,7 @@ from calltree.errors import NotFound, Refused
 from calltree.extensions import reading, settings, writing
 from calltree.htmx import go, wants_fragment
 from calltree.locale import lazy
-from calltree.models import CustomerList, Import, ImportState, Project, User
+from calltree.models import CustomerList, Import, ImportState, Project
 from calltree.services import audit, imports, lists, people
 from calltree.services.import_check import Choices, Duplicate, Target, Treatment
 from calltree.services.import_rejects import Rejects
@@ -72,13 +72,10 @@ def index() -> ResponseReturnValue:
     session = reading()
     before = request.args.get("before", type=int)
     rows = imports.page(session, before_id=before)
-    folders = {row.list_id: session.get(CustomerList, row.list_id) for row in rows if row.list_id}
     return render_template(
         "imports/index.html",
         rows=rows,
-        folders=folders,
-        projects={row.project_id: session.get(Project, row.project_id) for row in rows},
-        users={row.user_id: session.get(User, row.user_id) for row in rows},
+        **imports.names(session, rows),
         words=import_words,
         older=rows[-1].id if len(rows) == imports.PAGE else None,
     )

@@ -169,10 +169,11 @@ def create() -> ResponseReturnValue:
 def detail(list_id: int) -> ResponseReturnValue:
     """Show リスト詳細: the search over every column, and a page of what it finds."""
     session = reading()
-    folder = scope.get_list(session, viewer=viewer(), list_id=list_id)
+    folder, project = scope.get_list_and_project(session, viewer=viewer(), list_id=list_id)
     criteria = criteria_fields.asked()
     asked: dict[str, Any] = {
         "list_id": list_id, "criteria": criteria, "viewer": viewer(), "now": utcnow(),
+        "folder": folder,
     }  # fmt: skip
     after = request.args.get("after", type=int)
     found = search.page(session, **asked, after=after)
@@ -181,10 +182,11 @@ def detail(list_id: int) -> ResponseReturnValue:
         "lists.detail", criteria, list_id=list_id, after=found.next_after
     )
     first_url = criteria_fields.address("lists.detail", criteria, list_id=list_id)
+    last = customers.last_words(session, customers=found.rows, cycles={list_id: folder.cycle})
     return render_template(
         "lists/detail.html",
         folder=folder,
-        project=projects.get(session, folder.project_id),
+        project=project,
         found=found,
         total=total,
         pairs=criteria.pairs(),
@@ -194,10 +196,10 @@ def detail(list_id: int) -> ResponseReturnValue:
         next_url=next_url if found.next_after else None,
         first_url=first_url if after else None,
         shown=[place for place in lists.shown(folder) if not place[2]][:CELLS_SHOWN],
-        closed=lists.why_closed(session, folder=folder),
+        closed=lists.why_closed(session, folder=folder, project=project),
         closed_names=CLOSED_NAMES,
-        last=customers.last_results(session, customers=found.rows, cycle=folder.cycle),
-        names=customers.user_names(session, customers=found.rows),
+        last=last.results,
+        names=last.users,
         export_url=criteria_fields.address("exports.customers", criteria, list_id=list_id),
         **criteria_fields.choices(session, folder, criteria),
         Order=Order,
@@ -230,7 +232,7 @@ def _settings_page(
     list_id: int, error: str = "", form: GrantsForm | None = None
 ) -> tuple[str, int]:
     session = reading()
-    folder = scope.get_list(session, viewer=viewer(), list_id=list_id)
+    folder, project = scope.get_list_and_project(session, viewer=viewer(), list_id=list_id)
     granted = lists.grants(session, list_id=list_id)
     form = form or GrantsForm(
         formdata=None, users=sorted(granted.user_ids), groups=sorted(granted.group_ids)
@@ -239,11 +241,11 @@ def _settings_page(
     page = render_template(
         "lists/settings.html",
         folder=folder,
-        project=projects.get(session, folder.project_id),
+        project=project,
         form=form,
         error=error,
         shown=lists.shown(folder),
-        closed=lists.why_closed(session, folder=folder),
+        closed=lists.why_closed(session, folder=folder, project=project),
         closed_names=CLOSED_NAMES,
     )
     return page, 422 if error or form.errors else 200
@@ -253,7 +255,7 @@ def _offer(session: Session, form: GrantsForm) -> None:
     form.users.choices = [
         (user.id, f"{user.name} ({user.login_id})") for user in lists.receivers(session)
     ]
-    form.groups.choices = [(group.id, group.name) for group, _members in people.groups(session)]
+    form.groups.choices = people.group_names(session)
 
 
 @bp.post("/<int:list_id>/enabled")

@@ -74,19 +74,19 @@ def search_page(list_id: int) -> ResponseReturnValue:
     folder = _folder(list_id)
     criteria = criteria_fields.asked()
     after = request.args.get("after", type=int)
-    found = search.page(
-        session, list_id=list_id, criteria=criteria, viewer=mine, now=now, after=after
-    )
+    asked: dict[str, Any] = {"list_id": list_id, "criteria": criteria, "viewer": mine, "now": now}
+    found = search.page(session, **asked, after=after, folder=folder)
+    last = customers.last_words(session, customers=found.rows, cycles={list_id: folder.cycle})
     return render_template(
         "operator/search.html",
         folder=folder,
         found=found,
-        total=search.count(session, list_id=list_id, criteria=criteria, viewer=mine, now=now),
+        total=search.count(session, **asked, folder=folder),
         cells=CELLS_SHOWN,
         shortcut_names=criteria_fields.SHORTCUT_NAMES,
         offered=SHORTCUTS,
-        results=customers.last_results(session, customers=found.rows, cycle=folder.cycle),
-        user_names=customers.user_names(session, customers=found.rows),
+        results=last.results,
+        user_names=last.users,
         address=criteria_fields.address,
         queue_pairs=criteria.pairs(),
         **criteria_fields.choices(session, folder, criteria),

@@ -71,7 +71,7 @@ def today(who: Viewer, session: Session | None = None) -> dict[str, Any]:
     found = session or reading()
     table = summaries.summary(found, viewer=who, criteria=asked, now=now)
     by_hour = replace(asked, by=Axis.HOUR)
-    hourly = summaries.summary(found, viewer=who, criteria=by_hour, now=now)
+    hourly = summaries.summary(found, viewer=who, criteria=by_hour, now=now, aimed=False)
     return {
         "now": now,
         "table": drawn(table),
@@ -273,7 +273,6 @@ def _choices(asked: SummaryCriteria) -> dict[str, Any]:
             *((str(user.id), user.name) for user in history.offered_users(session)),
             (AUTOMATIC, history.AUTOMATIC_NAME),
         ]
-        groups = people.groups(session)
-        chosen["groups"] = [(str(group.id), group.name) for group, _members in groups]
+        chosen["groups"] = [(str(key), name) for key, name in people.group_names(session)]
         chosen["no_group"] = NO_GROUP
     return chosen

@@ -31,6 +31,8 @@ class Account:
     session_version: int
     owes_factor: bool = False
     """Not in yet: a second factor is asked first (`services.second_factor`)."""
+    site: Site | None = None
+    """Read along with the user, for the page to come."""
 
 
 def verify(session: Session, *, login_id: str, password: str) -> Account | None:
@@ -68,22 +70,23 @@ def load(
     somebody who speaks with a customer; it is asked once the telephone has been left.
     """
     found = session.execute(
-        select(User, Site.second_factor_roles, Site.allowed_networks)
+        select(User, Site)
         .outerjoin(Site, Site.id == 1)
         .where(User.id == user_id, User.deleted_at.is_(None))
     ).one_or_none()
     if found is None or found[0].session_version != session_version:
         return None
-    user, asked, allowed = found
-    if not networks.allows(allowed or (), address):
+    user, site = found
+    asked, allowed = (site.second_factor_roles, site.allowed_networks) if site else ((), ())
+    if not networks.allows(allowed, address):
         return None
     viewer = Viewer.of(user)
     limit = IDLE_MANAGING if viewer.manages else IDLE_CALLING
     idle = seen_at is None or now.timestamp() - seen_at > limit.total_seconds()
-    owes = not proven and user.role in (asked or ())
+    owes = not proven and user.role in asked
     if (idle or owes) and has_live_leg(session, user_id=user_id):
         idle = owes = False
-    return None if idle else Account(viewer, user.session_version, owes)
+    return None if idle else Account(viewer, user.session_version, owes, site)
 
 
 def of(session: Session, *, user_id: int) -> Account:

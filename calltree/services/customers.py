@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import literal, select, union_all
+from sqlalchemy.orm import Session, aliased
 
 from calltree.db import announce
 from calltree.errors import NotAllowed, NotFound, Refused
@@ -24,7 +24,7 @@ from calltree.models import (
     SystemResult,
     User,
 )
-from calltree.services import attributes, audit, figures, patterns, scope
+from calltree.services import attributes, audit, do_not_call, figures, holds, patterns, scope
 from calltree.services.lists import MAX_CUSTOMERS
 from calltree.services.rights import Right, Viewer
 from calltree.text.folding import fold_cells
@@ -46,6 +46,16 @@ class CustomerForm:
     """{str(item id): text as typed}, 顧客属性 only."""
     prospect_level: str | None = None
     short_note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LastWords:
+    """What is said of customers besides what they hold."""
+
+    results: dict[int, str]
+    """Last result in this 周回 by customer; those without one are left out."""
+    users: dict[int, str]
+    """Last callers and 担当 by their ids, deleted users too."""
 
 
 def add(
@@ -185,19 +195,36 @@ def read_number(session: Session, given: str, *, field: str) -> Phone:
     return found
 
 
-def same_number(session: Session, *, viewer: Viewer, customer: Customer) -> list[Customer]:
-    """Return customers of other lists the viewer may see who have one of the same numbers."""
-    own = {customer.number} | {
-        extra.number for extra in extra_numbers(session, customer_id=customer.id)
-    }
+def same_number(
+    session: Session, *, viewer: Viewer, customer: Customer, extras: Iterable[ExtraNumber]
+) -> list[tuple[Customer, CustomerList]]:
+    """Return customers of other lists the viewer may see who have one of the same numbers.
+
+    `extras`: the customer's own.
+    """
+    own = {customer.number} | {extra.number for extra in extras}
     with_extra = select(ExtraNumber.customer_id).where(ExtraNumber.number.in_(own))
     seen = scope.customers_seen(session, viewer=viewer)
+    folder = aliased(CustomerList)  # whom one sees asks the lists on its own account
     query = (
-        select(Customer)
+        select(Customer, folder)
+        .join(folder, folder.id == Customer.list_id)
         .where(seen, Customer.id != customer.id)
         .where(Customer.number.in_(own) | Customer.id.in_(with_extra))
     )
-    return list(session.scalars(query.order_by(Customer.id).limit(20)))
+    rows = session.execute(query.order_by(Customer.id).limit(20))
+    return [(other, of) for other, of in rows]
+
+
+def standing(
+    session: Session, *, customer: Customer, project_id: int, now: datetime
+) -> tuple[bool, str | None]:
+    """Say whether the customer's number is on do-not-call, and who has the customer open."""
+    holder = select(User.name).where(User.id == holds.holder_id().scalar_subquery())
+    banned = do_not_call.banned(customer.number, project_id, now)
+    asked = select(banned, holder.scalar_subquery())
+    is_banned, name = session.execute(asked, {"customer": customer.id, **holds.over_by(now)}).one()
+    return bool(is_banned), name
 
 
 def _fill(session: Session, customer: Customer, folder: CustomerList, form: CustomerForm) -> None:
@@ -296,22 +323,27 @@ def form_of(typed: Iterable[tuple[str, str]]) -> CustomerForm:
     )
 
 
-def last_results(session: Session, *, customers: Iterable[Customer], cycle: int) -> dict[int, str]:
-    """Name each customer's last result in this 周回; those without one are left out."""
-    statuses = {status.id: status.name for status in session.scalars(select(ResultStatus))}
+def last_words(
+    session: Session, *, customers: Sequence[Customer], cycles: Mapping[int, int]
+) -> LastWords:
+    """Name the last results of customers, whose lists' 周回 are given, and who called them."""
+    status_ids = {one.last_status_id for one in customers} - {None}
+    user_ids = {user for one in customers for user in (one.last_user_id, one.assigned_user_id)}
+    rows = session.execute(
+        union_all(
+            select(literal(1), ResultStatus.id, ResultStatus.name).where(
+                ResultStatus.id.in_(status_ids)
+            ),
+            select(literal(2), User.id, User.name).where(User.id.in_(user_ids - {None})),
+        )
+    )
+    names = {(kind, key): name for kind, key, name in rows}
     found = {}
-    for customer in customers:
-        if customer.cycle != cycle:
+    for one in customers:
+        if one.cycle != cycles[one.list_id]:
             continue
-        if customer.last_status_id is not None:
-            found[customer.id] = statuses.get(customer.last_status_id, "")
-        elif customer.last_system:
-            found[customer.id] = SYSTEM_RESULT_NAMES.get(SystemResult(customer.last_system), "")
-    return found
-
-
-def user_names(session: Session, *, customers: Iterable[Customer]) -> dict[int, str]:
-    """Name the last callers and the 担当 of these customers, deleted users too."""
-    ids = {user_id for c in customers for user_id in (c.last_user_id, c.assigned_user_id)}
-    rows = session.scalars(select(User).where(User.id.in_(ids - {None})))
-    return {user.id: user.name for user in rows}
+        if one.last_status_id is not None:
+            found[one.id] = names.get((1, one.last_status_id), "")
+        elif one.last_system:
+            found[one.id] = SYSTEM_RESULT_NAMES.get(SystemResult(one.last_system), "")
+    return LastWords(found, {key: name for (kind, key), name in names.items() if kind == 2})

@@ -10,14 +10,16 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, false, func, or_, select, union
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, and_, exists, false, func, or_, select, union
+from sqlalchemy.orm import Session, aliased
 
 from calltree.errors import NotFound
 from calltree.models import (
     SYSTEM_RESULT_NAMES,
     CallRecord,
+    Customer,
     CustomerList,
     Project,
     ProjectRecipient,
@@ -46,6 +48,9 @@ KIND_NAMES = {
 }
 """種別, in the order in which they are offered; data like the names of results."""
 AUTOMATIC_NAME = "自動発信"
+# Not the tables themselves: whose records one sees asks some of them on its own account.
+_PROJECT, _LIST = aliased(Project), aliased(CustomerList)
+_USER, _STATUS = aliased(User), aliased(ResultStatus)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DIRECTIONS = {
     Direction.OUT: (RecordKind.OUTBOUND, RecordKind.PREDICTIVE),
@@ -68,6 +73,7 @@ class Row:
     talk_ms: int
     number: str
     customer_id: int | None
+    """None also for one that was deleted or is out of grant: there is no page to lead to."""
     project: str
     list_name: str
     user: str
@@ -251,13 +257,6 @@ def offered_statuses(
     return list(session.scalars(query))
 
 
-def name_of(record: CallRecord, statuses: dict[int, str]) -> str:
-    """Name a record's result, system results included."""
-    if record.status_id is not None:
-        return statuses.get(record.status_id, "")
-    return SYSTEM_RESULT_NAMES.get(record.system, "")
-
-
 def _recent(now: datetime) -> ColumnElement[bool]:
     """Saved in the last 24 hours; 空白 and the like are never saved and go by their start.
 
@@ -357,11 +356,7 @@ def behind(key: str) -> list[ColumnElement[bool]]:
 
 
 def _rows(session: Session, viewer: Viewer, records: list[CallRecord]) -> list[Row]:
-    projects = _names(session, Project, {record.project_id for record in records})
-    lists = _names(session, CustomerList, {record.list_id for record in records})
-    users = _names(session, User, {record.user_id for record in records})
-    statuses = _names(session, ResultStatus, {record.status_id for record in records})
-    sounds = _playable(session, viewer, [record.id for record in records])
+    around = _around(session, viewer, [record.id for record in records])
     return [
         Row(
             id=record.id,
@@ -369,41 +364,45 @@ def _rows(session: Session, viewer: Viewer, records: list[CallRecord]) -> list[R
             started_at=record.started_at,
             talk_ms=record.talk_ms,
             number=record.number,
-            customer_id=record.customer_id,
-            project=projects.get(record.project_id or 0, ""),
-            list_name=lists.get(record.list_id or 0, ""),
-            user=users.get(record.user_id or 0, AUTOMATIC_NAME),
-            result=name_of(record, statuses),
+            customer_id=record.customer_id if around[record.id].has_page else None,
+            project=around[record.id].project or "",
+            list_name=around[record.id].list or "",
+            user=around[record.id].user or AUTOMATIC_NAME,
+            result=around[record.id].status or SYSTEM_RESULT_NAMES.get(record.system, ""),
             prospect_level=record.prospect_level,
             memo=record.memo,
-            recording_id=sounds.get(record.id),
+            recording_id=around[record.id].recording,
         )
         for record in records
     ]
 
 
-def _names(
-    session: Session,
-    table: type[Project] | type[CustomerList] | type[User] | type[ResultStatus],
-    ids: set[int | None],
-) -> dict[int, str]:
-    wanted = [one for one in ids if one is not None]
-    if not wanted:
-        return {}
-    rows = session.execute(select(table.id, table.name).where(table.id.in_(wanted)))
-    return {row.id: row.name for row in rows}
-
-
-def _playable(session: Session, viewer: Viewer, record_ids: list[int]) -> dict[int, int]:
+def _around(session: Session, viewer: Viewer, record_ids: list[int]) -> dict[int, Any]:
+    """Give what stands around each record: names, the recording that may be played, and whether
+    its customer has a page for the viewer."""
     if not record_ids:
         return {}
-    rows = session.execute(
-        select(Recording.record_id, Recording.id)
-        .join(CallRecord, CallRecord.id == Recording.record_id)
-        .where(
-            Recording.record_id.in_(record_ids),
-            Recording.state == RecordingState.STORED,
-            scope.recordings_played(session, viewer=viewer),
-        )
+    sound = and_(
+        Recording.record_id == CallRecord.id,
+        Recording.state == RecordingState.STORED,
+        scope.recordings_played(session, viewer=viewer),
     )
-    return {record_id: recording_id for record_id, recording_id in rows if record_id is not None}
+    seen = scope.customers_seen(session, viewer=viewer)
+    rows = session.execute(
+        select(
+            CallRecord.id,
+            exists().where(Customer.id == CallRecord.customer_id, seen).label("has_page"),
+            _PROJECT.name.label("project"),
+            _LIST.name.label("list"),
+            _USER.name.label("user"),
+            _STATUS.name.label("status"),
+            Recording.id.label("recording"),
+        )
+        .outerjoin(_PROJECT, _PROJECT.id == CallRecord.project_id)
+        .outerjoin(_LIST, _LIST.id == CallRecord.list_id)
+        .outerjoin(_USER, _USER.id == CallRecord.user_id)
+        .outerjoin(_STATUS, _STATUS.id == CallRecord.status_id)
+        .outerjoin(Recording, sound)
+        .where(CallRecord.id.in_(record_ids))
+    )
+    return {row.id: row for row in rows}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import and_, func, or_, select, update
 from sqlalchemy.orm import Session
@@ -25,6 +26,7 @@ from calltree.models import (
     Project,
     ProjectState,
     Site,
+    User,
 )
 from calltree.services import audit, figures, lists, projects, scope
 from calltree.services.import_analysis import analyse
@@ -126,6 +128,19 @@ def page(session: Session, *, before_id: int | None = None) -> list[Import]:
     if before_id is not None:
         query = query.where(Import.id < before_id)
     return list(session.scalars(query))
+
+
+def names(session: Session, rows: Sequence[Import]) -> dict[str, dict[int, str]]:
+    """Name the projects, lists and users of imports, by their ids."""
+    wanted: list[tuple[str, Any, set[int | None]]] = [
+        ("projects", Project, {row.project_id for row in rows}),
+        ("lists", CustomerList, {row.list_id for row in rows} - {None}),
+        ("users", User, {row.user_id for row in rows}),
+    ]
+    return {
+        kind: dict(iter(session.execute(select(table.id, table.name).where(table.id.in_(ids)))))
+        for kind, table, ids in wanted
+    }
 
 
 def choose(session: Session, *, viewer: Viewer, import_id: int, choices: Choices) -> Import:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, union_all
 from sqlalchemy.orm import Session
 
 from calltree.db import announce
@@ -104,10 +104,12 @@ def _why_closed(folder: CustomerList, project: Project, users: Sequence[str]) ->
     return tuple(reasons)
 
 
-def why_closed(session: Session, *, folder: CustomerList) -> tuple[str, ...]:
+def why_closed(
+    session: Session, *, folder: CustomerList, project: Project | None = None
+) -> tuple[str, ...]:
     """Say why no operator sees this list; empty when somebody does (R-LS-2)."""
     users = _granted_names(session, folder.id).get(folder.id, ())
-    return _why_closed(folder, projects.get(session, folder.project_id), users)
+    return _why_closed(folder, project or projects.get(session, folder.project_id), users)
 
 
 def _granted_names(session: Session, list_id: int | None = None) -> dict[int, tuple[str, ...]]:
@@ -126,9 +128,8 @@ def _granted_names(session: Session, list_id: int | None = None) -> dict[int, tu
         to_users = to_users.where(ListGrant.list_id == list_id)
         to_groups = to_groups.where(ListGroupGrant.list_id == list_id)
     found: dict[int, dict[int, str]] = {}
-    for query in (to_users, to_groups):
-        for folder_id, user_id, name in session.execute(query):
-            found.setdefault(folder_id, {})[user_id] = name
+    for folder_id, user_id, name in session.execute(union_all(to_users, to_groups)):
+        found.setdefault(folder_id, {})[user_id] = name
     return {folder_id: tuple(by_id.values()) for folder_id, by_id in found.items()}
 
 
@@ -266,8 +267,8 @@ def set_shown(
     first = [column for column in order if column in folder.columns]
     rest = [column for column in folder.columns if column not in first]
     hide, enlarge = set(hidden), set(large)
-    folder.shown = [
     before = audit_changes.state_of(folder)
+    folder.shown = [
         {"column": column, "hidden": column in hide, "large": column in enlarge}
         for column in dict.fromkeys([*first, *rest])
     ]

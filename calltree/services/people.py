@@ -290,6 +290,12 @@ def groups(session: Session) -> list[tuple[Group, list[User]]]:
     return [(group, members.get(group.id, [])) for group in found]
 
 
+def group_names(session: Session) -> list[tuple[int, str]]:
+    """Return every group's id and name, by name, for choosing among them."""
+    rows = session.execute(select(Group.id, Group.name).order_by(Group.name))
+    return [(key, name) for key, name in rows]
+
+
 def save_group(
     session: Session,
     *,
@@ -309,13 +315,13 @@ def save_group(
     group = session.get(Group, group_id) if group_id else Group(name=name)
     if group is None:
         raise NotFound(f"group {group_id}")
+    before = _group_state(session, group) if group_id else None
     group.name = name
     session.add(group)
     session.flush()
     known = set(session.scalars(select(User.id).where(User.deleted_at.is_(None))))
     session.execute(delete(GroupMember).where(GroupMember.group_id == group.id))
     session.add_all(GroupMember(group_id=group.id, user_id=user_id) for user_id in user_ids & known)
-    before = _group_state(session, group) if group_id else None
     audit_changes.note(
         session, viewer=viewer, action="group.saved", kind="group", object_id=group.id,
         before=before, after=_group_state(session, group), now=now, name=name,

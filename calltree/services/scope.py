@@ -8,8 +8,10 @@ learns from the answer which of the two it was (R-US-1).
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sqlalchemy import BindParameter, ColumnElement, and_, exists, false, or_, select, true
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from calltree.errors import NotFound
 from calltree.models import (
@@ -148,6 +150,20 @@ def get_list(session: Session, *, viewer: Viewer, list_id: int) -> CustomerList:
     return found
 
 
+def get_list_and_project(
+    session: Session, *, viewer: Viewer, list_id: int
+) -> tuple[CustomerList, Project]:
+    """Return a list the viewer may see, and its project. Raises NotFound."""
+    found = session.execute(
+        select(CustomerList, Project)
+        .join(Project, Project.id == CustomerList.project_id)
+        .where(CustomerList.id == list_id, lists_seen(viewer))
+    ).one_or_none()
+    if found is None:
+        raise NotFound
+    return found[0], found[1]
+
+
 def get_customer(session: Session, *, viewer: Viewer, customer_id: int) -> Customer:
     """Return a customer the viewer may see. Raises NotFound."""
     seen = customers_seen(session, viewer=viewer)
@@ -157,9 +173,34 @@ def get_customer(session: Session, *, viewer: Viewer, customer_id: int) -> Custo
     return found
 
 
+def get_customer_and_place(
+    session: Session, *, viewer: Viewer, customer_id: int
+) -> tuple[Customer, CustomerList, Project]:
+    """Return a customer the viewer may see, the list they are in and its project.
+
+    Raises NotFound.
+    """
+    folder = aliased(CustomerList)  # whom one sees asks the lists on its own account
+    found = session.execute(
+        select(Customer, folder, Project)
+        .join(folder, folder.id == Customer.list_id)
+        .join(Project, Project.id == folder.project_id)
+        .where(Customer.id == customer_id, customers_seen(session, viewer=viewer))
+    ).one_or_none()
+    if found is None:
+        raise NotFound
+    return found[0], found[1], found[2]
+
+
 def list_of(session: Session, customer: Customer) -> CustomerList:
     """Return the list a customer is in."""
     return session.get_one(CustomerList, customer.list_id)
+
+
+def lists_by_id(session: Session, ids: Collection[int]) -> dict[int, CustomerList]:
+    """Return these lists, whoever may see them."""
+    found = session.scalars(select(CustomerList).where(CustomerList.id.in_(ids)))
+    return {folder.id: folder for folder in found}
 
 
 def get_record(session: Session, *, viewer: Viewer, record_id: int) -> CallRecord:

@@ -24,7 +24,7 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from calltree.models import Customer, CustomerList, WorkQueue
 from calltree.services import scope
@@ -36,6 +36,8 @@ PAGE = 50
 WINDOW = 1500
 """Customers looked through in file order before the index is asked: a frequent word fills its
 first page from these, and a rare one loses a few milliseconds."""
+BEYOND = 2**62
+"""Above every position and id."""
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -76,17 +78,20 @@ def page(
     now: datetime,
     after: int | None = None,
     size: int = PAGE,
+    folder: CustomerList | None = None,
 ) -> Found:
     """Return the next `size` customers of a result after customer `after`.
 
-    `list_id` None searches every list the viewer may see, in the order of ids. Raises NotFound.
+    `list_id` None searches every list the viewer may see, in the order of ids. `folder`: the list,
+    where it has been asked for as one that the viewer may see. Raises NotFound.
     """
-    folder = None if list_id is None else scope.get_list(session, viewer=viewer, list_id=list_id)
+    if list_id is not None and folder is None:
+        folder = scope.get_list(session, viewer=viewer, list_id=list_id)
     conditions = Conditions(session, folder=folder, criteria=criteria, viewer=viewer, now=now)
     start = _after(session, conditions, criteria, after)
     order = _order(conditions, criteria)
     if conditions.uses_index and criteria.order is Order.FILE and not criteria.descending:
-        early = _window(session, conditions, after)
+        early = _window(conditions, after)
         statement = select(Customer).where(*conditions.all(indexed=False), *start, early)
         rows = list(session.scalars(statement.order_by(*order).limit(size + 1)))
         if len(rows) > size:
@@ -105,10 +110,19 @@ def rows_of(session: Session, *, ids: Sequence[int]) -> list[Customer]:
 
 
 def count(
-    session: Session, *, list_id: int, criteria: Criteria, viewer: Viewer, now: datetime
+    session: Session,
+    *,
+    list_id: int,
+    criteria: Criteria,
+    viewer: Viewer,
+    now: datetime,
+    folder: CustomerList | None = None,
 ) -> int:
-    """Count the customers of a list who meet the criteria. Raises NotFound."""
-    folder = scope.get_list(session, viewer=viewer, list_id=list_id)
+    """Count the customers of a list who meet the criteria; `folder` as in `page`.
+
+    Raises NotFound.
+    """
+    folder = folder or scope.get_list(session, viewer=viewer, list_id=list_id)
     conditions = Conditions(session, folder=folder, criteria=criteria, viewer=viewer, now=now)
     return session.scalar(select(func.count()).where(*conditions.all())) or 0
 
@@ -227,12 +241,15 @@ def _after(
     return [key >= value, or_(key > value, Customer.id > after)]
 
 
-def _window(session: Session, conditions: Conditions, after: int | None) -> ColumnElement[bool]:
+def _window(conditions: Conditions, after: int | None) -> ColumnElement[bool]:
     """The next WINDOW customers of the list, whoever they are: up to this position (or id)."""
     key: Any = Customer.position if conditions.folder else Customer.id
-    within = Customer.list_id == conditions.folder.id if conditions.folder else literal(True)
-    statement = select(key).where(within)
+    asked = aliased(Customer)
+    asked_key: Any = asked.position if conditions.folder else asked.id
+    within = asked.list_id == conditions.folder.id if conditions.folder else literal(True)
+    statement = select(asked_key).where(within)
     if after is not None:
-        statement = statement.where(key > select(key).where(Customer.id == after).scalar_subquery())
-    last = session.scalar(statement.order_by(key).offset(WINDOW - 1).limit(1))
-    return literal(True) if last is None else key <= last
+        behind = select(key).where(Customer.id == after).correlate(None).scalar_subquery()
+        statement = statement.where(asked_key > behind)
+    last = statement.order_by(asked_key).offset(WINDOW - 1).limit(1).scalar_subquery()
+    return cast(ColumnElement[bool], key <= func.coalesce(last, BEYOND))

@@ -14,12 +14,13 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, and_, case, cast, func, select
+from sqlalchemy import ColumnElement, String, and_, case, cast, func, literal, select, union_all
 from sqlalchemy.orm import Session
 
 from calltree.models import (
     SYSTEM_RESULT_NAMES,
     CallRecord,
+    ClosedDay,
     CustomerList,
     Group,
     GroupMember,
@@ -125,9 +126,17 @@ class Summary:
 
 
 def summary(
-    session: Session, *, viewer: Viewer, criteria: SummaryCriteria, now: datetime
+    session: Session,
+    *,
+    viewer: Viewer,
+    criteria: SummaryCriteria,
+    now: datetime,
+    aimed: bool = True,
 ) -> Summary:
-    """Add up the ledger; an operator is given their own figures. Raises NotAllowed."""
+    """Add up the ledger; an operator is given their own figures. Raises NotAllowed.
+
+    Without `aimed` no target stands anywhere.
+    """
     criteria = criteria.asked_by(viewer)
     counted = _counted(session, viewer, criteria)
     measured = set(criteria.axes) <= MEASURED and is_measured(criteria)
@@ -136,11 +145,11 @@ def summary(
         counted.setdefault(keys, Figures())
     for keys, figures in counted.items():
         figures.spent = spent.get(keys, Spent()) if measured else None
-    aims = _aims(session, criteria) if _is_aimed(criteria) else {}
+    aims = _aims(session, criteria) if aimed and _is_aimed(criteria) else {}
     if set(criteria.axes) <= AIMED:
-        aimed = _aimed_at(aims, criteria.axes)
+        aim_of = _aimed_at(aims, criteria.axes)
         for keys, figures in counted.items():
-            figures.target = aimed.get(keys)
+            figures.target = aim_of.get(keys)
     total = _total(session, viewer, criteria, counted, now)
     total.target = sum(aims.values()) if aims else None
     return Summary(criteria, _lines(session, criteria.axes, counted), total)
@@ -282,17 +291,18 @@ def _total(
 
 def _aims(session: Session, criteria: SummaryCriteria) -> dict[tuple[int, date], int]:
     """Return the CV aimed at by each project on each of its calling days; empty without any."""
-    site = session.get(Site, 1)
-    query = select(Project).where(
-        Project.target_conversions.is_not(None), Project.state == ProjectState.RUNNING
+    query = (
+        select(Project, Site)
+        .join(Site, Site.id == 1)
+        .where(Project.target_conversions.is_not(None), Project.state == ProjectState.RUNNING)
     )
     if criteria.project_id is not None:
         query = query.where(Project.id == criteria.project_id)
     found: dict[tuple[int, date], int] = {}
-    if site is None:
-        return found
-    for project in session.scalars(query):
-        rules = hours.rules_of(session, site=site, project=project)
+    aiming = session.execute(query).all()
+    closed = set(session.scalars(select(ClosedDay.day))) if aiming else set()
+    for project, site in aiming:
+        rules = hours.rules(site, project, closed_days=closed)
         for day in days_of(criteria):
             if is_calling_day(rules, day):
                 found[project.id, day] = project.target_conversions or 0
@@ -320,7 +330,7 @@ def days_of(criteria: SummaryCriteria) -> Iterable[date]:
 def _lines(
     session: Session, axes: tuple[Axis, ...], counted: Mapping[tuple[Any, ...], Figures]
 ) -> list[Line]:
-    known = [_names(session, axis) for axis in axes]
+    known = _names(session, axes)
     places = [{key: place for place, key in enumerate(names)} for names in known]
 
     def place(keys: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -339,22 +349,35 @@ def _lines(
     ]
 
 
-def _names(session: Session, axis: Axis) -> dict[Any, str]:
-    """Name an axis's keys in the order in which they stand; empty for days and hours."""
-    if axis in (Axis.DAY, Axis.HOUR):
-        return {}
-    if axis is Axis.STATUS:
-        query = select(ResultStatus.id, ResultStatus.name).order_by(
-            ResultStatus.pattern_id.is_not(None), ResultStatus.position, ResultStatus.id
+_NAMED: Mapping[Axis, Any] = {
+    Axis.STATUS: ResultStatus,
+    Axis.PROJECT: Project,
+    Axis.LIST: CustomerList,
+    Axis.USER: User,
+    Axis.GROUP: Group,
+}
+_PLACE = ResultStatus.position + case((ResultStatus.pattern_id.is_not(None), 1000), else_=0)
+"""Of a status: built in first. The names of all else are in order by themselves."""
+
+
+def _names(session: Session, axes: tuple[Axis, ...]) -> list[dict[Any, str]]:
+    """Name each axis's keys in the order in which they stand; empty for days and hours."""
+    named: dict[Axis, dict[Any, str]] = {axis: {} for axis in axes}
+    asked = [
+        select(
+            literal(axis.value).label("axis"),
+            (_PLACE if axis is Axis.STATUS else literal(0)).label("place"),
+            table.name.label("name"),
+            table.id.label("id"),
         )
-        named: dict[Any, str] = {str(key): name for key, name in session.execute(query)}
-        return named | {code.value: name for code, name in SYSTEM_RESULT_NAMES.items()}
-    table: Any = {
-        Axis.PROJECT: Project,
-        Axis.LIST: CustomerList,
-        Axis.USER: User,
-        Axis.GROUP: Group,
-    }[axis]
-    rows = session.execute(select(table.id, table.name).order_by(table.name, table.id))
-    named = {row[0]: row[1] for row in rows}
-    return named | ({None: AUTOMATIC_NAME} if axis is Axis.USER else {})
+        for axis in axes
+        if (table := _NAMED.get(axis)) is not None
+    ]
+    rows = session.execute(union_all(*asked).order_by("place", "name", "id")) if asked else ()
+    for axis, _place, name, key in rows:
+        named[Axis(axis)][str(key) if axis == Axis.STATUS else key] = name
+    if Axis.STATUS in named:
+        named[Axis.STATUS] |= {code.value: name for code, name in SYSTEM_RESULT_NAMES.items()}
+    if Axis.USER in named:
+        named[Axis.USER][None] = AUTOMATIC_NAME
+    return [named[axis] for axis in axes]
