@@ -241,19 +241,7 @@ def settle(store: Store, list_id: int) -> None:
 def customer(
     draw: random.Random, list_id: int, place: int, user_id: int, statuses: dict[BuiltIn, int]
 ) -> dict[str, Any]:
-    name = "".join(draw.choices(SIGNS, k=draw.randint(2, 6)))
-    if not draw.randrange(500):
-        name = "東京" + name
-    cells = [
-        f"株式会社{name}{draw.choice(KINDS)}",
-        f"{draw.choice(NAMES)} {draw.choice(GIVEN)}",
-        f"{draw.randrange(1000):03}-{draw.randrange(10000):04}",
-        f"{draw.choice(PREFECTURES)}{draw.choice(TOWNS)}{draw.randint(1, 9)}-{draw.randint(1, 30)}",
-        draw.choice(KINDS),
-        str(draw.randint(1, 5000)),
-        "".join(draw.choices(SIGNS, k=4)),
-        draw.choice(["", "", "サトウ様ご紹介", "資料送付済み", "要折返し"]),
-    ]
+    texts = cells(draw)
     number = f"03{draw.randrange(10**8):08}"
     dialled = draw.randrange(3) == 0
     status = statuses[draw.choice(list(BuiltIn))] if dialled else None
@@ -263,8 +251,8 @@ def customer(
         "position": place + 1,
         "number_given": number,
         "number": number,
-        "cells": cells,
-        "folded": fold_cells(cells),
+        "cells": texts,
+        "folded": fold_cells(texts),
         "cycle": 1 if dialled else 0,
         "dials": draw.randint(1, 4) if dialled else 0,
         "last_status_id": status,
@@ -273,3 +261,20 @@ def customer(
         "created_at": NOW,
         "updated_at": NOW,
     }
+
+
+def cells(draw: random.Random) -> list[str]:
+    """The texts of one customer, in the order of COLUMNS."""
+    name = "".join(draw.choices(SIGNS, k=draw.randint(2, 6)))
+    if not draw.randrange(500):
+        name = "東京" + name
+    return [
+        f"株式会社{name}{draw.choice(KINDS)}",
+        f"{draw.choice(NAMES)} {draw.choice(GIVEN)}",
+        f"{draw.randrange(1000):03}-{draw.randrange(10000):04}",
+        f"{draw.choice(PREFECTURES)}{draw.choice(TOWNS)}{draw.randint(1, 9)}-{draw.randint(1, 30)}",
+        draw.choice(KINDS),
+        str(draw.randint(1, 5000)),
+        "".join(draw.choices(SIGNS, k=4)),
+        draw.choice(["", "", "サトウ様ご紹介", "資料送付済み", "要折返し"]),
+    ]

@@ -6,7 +6,6 @@ of its ids that of a row of `near` (granted to the operator) or of `far` (grante
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 from flask import Flask
 from sqlalchemy.orm import Session
 
+from bench._walk import addresses
 from calltree.config import Settings
 from calltree.db import Store, utcnow
 from calltree.models import (
@@ -79,7 +79,9 @@ class World:
     far: Floor
     users: dict[Role, int] = field(default_factory=dict)
 
-    def paths(self, app: Flask, method: str, floor: Floor) -> list[tuple[str, str]]:
+    def paths(
+        self, app: Flask, method: str, floor: Floor, **instead: object
+    ) -> list[tuple[str, str]]:
         """(endpoint, path) of every rule with this method, filled with the ids of a floor."""
         ids = {
             "project_id": floor.project,
@@ -106,14 +108,8 @@ class World:
             "part": 1,
             "form": "csv",
         }
-        found = []
-        for rule in app.url_map.iter_rules():
-            if rule.websocket or method not in (rule.methods or ()):
-                continue
-            parts = re.findall(r"<(?:\w+:)?(\w+)>", rule.rule)
-            assert set(parts) <= set(ids), f"{rule.rule}: teach the world {set(parts) - set(ids)}"
-            path = re.sub(r"<(?:\w+:)?(\w+)>", lambda part: str(ids[part[1]]), rule.rule)
-            found.append((rule.endpoint, path))
+        found, unknown = addresses(app, method, ids | instead)
+        assert not unknown, f"teach the world {unknown}"
         return found
 
 

@@ -34,6 +34,7 @@ from calltree.services.summary_criteria import NO_GROUP, Axis, Period, SummaryCr
 from calltree.services.working_times import IDLE, Spent
 from calltree.text.days import TOKYO, site_day
 from tests import factories as make
+from tests.services.ledger_by_hand import counted, lines_of, slowly
 
 FIRST, LAST = date(2026, 11, 1), date(2026, 11, 30)
 NOW = datetime(2026, 12, 1, 1, 0, tzinfo=UTC)
@@ -140,52 +141,12 @@ def _days_of(session: Session, draw: random.Random, user: User) -> None:
             at = end
 
 
-SLOW: dict[Axis, Callable[[CallRecord], Any]] = {
-    Axis.DAY: lambda record: site_day(record.started_at),
-    Axis.HOUR: lambda record: record.started_at.astimezone(TOKYO).hour,
-    Axis.PROJECT: lambda record: record.project_id,
-    Axis.LIST: lambda record: record.list_id,
-    Axis.USER: lambda record: record.user_id,
-    Axis.STATUS: lambda record: str(record.status_id or record.system.value),
-}
-
-
-def slowly(
-    session: Session, keep: Callable[[CallRecord], bool], *axes: Axis
-) -> dict[tuple[Any, ...], tuple[int, ...]]:
-    """Read the whole ledger and count by hand, by the table of spec §1 and not by the flags."""
-    groups: dict[int | None, list[int | None]] = defaultdict(list)
-    for member in session.scalars(select(GroupMember)):
-        groups[member.user_id].append(member.group_id)
-    found: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0] * 8)
-    for record in session.scalars(select(CallRecord)):
-        if not FIRST <= site_day(record.started_at) <= LAST or not keep(record):
-            continue
-        status = session.get(make.ResultStatus, record.status_id) if record.status_id else None
-        dialled = record.kind in (RecordKind.OUTBOUND, RecordKind.PREDICTIVE)
-        dial = dialled and record.system is not SystemResult.LINE_ERROR
-        values = (
-            dial,
-            dial and status is not None and status.connected,
-            dial and status is not None and status.conversion,
-            record.talk_ms if dial else 0,
-            record.kind is RecordKind.ENTRY,
-            record.kind is RecordKind.INBOUND,
-            record.kind is RecordKind.MANUAL,
-            dialled and record.system is SystemResult.LINE_ERROR,
-        )
-        for group in groups[record.user_id] or [None] if Axis.GROUP in axes else [None]:
-            key = tuple(group if axis is Axis.GROUP else SLOW[axis](record) for axis in axes)
-            found[key] = [one + int(value) for one, value in zip(found[key], values, strict=True)]
-    return {key: tuple(values) for key, values in found.items()}
-
-
-def counted(one: summaries.Figures) -> tuple[int, ...]:
-    return tuple(getattr(one, name) for name in summaries.COUNTED)
+def within(keep: Callable[[CallRecord], bool]) -> Callable[[CallRecord], bool]:
+    return lambda record: FIRST <= site_day(record.started_at) <= LAST and keep(record)
 
 
 def everything(record: CallRecord) -> bool:
-    return True
+    return within(lambda _record: True)(record)
 
 
 def test_R_WT_2_every_table_is_the_ledger_recomputed(month: Month) -> None:
@@ -202,12 +163,6 @@ def test_R_WT_2_every_table_is_the_ledger_recomputed(month: Month) -> None:
         assert lines_of(table) == by_hand
         assert counted(table.total) == whole
         assert min(whole) > 0, "the month must have something of everything"
-
-
-def lines_of(table: summaries.Summary) -> dict[tuple[Any, ...], tuple[int, ...]]:
-    """Lines with something in them: one may stand there for its operators' time alone."""
-    lines = {line.keys: counted(line.figures) for line in table.lines}
-    return {keys: values for keys, values in lines.items() if any(values)}
 
 
 def test_R_WT_2_narrowed_tables_are_the_ledger_recomputed(month: Month) -> None:
@@ -231,8 +186,8 @@ def test_R_WT_2_narrowed_tables_are_the_ledger_recomputed(month: Month) -> None:
         (replace(MONTH, group=NO_GROUP), lambda one: one.user_id not in nobody),
     ):
         with month.store.read() as session:
-            by_hand = slowly(session, keep, Axis.DAY)
-            whole = slowly(session, keep)[()]
+            by_hand = slowly(session, within(keep), Axis.DAY)
+            whole = slowly(session, within(keep))[()]
         table = month.table(criteria)
         assert lines_of(table) == by_hand
         assert counted(table.total) == whole
@@ -257,7 +212,7 @@ def test_R_WT_2_an_operator_is_given_their_own_figures_whatever_is_asked(month: 
     table = month.table(asked, viewer=own)
     assert [line.keys for line in table.lines] == [(own.user_id,)]
     with month.store.read() as session:
-        whole = slowly(session, lambda one: one.user_id == own.user_id)[()]
+        whole = slowly(session, within(lambda one: one.user_id == own.user_id))[()]
         hot = summaries.heat(session, viewer=own, criteria=asked)
         days = working_times.days(session, viewer=own, criteria=asked, now=NOW)
     assert counted(table.total) == whole

@@ -1,0 +1,136 @@
+"""Writing many rows at once: COPY on Postgres, executemany on SQLite, past the mapper.
+
+A row is a tuple in the order of the names given; columns that are not named stand as the model's
+own default leaves them. Moments are written by `moment`, JSON by `Sheets.json`, truth as 0 and 1.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any
+
+from sqlalchemy import Connection, Index, Table, inspect, text
+
+from calltree.db import Base, Store
+from calltree.models.search import POSTGRES_STATEMENTS
+
+ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+def moment(seconds: float) -> str:
+    """A moment as both databases read it: UTC, to the microsecond."""
+    at = datetime.fromtimestamp(seconds, UTC)
+    return at.replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
+
+
+class Sheets:
+    """One transaction of bulk writing."""
+
+    def __init__(self, link: Connection) -> None:
+        self.link = link
+        self.postgres = link.dialect.name == "postgresql"
+
+    def json(self, value: Any) -> str:
+        """As the mapper would write it."""
+        return json.dumps(value, ensure_ascii=not self.postgres)
+
+    def write(self, model: type[Base], names: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Write rows of one table; `names` are its columns, with blanks between."""
+        table = model.__table__
+        assert isinstance(table, Table)
+        given = names.split()
+        rest = {column.name: _default(column) for column in table.columns}
+        unnamed = [
+            name
+            for name, value in rest.items()
+            if name not in given and value is not None  # NULL is what is not written
+        ]
+        tail = tuple(rest[name] for name in unnamed)
+        columns = [*given, *unnamed]
+        if self.postgres:
+            self._copy(table.name, columns, rows, tail)
+            return
+        places = ", ".join("?" * len(columns))
+        statement = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({places})"
+        cursor = self.link.connection.cursor()
+        cursor.executemany(statement, (row + tail for row in rows))
+
+    def _copy(
+        self, table: str, columns: list[str], rows: Iterable[tuple[Any, ...]], tail: Any
+    ) -> None:
+        ending = "".join(f"\t{_said(value)}" for value in tail) + "\n"
+        cursor: Any = self.link.connection.cursor()
+        with cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as copy:
+            for row in rows:
+                copy.write("\t".join(map(_said, row)) + ending)
+
+
+def _said(value: Any) -> str:
+    if value is None:
+        return r"\N"
+    if type(value) is str:
+        return value.translate(ESCAPED) if "\\" in value or "\n" in value else value
+    return f"\\\\x{value.hex()}" if type(value) is bytes else str(value)
+
+
+def _default(column: Any) -> Any:
+    given = column.default.arg if column.default is not None else None
+    if callable(given):
+        given = given(None)
+    if isinstance(given, dict | list):
+        return json.dumps(given)
+    if isinstance(given, Enum):
+        return given.value
+    return int(given) if isinstance(given, bool) else given
+
+
+@contextmanager
+def sheets(store: Store, *, bare: bool) -> Iterator[Sheets]:
+    """Write in one transaction; `bare`: so many rows that indexes had better be made afterwards.
+
+    Rows may point at ones that are written later: on SQLite the keys are checked at the end, on
+    Postgres (as a superuser, who alone may switch that off) not at all.
+    """
+    tables = [table for table in Base.metadata.sorted_tables if bare]
+    with store.engine.execution_options(calltree_writes=True).begin() as link:
+        postgres = link.dialect.name == "postgresql"
+        if postgres:
+            link.exec_driver_sql("SET LOCAL TIME ZONE 'UTC'")
+            link.exec_driver_sql("SET LOCAL maintenance_work_mem = '512MB'")
+            if link.scalar(text("SELECT current_setting('is_superuser')")) == "on":
+                link.exec_driver_sql("SET LOCAL session_replication_role = replica")
+        indexes = [index for table in tables for index in sorted(table.indexes, key=_name)]
+        for index in indexes:
+            index.drop(link)
+        if postgres and bare:
+            link.exec_driver_sql("DROP INDEX customer_search_ix")
+        if not postgres:
+            link.exec_driver_sql("PRAGMA defer_foreign_keys=ON")
+        yield Sheets(link)
+        for index in indexes:
+            index.create(link)
+        if postgres:
+            if bare:
+                link.exec_driver_sql(POSTGRES_STATEMENTS[-1])
+            _set_sequences(link)
+    if postgres:
+        with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as link:
+            link.exec_driver_sql("VACUUM ANALYZE")
+
+
+def _name(index: Index) -> str:
+    return str(index.name)
+
+
+def _set_sequences(link: Connection) -> None:
+    """Let the next row of each table be numbered after those that brought their number along."""
+    for table in inspect(link).get_table_names():
+        if "id" in {column["name"] for column in inspect(link).get_columns(table)}:
+            link.execute(
+                text(
+                    f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), "
+                    f"(SELECT coalesce(max(id), 0) + 1 FROM {table}), false)"
+                )
+            )
