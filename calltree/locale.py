@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from flask import Flask, request
+from flask import Flask, g, request
 from flask_babel import gettext, lazy_gettext
 from flask_login import current_user
 
@@ -13,11 +13,14 @@ from calltree.extensions import babel
 from calltree.services.sentences import SENTENCES
 
 LOCALES = ("ja", "en")
+API_ROOM = "/api/"
 
 
 def choose_locale() -> str:
     """Never guessed from geography or the browser: an office shares its computers."""
-    if current_user and current_user.is_authenticated:
+    if request and request.path.startswith(API_ROOM):  # a program says what it wants
+        chosen = request.accept_languages.best_match(LOCALES) or g.get("token_locale", "ja")
+    elif current_user and current_user.is_authenticated:
         chosen = current_user.viewer.locale
     else:
         chosen = request.cookies.get("locale", "ja") if request else "ja"

@@ -7,15 +7,17 @@ from flask import Flask
 from calltree.blueprints import (
     access,
     admin,
+    api,
+    api_tokens,
     assets,
     auth,
     bans,
     bulk,
     call_side,
     calling,
+    closed_days,
     customers,
     duplicates,
-    closed_days,
     erasing,
     exports,
     failures,
@@ -80,11 +82,13 @@ ALL = (
     bulk.bp,
     people.bp,
     site.bp,
+    closed_days.bp,
     recordings.bp,
     recording_list.bp,
-    closed_days.bp,
     health.bp,
     live.bp,
+    api_tokens.bp,
+    api.bp,
 )
 
 

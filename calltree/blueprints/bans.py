@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from flask import Blueprint, flash, render_template, request, url_for
@@ -18,7 +18,7 @@ from calltree.blueprints import bulk as bulk_pages
 from calltree.blueprints import history as history_pages
 from calltree.blueprints import uploads
 from calltree.blueprints.access import requires, viewer
-from calltree.blueprints.forms import CheckListField, put_error
+from calltree.blueprints.forms import CheckListField, end_of_day, put_error
 from calltree.db import utcnow
 from calltree.errors import NotFound, Refused
 from calltree.extensions import reading, settings, writing
@@ -170,7 +170,7 @@ def add() -> ResponseReturnValue:
                     numbers=(form.numbers.data or "").splitlines(),
                     project_ids=form.project_ids.data or (),
                     note=form.note.data or "",
-                    expires_at=_end_of(form.expires_on.data),
+                    expires_at=end_of_day(form.expires_on.data),
                     extra_prefixes=extra,
                     now=utcnow(),
                 )
@@ -194,13 +194,6 @@ def _say(counted: do_not_call.Counted) -> ResponseReturnValue:
     return go(url_for("bans.index"))
 
 
-def _end_of(day: date | None) -> datetime | None:
-    """Return the first moment after a site day."""
-    if day is None:
-        return None
-    return datetime.combine(day + timedelta(days=1), time(0), tzinfo=settings().timezone)
-
-
 def _last_day(moment: datetime | None) -> date | None:
     """Return the last site day before a moment: what was typed as the expiry."""
     if moment is None:
@@ -214,7 +207,7 @@ def add_file() -> ResponseReturnValue:
     """CSVで登録: take a file in and have it checked."""
     form = FileForm()
     form.offer()
-    until = _end_of(form.expires_on.data) if form.is_submitted() else None
+    until = end_of_day(form.expires_on.data) if form.is_submitted() else None
     if form.validate_on_submit():
         if until is not None and until <= utcnow():
             put_error(form, Refused("ban_expiry_past", field="expires_on"))
@@ -284,12 +277,19 @@ def change(entry_id: int) -> ResponseReturnValue:
                     viewer=viewer(),
                     entry_id=entry_id,
                     project_ids=form.project_ids.data or (),
-                    expires_at=_end_of(form.expires_on.data),
+                    expires_at=end_of_day(form.expires_on.data),
                     note=form.note.data or "",
                     reason=form.reason.data or "",
                     now=utcnow(),
                 )
         except Refused as refusal:
+            put_error(form, refusal)
+        else:
+            flash(_("Saved."), "ok")
+            return go(url_for("bans.show", entry_id=changed))
+    return _entry_page(entry, form)
+
+
 def _open_customer(record: CallRecord | None) -> int | None:
     """The customer of the call that made an entry, unless deleted by now."""
     if record is None or record.customer_id is None:
@@ -301,15 +301,7 @@ def _open_customer(record: CallRecord | None) -> int | None:
     return record.customer_id
 
 
-            put_error(form, refusal)
-        else:
-            flash(_("Saved."), "ok")
-            return go(url_for("bans.show", entry_id=changed))
-    return _entry_page(entry, form)
-
-
 def _entry_page(entry: DoNotCall, form: ChangeForm) -> ResponseReturnValue:
-        customer_id=_open_customer(record),
     record = reading().get(CallRecord, entry.record_id) if entry.record_id else None
     in_force = do_not_call.is_in_force(entry, utcnow())
     others = ban_search.page(reading(), criteria=BanCriteria(number=entry.number), now=utcnow())
@@ -317,6 +309,7 @@ def _entry_page(entry: DoNotCall, form: ChangeForm) -> ResponseReturnValue:
         "bans/show.html",
         entry=entry,
         record=record,
+        customer_id=_open_customer(record),
         in_force=in_force,
         others=[other for other in others if other.id != entry.id],
         form=form,

@@ -13,6 +13,7 @@ from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DataError, SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
+from calltree.blueprints import problems
 from calltree.errors import NotAllowed, NotFound, Refused, TelephonyDown
 from calltree.extensions import db, login
 from calltree.htmx import wants_fragment
@@ -35,7 +36,11 @@ def _say(status: int, code: str, receipt: str, values: dict[str, Any]) -> Respon
         current_user.is_authenticated  # noqa: B018 - asks the database who it is
     except SQLAlchemyError:
         g._login_user = login.anonymous_user()  # for what follows, the headers among it
+    if problems.wanted():
+        code = problems.code_of(code)
     message = sentence(code, **values)
+    if problems.wanted():
+        return problems.problem(status, code, message, receipt=receipt)
     template = "_failure.html" if wants_fragment() else "failure.html"
     plain = make_response(f"{message} ({receipt})", status)
     plain.mimetype = "text/plain"
@@ -80,7 +85,10 @@ def init_app(app: Flask) -> None:
     @app.errorhandler(HTTPException)
     def http(error: HTTPException) -> Response:
         status = error.code or 500
-        return failure(status, f"http_{status}")
+        said = failure(status, f"http_{status}")
+        if "Allow" in (headers := dict(error.get_headers())):  # 405 must say what is possible
+            said.headers["Allow"] = headers["Allow"]
+        return said
 
     @app.errorhandler(Exception)
     def unexpected(error: Exception) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from flask import flash
@@ -13,7 +14,7 @@ from wtforms import SelectMultipleField
 from wtforms.widgets import CheckboxInput, ListWidget
 
 from calltree.errors import Refused
-from calltree.extensions import writing
+from calltree.extensions import settings, writing
 from calltree.locale import sentence
 
 
@@ -27,6 +28,13 @@ class CheckListField(SelectMultipleField):
 def optional_id(value: Any) -> int | None:
     """Read a choice whose first entry is "none" (for `coerce`)."""
     return int(value) if value not in (None, "", "None") else None
+
+
+def end_of_day(day: date | None) -> datetime | None:
+    """Return the first moment after a site day: what is typed as the last one includes it."""
+    if day is None:
+        return None
+    return datetime.combine(day + timedelta(days=1), time(0), tzinfo=settings().timezone)
 
 
 def put_error(form: FlaskForm, refusal: Refused) -> None:

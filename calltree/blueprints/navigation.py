@@ -69,6 +69,7 @@ ADMIN: list[tuple[str, list[tuple[str, str]]]] = [
             ("people.index", N_("Users")),
             ("site.index", N_("Site settings")),
             ("closed_days.index", N_("Closed days")),
+            ("api_tokens.index", N_("API tokens")),
             ("people.audit_log", N_("Audit log")),
         ],
     ),

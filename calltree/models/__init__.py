@@ -29,6 +29,7 @@ from calltree.models.calls import (
     SystemResult,
     Task,
 )
+from calltree.models.integrations import ApiToken, Webhook, WebhookDelivery
 from calltree.models.lists import (
     HIDDEN_IMPORT_STATES,
     BeforeImage,
@@ -83,6 +84,7 @@ __all__ = [
     "SQLITE_STATEMENTS",
     "SYSTEM_RESULT_NAMES",
     "TERMINAL_STATES",
+    "ApiToken",
     "Attempt",
     "AttemptEvent",
     "AttributeItem",
@@ -152,5 +154,7 @@ __all__ = [
     "TrunkHealth",
     "TrunkKind",
     "User",
+    "Webhook",
+    "WebhookDelivery",
     "WorkQueue",
 ]

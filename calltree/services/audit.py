@@ -35,6 +35,8 @@ def note(
     whole phone number. `viewer` is None for the command line. Returns the line, whose id is known
     after the next flush.
     """
+    if viewer is not None and viewer.token:
+        detail["token"] = viewer.token
     entry = AuditEntry(
         at=now,
         user_id=viewer.user_id if viewer else None,

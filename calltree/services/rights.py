@@ -121,6 +121,8 @@ class Viewer:
     locale: str
     restricted: frozenset[Right] = frozenset()
     searches_others_prospects: bool = True
+    token: str = ""
+    """Name of the API token that acts in the user's name; the audit log says so."""
 
     @classmethod
     def of(cls, user: User) -> Viewer:

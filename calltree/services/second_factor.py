@@ -16,15 +16,12 @@ import secrets
 from datetime import datetime
 
 import pyotp
-from cryptography.fernet import Fernet, InvalidToken
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from calltree.errors import Refused
 from calltree.models import RecoveryCode, User
-from calltree.services import audit, people
+from calltree.services import audit, people, sealing
 from calltree.services.rights import Viewer
 from calltree.text.folding import fold_name
 
@@ -34,6 +31,7 @@ EARLY_OR_LATE = 1
 DIGITS = 6
 CODES = 10
 _CODE_BYTES = 10
+_PURPOSE = "second factor"
 
 
 def new_secret() -> str:
@@ -62,7 +60,7 @@ def set_up(
     if step is None:
         raise Refused("factor_wrong")
     user = people.get(session, user_id)
-    user.totp_sealed = _cipher(key).encrypt(secret.encode()).decode()
+    user.totp_sealed = sealing.seal(secret, key=key, purpose=_PURPOSE)
     user.totp_step = step
     session.flush()
     audit.note(
@@ -82,7 +80,7 @@ def prove(session: Session, *, user_id: int, given: str, key: str, now: datetime
     user = people.get(session, user_id)
     if len(code) != DIGITS:
         return _use_recovery_code(session, user, code, now)
-    step = _step_of(_opened(user, key), code, now)
+    step = _step_of(sealing.opened(user.totp_sealed, key=key, purpose=_PURPOSE), code, now)
     if step is None:
         raise Refused("factor_wrong")
     # compared in the database: of two that send one code at once only one comes in
@@ -157,15 +155,3 @@ def _new_codes(session: Session, user_id: int) -> list[str]:
 
 def _hash(code: str) -> str:
     return hashlib.sha256(code.encode()).hexdigest()
-
-
-def _cipher(key: str) -> Fernet:
-    derived = HKDF(SHA256(), length=32, salt=None, info=b"second factor").derive(key.encode())
-    return Fernet(base64.urlsafe_b64encode(derived))
-
-
-def _opened(user: User, key: str) -> str:
-    try:
-        return _cipher(key).decrypt(user.totp_sealed.encode()).decode()
-    except InvalidToken:
-        return ""

@@ -247,6 +247,39 @@ SENTENCES: dict[str, str] = {
     "import_dialled": N_(
         "Customers of this import have been called already, so it cannot be undone."
     ),
+    "token_name_missing": N_("Enter a name for the token."),
+    "token_scopes_missing": N_("Choose at least one thing that the token may do."),
+    "token_scope_beyond": N_("%(name)s may not do %(scope)s, so a token in that name may not."),
+    "token_expiry_past": N_("The expiry is in the past. Choose a later day or leave it empty."),
+    "token_rate_range": N_("Between 1 and %(most)s requests a minute are possible."),
+    "api_token_missing": N_(
+        "Send a token: Authorization: Bearer ct_… A manager makes one on the page API tokens."
+    ),
+    "api_token_unknown": N_(
+        "This token does not let in: it is wrong, revoked or expired, or its user was deleted."
+    ),
+    "api_scope_missing": N_("The token lacks the scope %(scope)s. Have one made that has it."),
+    "api_right_missing": N_(
+        "The user in whose name the token acts no longer has the right for %(scope)s."
+    ),
+    "api_network": N_("Requests from this address are not taken. Ask a manager."),
+    "api_invalid": N_("The request has not the form that openapi.json asks for. See errors."),
+    "api_media_type": N_("Send the body as JSON, with Content-Type: application/json."),
+    "api_not_found": N_("It does not exist, or this token's user may not see it."),
+    "api_method": N_("This address does not take this method. See the header Allow."),
+    "api_bad": N_("The request could not be understood. Compare it with openapi.json."),
+    "api_large": N_("The body is too large. Send it in parts."),
+    "column_unknown": N_("The list has no column %(name)s. Take its name from the list."),
+    "attribute_unknown": N_("The project has no customer attribute %(name)s."),
+    "project_unknown": N_("There is no project %(id)s."),
+    "operator_unknown": N_("There is no user %(name)s who could call."),
+    "operator_signed_out": N_("%(name)s is not signed in to the operator screen."),
+    "operator_away": N_("%(name)s is away. Try again when they are back."),
+    "operator_busy": N_("%(name)s has another customer open. Try again when it is closed."),
+    "webhook_name_missing": N_("Enter a name for the webhook."),
+    "webhook_events_missing": N_("Choose at least one event."),
+    "webhook_url": N_("Write the address as https://example.jp/path, without user and password."),
+    "webhooks_full": N_("%(most)s webhooks are possible. Remove one first."),
     "not_found": N_("There is no such page, or you have no permission to see it."),
     "not_allowed": N_("You have no permission for this. Ask a manager."),
     "telephony_down": N_("The telephone system cannot be reached. Wait a moment and try again."),

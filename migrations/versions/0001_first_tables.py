@@ -145,6 +145,25 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_users')),
     sa.UniqueConstraint('login_key', name=op.f('uq_users_login_key'))
     )
+    op.create_table('api_tokens',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('name', sa.String(length=64), nullable=False),
+    sa.Column('token_hash', sa.String(length=64), nullable=False),
+    sa.Column('ending', sa.String(length=8), nullable=False),
+    sa.Column('user_id', sa.Integer(), nullable=False),
+    sa.Column('scopes', calltree.db.Json, nullable=False),
+    sa.Column('per_minute', sa.Integer(), nullable=False),
+    sa.Column('created_at', calltree.db.UtcDateTime(), nullable=False),
+    sa.Column('created_by', sa.Integer(), nullable=False),
+    sa.Column('expires_at', calltree.db.UtcDateTime(), nullable=True),
+    sa.Column('revoked_at', calltree.db.UtcDateTime(), nullable=True),
+    sa.Column('used_at', calltree.db.UtcDateTime(), nullable=True),
+    sa.Column('used_from', sa.String(length=64), nullable=False),
+    sa.ForeignKeyConstraint(['created_by'], ['users.id'], name=op.f('fk_api_tokens_created_by')),
+    sa.ForeignKeyConstraint(['user_id'], ['users.id'], name=op.f('fk_api_tokens_user_id')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_api_tokens')),
+    sa.UniqueConstraint('token_hash', name=op.f('uq_api_tokens_token_hash'))
+    )
     op.create_table('audit_entries',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('at', calltree.db.UtcDateTime(), nullable=False),
@@ -262,6 +281,24 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['user_id'], ['users.id'], name=op.f('fk_softphones_user_id')),
     sa.PrimaryKeyConstraint('user_id', name=op.f('pk_softphones'))
     )
+    op.create_table('webhooks',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('name', sa.String(length=64), nullable=False),
+    sa.Column('url', sa.String(length=512), nullable=False),
+    sa.Column('events', calltree.db.Json, nullable=False),
+    sa.Column('secret_sealed', sa.String(length=256), nullable=False),
+    sa.Column('enabled', sa.Boolean(), nullable=False),
+    sa.Column('enabled_at', calltree.db.UtcDateTime(), nullable=False),
+    sa.Column('created_at', calltree.db.UtcDateTime(), nullable=False),
+    sa.Column('created_by', sa.Integer(), nullable=False),
+    sa.Column('removed_at', calltree.db.UtcDateTime(), nullable=True),
+    sa.Column('failures', sa.Integer(), nullable=False),
+    sa.Column('failing_since', calltree.db.UtcDateTime(), nullable=True),
+    sa.Column('paused_until', calltree.db.UtcDateTime(), nullable=True),
+    sa.Column('stopped_at', calltree.db.UtcDateTime(), nullable=True),
+    sa.ForeignKeyConstraint(['created_by'], ['users.id'], name=op.f('fk_webhooks_created_by')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_webhooks'))
+    )
     op.create_table('do_not_call',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('number', sa.String(length=16), nullable=False),
@@ -315,6 +352,31 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_projects')),
     sa.UniqueConstraint('name', name=op.f('uq_projects_name'))
     )
+    op.create_table('webhook_deliveries',
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('webhook_id', sa.Integer(), nullable=False),
+    sa.Column('event', sa.String(length=32), nullable=False),
+    sa.Column('event_key', sa.String(length=64), nullable=False),
+    sa.Column('customer_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
+    sa.Column('body', sa.String(), nullable=False),
+    sa.Column('created_at', calltree.db.UtcDateTime(), nullable=False),
+    sa.Column('due_at', calltree.db.UtcDateTime(), nullable=True),
+    sa.Column('tries', sa.Integer(), nullable=False),
+    sa.Column('tried_at', calltree.db.UtcDateTime(), nullable=True),
+    sa.Column('took_ms', sa.Integer(), nullable=False),
+    sa.Column('status', sa.Integer(), nullable=True),
+    sa.Column('failure', sa.String(length=32), nullable=False),
+    sa.Column('delivered_at', calltree.db.UtcDateTime(), nullable=True),
+    sa.ForeignKeyConstraint(['webhook_id'], ['webhooks.id'], name=op.f('fk_webhook_deliveries_webhook_id')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_webhook_deliveries')),
+    sa.UniqueConstraint('webhook_id', 'event_key', name=op.f('uq_webhook_deliveries_webhook_id_event_key'))
+    )
+    with op.batch_alter_table('webhook_deliveries', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_webhook_deliveries_created_at'), ['created_at'], unique=False)
+        batch_op.create_index(batch_op.f('ix_webhook_deliveries_customer_id'), ['customer_id'], unique=False)
+        batch_op.create_index('ix_webhook_deliveries_due', ['due_at'], unique=False, sqlite_where=sa.text('due_at IS NOT NULL'), postgresql_where=sa.text('due_at IS NOT NULL'))
+        batch_op.create_index('ix_webhook_deliveries_log', ['webhook_id', 'id'], unique=False)
+
     op.create_table('do_not_call_projects',
     sa.Column('entry_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('project_id', sa.Integer(), nullable=False),
@@ -940,12 +1002,20 @@ def downgrade() -> None:
 
     op.drop_table('lists')
     op.drop_table('do_not_call_projects')
+    with op.batch_alter_table('webhook_deliveries', schema=None) as batch_op:
+        batch_op.drop_index('ix_webhook_deliveries_log')
+        batch_op.drop_index('ix_webhook_deliveries_due', sqlite_where=sa.text('due_at IS NOT NULL'), postgresql_where=sa.text('due_at IS NOT NULL'))
+        batch_op.drop_index(batch_op.f('ix_webhook_deliveries_customer_id'))
+        batch_op.drop_index(batch_op.f('ix_webhook_deliveries_created_at'))
+
+    op.drop_table('webhook_deliveries')
     op.drop_table('projects')
     with op.batch_alter_table('do_not_call', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_do_not_call_record_id'))
         batch_op.drop_index('ix_do_not_call_number')
 
     op.drop_table('do_not_call')
+    op.drop_table('webhooks')
     op.drop_table('softphones')
     with op.batch_alter_table('result_statuses', schema=None) as batch_op:
         batch_op.drop_index('uq_result_statuses_pattern_name', sqlite_where=sa.text('retired_at IS NULL'), postgresql_where=sa.text('retired_at IS NULL'))
@@ -969,6 +1039,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_audit_entries_at'))
 
     op.drop_table('audit_entries')
+    op.drop_table('api_tokens')
     op.drop_table('users')
     op.drop_table('trunks')
     op.drop_table('site')

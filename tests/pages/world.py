@@ -18,6 +18,7 @@ from bench._walk import addresses
 from calltree.config import Settings
 from calltree.db import Store, utcnow
 from calltree.models import (
+    ApiToken,
     Attempt,
     BuiltIn,
     BulkJob,
@@ -38,6 +39,8 @@ from calltree.models import (
     Role,
     SavedSearch,
     Task,
+    Webhook,
+    WebhookDelivery,
 )
 from calltree.services import figures
 from tests import factories as make
@@ -69,6 +72,10 @@ class Floor:
     author: int
     phone: str
     search: int
+    token: int
+    webhook: int
+    delivery: int
+    call: int
 
 
 @dataclass
@@ -101,6 +108,10 @@ class World:
             "entry_id": floor.ban,
             "job_id": floor.job,
             "search_id": floor.search,
+            "token_id": floor.token,
+            "webhook_id": floor.webhook,
+            "delivery_id": floor.delivery,
+            "call_id": floor.call,
             "name": "call_status",
             "wish": "hang_up",
             "asked": "x",
@@ -237,7 +248,22 @@ def _floor(session: Session, text: str, stored: str, phone: str) -> Floor:
         project_id=project.id, user_id=author.id, name=text[:64], shared=True, created_at=now,
         criteria={"pairs": [["q", text]]},
     )  # fmt: skip
+    token = ApiToken(
+        name=text[:64], token_hash=f"hash of {stored}", ending="wxyz", user_id=author.id,
+        scopes=["lists:read"], created_at=now, created_by=author.id,
+    )  # fmt: skip
+    webhook = Webhook(
+        name=text[:64], url=f"https://example.jp/{stored}", events=["call.ended"],
+        secret_sealed="", enabled_at=now, created_at=now, created_by=author.id,
+    )  # fmt: skip
+    session.add_all([token, webhook])
+    session.flush()
+    delivery = WebhookDelivery(
+        webhook_id=webhook.id, event="call.ended", event_key=f"of {stored}", body=text,
+        customer_id=customer.id, created_at=now,
+    )  # fmt: skip
     rows: list[Any] = [
+        delivery,
         search,
         recording,
         task,
@@ -265,7 +291,7 @@ def _floor(session: Session, text: str, stored: str, phone: str) -> Floor:
     return Floor(
         project.id, folder.id, customer.id, extra.id, record.id, recording.id, task.id, given.id,
         pattern.id, status.id, item.id, caller.id, trunk.id, group.id, ban.id, job.id, author.id,
-        phone, search.id,
+        phone, search.id, token.id, webhook.id, delivery.id, attempt.id,
     )  # fmt: skip
 
 
