@@ -11,11 +11,15 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Options:
-    """What may be asked of every bench; each has its own default for `rows` and `database`."""
+    """What may be asked of every bench; each has its own default for `rows` and `database`.
+
+    `scenario` is a JSON file, for `pacing` alone.
+    """
 
     rows: int | None = None
     seed: int = 1
     database: str | None = None
+    scenario: str | None = None
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """`python -m bench NAME [--json] [--rows N] [--seed N] [--database URL]`.
 
+`pacing` also takes `--scenario FILE`.
+
 The last line of the output is one JSON object; `--json` leaves out everything before it. `all` runs
 every bench in turn.
 """
@@ -42,8 +44,11 @@ def main() -> int:
     parser.add_argument("--rows", type=int, help="units of work (each bench has its default)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--database", help="sqlite:///… or postgresql://…")
+    parser.add_argument("--scenario", help="pacing: a day as JSON, instead of its own days")
     given = parser.parse_args()
-    options = Options(rows=given.rows, seed=given.seed, database=given.database)
+    options = Options(
+        rows=given.rows, seed=given.seed, database=given.database, scenario=given.scenario
+    )
     for name in names() if given.name == "all" else [given.name]:
         if not given.json:
             print(f"{name} …", flush=True)
