@@ -192,6 +192,18 @@ class Floor:
         with self.store.read() as session:
             return leases.link_is_up(session, node=node)
 
+    def passes(self, count: int) -> None:
+        """Wait for this many further passes of reconcile."""
+
+        def at() -> str | None:
+            with self.store.read() as session:
+                node = leases.note(session).get("nodes", {}).get(NODE, {})
+            return node.get("reconciled_at")
+
+        for _ in range(count):
+            before = at()
+            wait_for(lambda seen=before: at() not in (seen, None), "a pass of reconcile")
+
     def channels(self) -> set[str]:
         """The uuids that the switch has."""
         import json

@@ -13,6 +13,19 @@ from calltree.telephony.wire import Framer, encode_command
 PASSWORD = "lamp-otter"
 START_SECONDS = 60
 
+# its carrier answers by the last digit
+STAYS = "0312345670"
+BUSY = "0312345671"
+RINGS_ON = "0312345672"
+ANNOUNCEMENT = "0312345673"
+LEAVES = "0312345674"
+FAX = "0312345675"
+REFUSES = "0312345677"
+OUT_OF_REACH = "0312345678"
+CONGESTED = "0312345698"
+RATE = 5.0
+"""How much quicker the carrier is where a test need not wait for it."""
+
 
 class PracticeSwitch:
     """The process, its address and a way to order faults.

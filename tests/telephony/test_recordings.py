@@ -1,7 +1,6 @@
 """R-RC-1, R-RC-5: calls through the roles and the practice switch leave the right recordings."""
 
 from dataclasses import replace
-from pathlib import Path
 from pkgutil import resolve_name
 
 import pytest
@@ -12,23 +11,9 @@ from calltree.models import CallState, CommandKind, Recording, RecordingState
 from calltree.services import recordings
 from calltree.services.recordings import Problem
 from tests.floor import QUICK, Floor, open_floor, wait_for
-from tests.practice import PracticeSwitch
+from tests.practice import BUSY, STAYS, PracticeSwitch
 
-STAYS = "0312345670"
-BUSY = "0312345671"
 TALK_MS = 2_500
-
-
-@pytest.fixture
-def switch(tmp_path: Path):
-    with PracticeSwitch(tmp_path, rate=5.0) as switch:
-        yield switch
-
-
-@pytest.fixture
-def floor(store: Store, switch: PracticeSwitch):
-    with open_floor(store, switch) as floor:
-        yield floor
 
 
 def finished(floor: Floor, attempt) -> Recording:
