@@ -61,6 +61,8 @@ MEMOS = (
     "社長に直接説明済み。",
 )
 LEVELS = ("A", "B", "C")
+NONE_OF = ("updated", "merged", "skipped", "errors", "warnings")
+"""Of an import's rows: all were new."""
 
 
 class Kind(NamedTuple):
@@ -440,7 +442,8 @@ class Span:
             list_id, project_id = self.people.lists[place]
             import_id = self.year.next(Import)
             begun = self.begun
-            counts = self.sheet.json({"new": len(cards), "updated": 0, "skipped": 0, "errors": 0})
+            done = {"total": len(cards), "new": len(cards)}
+            counts = self.sheet.json(done | dict.fromkeys(NONE_OF, 0))
             self.written["imports"].append((
                 import_id, "done", project_id, list_id, self.people.manager, f"{list_id}月次.csv",
                 "", len(cards), len(cards), counts, begun, begun, begun, begun,

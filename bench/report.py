@@ -13,14 +13,14 @@ A month has 20 users, 22 days and as many intervals of the operators as they mak
 import random
 import statistics
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 from bench import Options, Result
+from bench._walk import statements
 from bench.search import ground, stores
 from calltree.db import Store
 from calltree.models import CustomerList, Project, Role, User
@@ -52,7 +52,7 @@ def run(options: Options) -> Result:
         settled(store)
         value = timed(lambda: whole(store, viewer, asked))
         floor = timed(lambda: bare(store, asked))
-        with statements(store) as counted:
+        with statements(store.engine) as counted:
             lines = whole(store, viewer, asked)
         others = {
             axis.value: round(timed(lambda axis=axis: one_axis(store, viewer, asked, axis)), 1)
@@ -120,21 +120,6 @@ def timed(work: Callable[[], object]) -> float:
         work()
         times.append((time.perf_counter() - start) * 1000)
     return statistics.median(times)
-
-
-@contextmanager
-def statements(store: Store) -> Iterator[list[str]]:
-    """Collect what is asked meanwhile."""
-    asked: list[str] = []
-
-    def note(_link: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        asked.append(statement)
-
-    event.listen(store.engine, "before_cursor_execute", note)
-    try:
-        yield asked
-    finally:
-        event.remove(store.engine, "before_cursor_execute", note)
 
 
 def furnished(store: Store, draw: random.Random) -> tuple[Viewer, dict[str, list[int]]]:
