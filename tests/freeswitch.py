@@ -23,7 +23,7 @@ from calltree.telephony.config.wanted import Wanted
 from calltree.telephony.config.writing import write
 from calltree.telephony.esl import EslUrl, Link, LinkDown
 
-START_SECONDS = 60
+START_SECONDS = 180
 RTP_PORTS = (30000, 34999)
 OTHER_RTP_PORTS = (35000, 39999)
 """Of a second one: neither asks whether the other has a port already."""

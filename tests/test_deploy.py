@@ -3,7 +3,10 @@
 import os
 import re
 import shutil
+import socket
 import subprocess
+from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +14,12 @@ import pytest
 import yaml
 
 from calltree.config import Settings
+from calltree.db import utcnow
 from calltree.doorbells import LANES
 from calltree.switch_place import SwitchPlace
+from tests.certificates import make_certificate
+from tests.floor import wait_for
+from tests.ports import free_port
 
 ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"
@@ -155,6 +162,59 @@ def test_docker_reads_the_compose_file() -> None:
         pytest.skip("docker compose is not installed here")
     run(docker, "compose", "-f", str(DEPLOY / "compose.yaml"), "--env-file",
         str(DEPLOY / "compose.env.sample"), "config", "--quiet")  # fmt: skip
+
+
+@pytest.fixture
+def turn(tmp_path: Path) -> Iterator[int]:
+    """Coturn with our file, at this machine instead of the example's; its port."""
+    server, secured = program("turnserver"), free_port()
+    program("turnutils_uclient")
+    port = free_port()
+    certificate, key = make_certificate(tmp_path, ends=utcnow() + timedelta(days=1))
+    certificate.rename(tmp_path / "fullchain.pem")
+    key.rename(tmp_path / "privkey.pem")
+    text = (DEPLOY / "turnserver.conf").read_text()
+    for ours, here in (
+        (r"/etc/turnserver/", f"{tmp_path}/"),
+        (r"^(listening-port)=.*", rf"\1={port}"),
+        (r"^(tls-listening-port)=.*", rf"\1={secured}"),
+        (r"^(allowed-peer-ip)=.*", r"\1=127.0.0.1"),
+        (r"^syslog$", f"log-file={tmp_path}/log"),
+    ):
+        text = re.sub(ours, here, text, flags=re.M)
+    here_only = "listening-ip=127.0.0.1\nrelay-ip=127.0.0.1\nallow-loopback-peers\n"
+    (tmp_path / "turn.conf").write_text(f"{text}{here_only}pidfile={tmp_path}/pid\n")
+    process = subprocess.Popen(
+        [server, "-c", str(tmp_path / "turn.conf")],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        wait_for(lambda: answers_at(port), "turnserver")
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def answers_at(port: int) -> bool:
+    with socket.socket() as asked:
+        return asked.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_the_relay_leads_to_freeswitch_for_who_knows_the_password_and_nowhere_else(
+    turn: int,
+) -> None:
+    def sends(*more: str, known: str = "CHANGE-ME") -> str:
+        of = ["-u", "calltree", "-w", known, "-p", str(turn), "-n", "3", "-m", "1", "-c"]
+        done = subprocess.run(
+            ["turnutils_uclient", *of, *more, "127.0.0.1"],
+            capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        return done.stdout + done.stderr
+
+    assert "Total lost packets 0" in sends("-y")
+    assert "Cannot complete Allocation" in sends("-y", known="wrong")
+    assert "403 (Forbidden IP)" in sends("-e", "127.0.0.2")
 
 
 @pytest.mark.parametrize(

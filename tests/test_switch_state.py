@@ -59,6 +59,7 @@ def trunk(state: str, status: str) -> tuple[GatewayState, ...]:
         ({"certificate": ends_in(2)}, "certificate", Light.RED, "certificate_ends"),
         ({"certificate": ends_in(10)}, "certificate", Light.YELLOW, "certificate_ends"),
         ({"certificate": "unknown"}, "certificate", Light.YELLOW, "certificate_unknown"),
+        ({"certificate": "expired"}, "certificate", Light.RED, "certificate_expired"),
         (
             {"certificate": "refused", "certificate_why": "self-signed"},
             "certificate", Light.RED, "certificate_refused",

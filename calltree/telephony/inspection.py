@@ -28,6 +28,7 @@ _TAG = re.compile(r"<(state|status|ws-bind-url|wss-bind-url)>([^<]*)<")
 _TRY_S = 3.0
 _PEER_S = 3.0
 _HEADER_BYTES = 44
+_EXPIRED = 10  # X509_V_ERR_CERT_HAS_EXPIRED
 
 
 def inspect(url: EslUrl, node: str, settings: Settings, gateways: Iterable[tuple[str, str]], *,
@@ -175,6 +176,8 @@ def _certificate(settings: Settings) -> tuple[str, str]:
         ):
             ends = str((link.getpeercert() or {}).get("notAfter", ""))
     except ssl.SSLCertVerificationError as error:
+        if error.verify_code == _EXPIRED:
+            return "expired", ""
         return "refused", error.verify_message
     except OSError:
         return "unknown", ""

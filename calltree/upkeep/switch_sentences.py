@@ -84,6 +84,10 @@ SAYS = {
         N_("The certificate ends in %(days)s days."),
         N_("Renew it, then restart what shows it (Caddy or FreeSWITCH)."),
     ),
+    "certificate_expired": Says(
+        N_("The certificate has expired: browsers do not connect."),
+        N_("Renew it, then restart what shows it (Caddy or FreeSWITCH)."),
+    ),
     "certificate_refused": Says(
         N_("Browsers do not accept the certificate: %(why)s"),
         N_("Install a certificate of the site's name that is valid."),

@@ -49,7 +49,7 @@ class Reading:
     browsers: str = ""
     """Where browsers are listened for; empty: nowhere."""
     certificate: str = ""
-    """'unknown', 'refused' with its reason, else when it ends (ISO 8601)."""
+    """'unknown', 'expired', 'refused' with its reason, else when it ends (ISO 8601)."""
     certificate_why: str = ""
     clock_s: float = 0.0
     """The switch's clock minus ours."""
@@ -157,6 +157,8 @@ def _no_gateway() -> Judged:
 def _certificate(reading: Reading, now: datetime) -> Judged:
     if reading.certificate in ("", "unknown"):
         return Judged("certificate", Light.YELLOW, "certificate_unknown")
+    if reading.certificate == "expired":
+        return Judged("certificate", Light.RED, "certificate_expired")
     if reading.certificate == "refused":
         why = {"why": reading.certificate_why}
         return Judged("certificate", Light.RED, "certificate_refused", why)

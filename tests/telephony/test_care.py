@@ -1,12 +1,6 @@
 """Commands about the switch itself, served by a calls worker over a real socket."""
 
-import contextlib
-import shutil
-import socket
-import ssl
-import subprocess
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,7 +9,7 @@ import pytest
 
 from calltree.config import Settings
 from calltree.db import Store, utcnow
-from calltree.models import CommandKind, Role, SwitchCommand
+from calltree.models import CommandKind, Role, SwitchCommand, User
 from calltree.services import switch_checks, switch_commands, trunks
 from calltree.services.rights import Viewer
 from calltree.telephony import inspection
@@ -24,6 +18,8 @@ from calltree.telephony.esl import EslUrl, Link
 from calltree.telephony.serving import Desk
 from calltree.telephony.timings import Timings
 from calltree.upkeep.switch_state import Reading, judge
+from tests.browser import Browser
+from tests.certificates import SERVER, make_certificate, showing
 from tests.factories import make_site, make_trunk, make_user, viewer_of
 from tests.practice import PracticeSwitch
 
@@ -109,60 +105,55 @@ def test_the_leaders_sweep_leaves_orders_that_last_seconds_alone(
     assert found == [mute.id]
 
 
-@pytest.fixture
-def shown_certificate(tmp_path: Path) -> Iterator[tuple[int, Path]]:
-    """Somebody who shows a certificate that is valid for 30 days, made out to localhost."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("openssl is not installed here")
-    made, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
-    subprocess.run(
-        [
-            *(openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30"),
-            *("-keyout", str(key), "-out", str(made), "-subj", "/CN=localhost"),
-            *("-addext", "subjectAltName=DNS:localhost"),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(made, key)
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-
-        def show() -> None:
-            while True:
-                try:
-                    peer, _address = listening.accept()
-                except OSError:
-                    return
-                with contextlib.suppress(OSError), peer:
-                    context.wrap_socket(peer, server_side=True).close()
-
-        threading.Thread(target=show, daemon=True).start()
-        yield listening.getsockname()[1], made
-        listening.shutdown(socket.SHUT_RDWR)
-
-
 def test_the_certificate_is_looked_at_as_a_browser_does(
     store: Store,
     settings: Settings,
     practice_switch: PracticeSwitch,
-    shown_certificate: tuple[int, Path],
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    port, trusted = shown_certificate
+    trusted, key = make_certificate(tmp_path, ends=utcnow() + timedelta(days=30))
 
-    def read(host: str) -> tuple[str, str]:
+    def read(host: str, port: int) -> tuple[str, str]:
         url = EslUrl.parse(practice_switch.url)
         shown = replace(settings, switch_wss_urls=(f"wss://{host}:{port}/sip",))
         reading = inspection.inspect(url, "practice", shown, [], now=utcnow())
         return reading.certificate, reading.certificate_why
 
-    assert read("localhost") == ("refused", "self-signed certificate")
-    monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
-    ends, why = read("localhost")
-    assert (datetime.fromisoformat(ends) - utcnow()).days in (29, 30)
-    assert why == ""
-    assert read("127.0.0.1")[0] == "refused"
-    port = 1
-    assert read("localhost") == ("unknown", "")
+    assert read("localhost", 1) == ("unknown", "")
+    with showing(trusted, key) as port:
+        assert read("localhost", port) == ("refused", "self-signed certificate")
+        monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+        ends, why = read("localhost", port)
+        assert (datetime.fromisoformat(ends) - utcnow()).days in (29, 30)
+        assert why == ""
+        assert read("127.0.0.1", port)[0] == "refused"
+
+
+def test_an_expired_certificate_and_a_full_disk_are_said_on_the_page(
+    store: Store,
+    settings: Settings,
+    practice_switch: PracticeSwitch,
+    manager: Viewer,
+    browser_of: Callable[[User], Browser],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    certificate, key = make_certificate(tmp_path, ends=utcnow() - timedelta(days=1))
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    full = tmp_path / "full"
+    full.mkdir()
+    (full / "recordings").symlink_to("/proc")  # has no room for anything
+    with showing(certificate, key) as port, store.write() as session:
+        real = replace(
+            settings, data_dir=full, esl_urls=(practice_switch.url,),
+            switch_wss_urls=(f"wss://{SERVER}:{port}/sip",),
+        )  # fmt: skip
+        url = EslUrl.parse(practice_switch.url)
+        reading = inspection.inspect(url, "practice", real, [], now=utcnow())
+        switch_checks.keep(session, node="practice", reading=reading.as_json())
+        user = session.get_one(User, manager.user_id)
+    page = browser_of(user).get("/admin/switch/")
+    assert "証明書の有効期限が切れています" in page.text
+    assert "CaddyまたはFreeSWITCHを再起動してください" in page.text
+    assert "すぐに空き容量を増やしてください。通話はできますが、録音されません。" in page.text
