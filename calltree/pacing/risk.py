@@ -34,9 +34,12 @@ def all_taken(free: int, lines: Iterable[float]) -> Chances:
         if answers <= 0.0:
             continue
         hangs = 1.0 - answers
-        filled = min(filled + 1, free)
-        for j in range(filled - 1, 0, -1):
+        if filled < free:
+            filled += 1
+        j = filled - 1
+        while j:
             chances[j] = chances[j] * hangs + chances[j - 1] * answers
+            j -= 1
         chances[0] *= hangs
     return chances
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
 
-from calltree.pacing.memory import Memory
+from calltree.pacing.memory import LONGEST_S, Memory
 from calltree.pacing.risk import all_taken, nobody_free, ring_another
 
 PSEUDO_ANSWERS = 50
@@ -270,11 +270,12 @@ def _within_risk(scene: Scene, share: Share, memory: Memory, limit: float, bound
     if free <= 0:
         return _Bound(scene.in_flight, "pacing_waiting", {"waiting": scene.waiting})
     by_age = memory.chance_by_age()
-    oldest = len(by_age) - 1
-    chances = all_taken(free, [by_age[min(oldest, max(0, int(age)))] for age in scene.ringing])
+    new = by_age[0]  # two clocks differ, or a line hangs: taken for the likeliest to be answered
+    ringing = [by_age[int(age)] if 0.0 <= age < LONGEST_S else new for age in scene.ringing]
+    chances = all_taken(free, ringing)
     accepted, lines, risk = accepted_risk(share, limit), scene.in_flight, nobody_free(chances)
     while lines < bound.lines and risk <= accepted:
-        ring_another(chances, by_age[0])
+        ring_another(chances, new)
         lines, risk = lines + 1, nobody_free(chances)
     if lines == bound.lines:
         return bound

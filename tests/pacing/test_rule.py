@@ -235,6 +235,12 @@ def test_lines_that_ring_long_count_for_little() -> None:
     assert old > young
 
 
+@pytest.mark.parametrize("age", [-3.0, 90.0, 4000.0])
+def test_a_line_of_an_age_that_cannot_be_counts_as_a_new_one(age: float) -> None:
+    odd, new = (decide(ADAPTIVE, Scene(3, 10, [a] * 4), QUIET, taught()).dial for a in (age, 0.0))
+    assert odd == new
+
+
 def test_R_DL_4_the_share_is_smoothed_with_fifty_answers_at_six_tenths_of_the_limit() -> None:
     assert Share(0, 0).raw is None
     assert isclose(Share(0, 0).smoothed(0.03), 0.018)
