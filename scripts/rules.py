@@ -18,6 +18,7 @@ AREAS = {
     "LS": "Lists",
     "CL": "Calling",
     "DN": "Do-not-call",
+    "DL": "Dialling modes",
     "HS": "Call records and reports",
     "RC": "Recordings",
     "WT": "Watching",
