@@ -23,7 +23,7 @@ from calltree.extensions import reading, settings, writing
 from calltree.htmx import go, wants_fragment
 from calltree.locale import lazy
 from calltree.models import CustomerList, Import, ImportState, Project
-from calltree.services import audit, imports, lists, people
+from calltree.services import audit, import_memory, imports, lists, people
 from calltree.services.import_check import Choices, Duplicate, Target, Treatment
 from calltree.services.import_rejects import Rejects
 from calltree.services.rights import Right
@@ -159,6 +159,8 @@ def _context(given: Import, step: str) -> dict[str, object]:
         "Treatment": Treatment,
         "Duplicate": Duplicate,
     }
+    if recalled := Choices.read(given.choices).recalled:
+        context["recalled"] = session.get(Import, recalled)
     if step == "done":
         context["may_undo"] = imports.may_undo(session, given=given)
         if folder is not None and given.state is ImportState.DONE:
@@ -210,6 +212,9 @@ def choose_columns(import_id: int) -> ResponseReturnValue:
     if request.form.get("number_headers"):
         choices.number_headers = True
         choices.names = {}
+    choices.recalled = import_memory.NOT_WANTED  # from here on it is this file's own
+    if request.form.get("forget"):
+        choices.targets, choices.names, choices.number_headers = {}, {}, False
     return _choose(import_id, choices)
 
 

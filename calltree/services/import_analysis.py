@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from calltree.db import Store
 from calltree.models import CustomerList, Import, Project, Site
-from calltree.services import import_facts, names
+from calltree.services import import_facts, import_memory, names
 from calltree.services.import_check import (
     MAX_CUSTOMERS,
     SHOWN,
@@ -97,6 +97,9 @@ def analyse(store: Store, *, path: Path, given: Import, now: datetime) -> Analys
         return found
     with store.read() as session:
         existing, held, prefixes = _target(session, given)
+        found.choices = choices = import_memory.recall(
+            session, given=given, header=sheet.header, choices=choices
+        )
         found.layout = layout = lay_out(sheet, choices, existing)
         project = session.get_one(Project, given.project_id)
         wanted = layout.columns if existing is None else layout.added

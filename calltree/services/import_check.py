@@ -96,6 +96,8 @@ class Choices:
     split_numbers: bool = False
     """A cell with several numbers: the first is 電話番号, the rest are extra numbers."""
     duplicates: dict[Duplicate, Treatment] = field(default_factory=lambda: dict(DEFAULTS))
+    recalled: int | None = None
+    """The import whose columns were taken over (`services.import_memory`)."""
 
     @classmethod
     def read(cls, stored: dict[str, Any]) -> Choices:
@@ -109,6 +111,7 @@ class Choices:
             split_numbers=bool(stored.get("split_numbers")),
             duplicates=DEFAULTS
             | {Duplicate(k): Treatment(v) for k, v in stored.get("duplicates", {}).items()},
+            recalled=stored.get("recalled"),
         )
 
     def stored(self) -> dict[str, Any]:
@@ -121,6 +124,7 @@ class Choices:
             "names": {str(k): v for k, v in self.names.items()},
             "split_numbers": self.split_numbers,
             "duplicates": {k.value: v.value for k, v in self.duplicates.items()},
+            "recalled": self.recalled,
         }
 
 

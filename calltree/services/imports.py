@@ -166,10 +166,10 @@ def check(store: Store, *, uploads_dir: Path, import_id: int, now: datetime) -> 
     if given is None or given.state is not ImportState.CHECKING:
         return
     try:
-        findings = analyse(
-            store, path=uploads_dir / given.stored_name, given=given, now=now
-        ).findings()
+        found_out = analyse(store, path=uploads_dir / given.stored_name, given=given, now=now)
+        findings, choices = found_out.findings(), found_out.choices.stored()
     except FileNotFoundError:
+        choices = given.choices
         findings = {"verdict": Verdict.REFUSED.value, "problems": [], "gone": True}
     with store.write() as session:
         found = session.scalars(
@@ -177,7 +177,7 @@ def check(store: Store, *, uploads_dir: Path, import_id: int, now: datetime) -> 
         ).one()
         if found.state is ImportState.CHECKING and found.choices == given.choices:
             found.state = ImportState.CHECKED
-            found.findings = findings
+            found.findings, found.choices = findings, choices
             found.rows_total = findings.get("row_count", 0)
         announce(session, "imports", import_id=import_id)
 

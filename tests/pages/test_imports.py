@@ -106,6 +106,24 @@ def test_R_LS_3_a_manager_imports_a_cp932_file_and_opens_the_list(
 
 
 @pytest.mark.one_database
+def test_R_LS_10_the_columns_of_last_time_are_said_and_may_be_chosen_anew(wizard: Wizard) -> None:
+    file = "会社,TEL,備考\r\n髙橋商店,03-1234-5678,あ\r\n"
+    wizard.upload(file, "九月.csv")
+    chosen = {"target-0": "column", "target-1": "phone", "target-2": "ignore"}
+    wizard.press("form.panel", **chosen)
+    assert "1件を登録しました" in wizard.press("#start").text
+    page = wizard.upload(file.replace("5678", "5679"), "十月.csv")
+    assert "見出しが前回の取り込み（九月.csv" in page.text
+    assert page.one("#start")
+    columns = wizard.browser.get(page.one("#forget-columns a")["href"])
+    shown = {name: columns.values("form.panel")[name] for name in chosen}
+    assert shown == chosen
+    anew = wizard.press("#forget-columns", forget="1")
+    assert "前回の取り込み" not in anew.text
+    assert anew.all("button[name=phone]")  # 電話番号 is asked for again
+
+
+@pytest.mark.one_database
 def test_R_LS_4_a_workbook_is_imported_and_its_rejected_rows_come_back(
     wizard: Wizard, store: Store
 ) -> None:
