@@ -60,5 +60,5 @@ SENTENCES: dict[str, str] = {
 
 
 def say(decision: Decision) -> str:
-    """The decision as one English sentence. Pages translate `SENTENCES[decision.reason]`."""
+    """The decision as one English sentence; a page says `sentence(reason, **values)` in its own."""
     return SENTENCES[decision.reason] % decision.values

@@ -6,6 +6,8 @@ translates them. Values fill `%(name)s`.
 
 from __future__ import annotations
 
+from calltree.pacing.words import SENTENCES as PACING
+
 
 def N_(message: str) -> str:  # noqa: N802 - gettext's own name for "translate later"
     """Mark a message for the catalogue without translating it."""
@@ -291,4 +293,5 @@ SENTENCES: dict[str, str] = {
     "http_429": N_("Too many requests in a short time. Wait a moment and try again."),
     "http_500": N_("Something went wrong on our side. Nothing was saved; please try again."),
     "failed": N_("It could not be done. Reload the page and try again."),
+    **PACING,
 }

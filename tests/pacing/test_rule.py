@@ -22,6 +22,7 @@ from calltree.pacing.rule import (
     round_half_up,
 )
 from calltree.pacing.words import SENTENCES, say
+from calltree.services import sentences
 
 MULTIPLIERS = st.decimals("1", "9.99", places=2)
 LEFT = st.none() | st.integers(0, 40)
@@ -317,6 +318,7 @@ def test_every_reason_has_its_sentence_and_every_sentence_its_reason() -> None:
     reasons = {decide(rule, scene, share, memory).reason for rule, scene, share in cases}
     reasons.add(decide(ADAPTIVE, many, QUIET, Memory()).reason)
     assert reasons == set(SENTENCES)
+    assert reasons <= set(sentences.SENTENCES), "pages can say them in the reader's language"
 
 
 def test_the_sentence_tells_the_numbers() -> None:
