@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from calltree.switch_place import SwitchPlace
+from calltree.text import networks
 
 
 class SettingsError(ValueError):
@@ -60,6 +61,8 @@ class Settings:
     """How many backups are kept there."""
     metrics_token: str | None = field(default=None, repr=False)
     """Who may read /metrics from elsewhere; None: this machine alone."""
+    webhook_networks: tuple[str, ...] = ()
+    """Networks of one's own that webhooks may reach, http included; else the public internet."""
     clock_rate: float = 1.0
     """Practice and soak runs only: how many times faster than the wall clock time-outs run."""
 
@@ -93,6 +96,7 @@ class Settings:
             backup_dir=Path(env["BACKUP_DIR"]).resolve() if env.get("BACKUP_DIR") else None,
             backup_keep=max(_number(env, "BACKUP_KEEP", 7), 1),
             metrics_token=env.get("METRICS_TOKEN") or None,
+            webhook_networks=_networks(env.get("WEBHOOK_NETWORKS", "")),
             clock_rate=_rate(env),
         )
 
@@ -261,6 +265,15 @@ def _ice_servers(given: str) -> tuple[str, ...]:
         if not re.fullmatch(r"stuns?:[^@\s]+|turns?:[^:@\s]+:[^@\s]+@[^@\s]+", server):
             raise SettingsError("ICE_SERVERS: write stun:host:3478 or turn:user:password@host:3478")
     return servers
+
+
+def _networks(given: str) -> tuple[str, ...]:
+    try:
+        return tuple(networks.read(one) for one in given.split(",") if one.strip())
+    except ValueError:
+        raise SettingsError(
+            "WEBHOOK_NETWORKS: write 192.168.10.0/24, several with commas"
+        ) from None
 
 
 def _rate(env: Mapping[str, str]) -> float:

@@ -49,6 +49,7 @@ from calltree.blueprints import (
     switches,
     tasks,
     trunks,
+    webhooks,
 )
 
 ALL = (
@@ -88,6 +89,7 @@ ALL = (
     health.bp,
     live.bp,
     api_tokens.bp,
+    webhooks.bp,
     api.bp,
 )
 

@@ -9,7 +9,7 @@ from calltree.blueprints import recording_list
 from calltree.blueprints.access import requires, viewer
 from calltree.db import utcnow
 from calltree.extensions import reading
-from calltree.services import backups, leases, settings, trunk_health
+from calltree.services import backups, leases, settings, trunk_health, webhooks
 from calltree.services.rights import Right
 from calltree.services.sentences import N_
 
@@ -37,6 +37,7 @@ def home() -> ResponseReturnValue:
         figures=settings.figures_of_site(session),
         backup=backups.state(session, now=utcnow()),
         trunk_faults=trunk_health.faults(session),
+        webhooks_stopped=webhooks.stopped(session),
         clocks_off=leases.clocks_off(session),
         recordings_space=recording_list.room() if viewer().may(Right.EDIT_SETTINGS) else None,
     )

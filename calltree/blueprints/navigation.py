@@ -70,6 +70,7 @@ ADMIN: list[tuple[str, list[tuple[str, str]]]] = [
             ("site.index", N_("Site settings")),
             ("closed_days.index", N_("Closed days")),
             ("api_tokens.index", N_("API tokens")),
+            ("webhooks.index", N_("Webhooks")),
             ("people.audit_log", N_("Audit log")),
         ],
     ),

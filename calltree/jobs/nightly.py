@@ -14,7 +14,7 @@ from calltree import runtime
 from calltree.db import Store, utcnow
 from calltree.jobs import backups, recordings
 from calltree.models import AttemptEvent, CustomerList, Setting, SwitchCommand
-from calltree.services import figures, list_bin, recording_space, search
+from calltree.services import figures, list_bin, outbox, recording_space, search
 from calltree.text.days import site_day
 
 log = structlog.get_logger(__name__)
@@ -91,12 +91,14 @@ def _figures_hold(store: Store, list_id: int) -> bool:
 
 
 def sweep_rows(store: Store, *, before: datetime) -> int:
-    """Remove the events' ids and the served commands that nothing asks for any more."""
+    """Remove events' ids, served commands and webhook logs that nothing asks for any more."""
     events = select(AttemptEvent.event_id).where(AttemptEvent.at < before).limit(BATCH)
     commands = select(SwitchCommand.id).where(SwitchCommand.created_at < before).limit(BATCH)
-    return _in_batches(
-        store, delete(AttemptEvent).where(AttemptEvent.event_id.in_(events))
-    ) + _in_batches(store, delete(SwitchCommand).where(SwitchCommand.id.in_(commands)))
+    return (
+        _in_batches(store, delete(AttemptEvent).where(AttemptEvent.event_id.in_(events)))
+        + _in_batches(store, delete(SwitchCommand).where(SwitchCommand.id.in_(commands)))
+        + _in_batches(store, outbox.outdated(before, BATCH))
+    )
 
 
 def _in_batches(store: Store, statement: Any) -> int:

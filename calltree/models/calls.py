@@ -334,6 +334,8 @@ class Task(Base):
     created_by: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     due_at: Mapped[datetime | None]
     """None: フリー."""
+    told_due_at: Mapped[datetime | None]
+    """The `due_at` of which webhooks have been told."""
     opened_at: Mapped[datetime]
     done_at: Mapped[datetime | None]
     done_by: Mapped[int | None] = mapped_column(ForeignKey("users.id"))

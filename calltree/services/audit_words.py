@@ -79,6 +79,10 @@ ACTIONS: dict[str, str] = {
     "user.signed_out": N_("Signed a user out everywhere"),
     "user.telephone": N_("Changed a user's telephone"),
     "user.telephone_secret": N_("Gave a desk phone a new password"),
+    "webhook.created": N_("Added a webhook"),
+    "webhook.changed": N_("Changed a webhook"),
+    "webhook.secret_renewed": N_("Gave a webhook a new secret"),
+    "webhook.removed": N_("Removed a webhook"),
 }
 BULK_WORK: dict[str, str] = {
     BulkKind.BAN_ADD.value: N_("Do-not-call from a file"),
@@ -128,6 +132,7 @@ THINGS: dict[str, str] = {
     "token": N_("API token"),
     "trunk": N_("Trunk"),
     "user": N_("User"),
+    "webhook": N_("Webhook"),
 }
 DETAILS: dict[str, str] = {
     "absent": N_("Not entered before"),
@@ -144,6 +149,7 @@ DETAILS: dict[str, str] = {
     "enabled": N_("Enabled"),
     "ending": N_("Number ends in"),
     "encoding": N_("Encoding"),
+    "events": N_("Events"),
     "existing": N_("Entered already"),
     "extension": N_("Extension"),
     "failure": N_("Reason of the failure"),
@@ -194,6 +200,7 @@ DETAILS: dict[str, str] = {
     "token": N_("By the API token"),
     "twin": N_("Left alone (number is there already)"),
     "unassigned": N_("Assignment taken away"),
+    "url": N_("Address (URL)"),
     "users": N_("Users"),
 }
 NOT_SHOWN = frozenset({"player"})

@@ -32,11 +32,12 @@ from calltree.models import (
     RecordingState,
     Task,
     User,
+    WebhookDelivery,
 )
-from calltree.services import audit, bulk, cycles, do_not_call, figures, holds
+from calltree.services import audit, bulk, cycles, do_not_call, figures, holds, outbox
 from calltree.services.rights import Right, Viewer
 
-OWN = (ExtraNumber, BeforeImage, CustomerHold, Draft)
+OWN = (ExtraNumber, BeforeImage, CustomerHold, Draft, WebhookDelivery)
 """Tables whose rows go with their customer."""
 LEDGER = (Attempt, CallRecord, MemoEntry, Task)
 """What happened: a customer named there cannot be removed, only emptied."""
@@ -147,6 +148,8 @@ def erase(
     dials = or_(Attempt.customer_id.in_(ids), of_number)
     session.execute(update(Attempt).where(dials).values(number=""))
     _erase_records(session, record_ids, now)
+    if not customer_id:
+        outbox.forget_number(session, number=number)
     there = [customer for customer in customers if customer.deleted_at is None]
     figures.leave(session, customers=there)
     empty(session, customers=customers, user_id=viewer.user_id, now=now)

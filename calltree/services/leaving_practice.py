@@ -42,12 +42,14 @@ from calltree.models import (
     Task,
     TrunkHealth,
     User,
+    WebhookDelivery,
     WorkQueue,
 )
 from calltree.services import audit, practice_site, setup
 from calltree.text.folding import fold_name
 
 CALLS = (
+    WebhookDelivery,
     Task,
     Recording,
     RecordCorrection,

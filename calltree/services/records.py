@@ -27,7 +27,7 @@ from calltree.models import (
     SystemResult,
     User,
 )
-from calltree.services import drafts, effects, figures, holds, operators
+from calltree.services import drafts, effects, figures, holds, operators, outbox
 from calltree.services.outcomes import Outcome
 from calltree.services.rights import Right, Viewer
 from calltree.text.days import TOKYO, site_day
@@ -130,6 +130,9 @@ def call_ended(
             record.saved_at = record.closed_at = now
     if before != (record.status_id, record.system):
         figures.settle(session, record=record, now=now)
+    if record.status_id is not None and record.status_id != before[0]:
+        name = session.get_one(ResultStatus, record.status_id).name
+        outbox.status_saved(session, record=record, status=name, corrected=False, now=now)
     recording = effects.recording_of(session, attempt_id=attempt.id)
     if recording is not None and recording.record_id is None:
         recording.record_id = record.id

@@ -39,6 +39,7 @@ from calltree.services import (
     figures,
     holds,
     operators,
+    outbox,
     patterns,
     records,
     scope,
@@ -280,7 +281,7 @@ def _write(
     )
     if not news:
         return False
-    status_changed = status.id != record.status_id
+    status_changed, again = status.id != record.status_id, record.status_id is not None
     record.status_id, record.system = status.id, SystemResult.NONE
     record.saved_at = record.saved_at or now
     record.attributes = of_call
@@ -307,6 +308,8 @@ def _write(
     )
     effects.follow_recording(session, record=record, status=status, now=now)
     session.flush()
+    if status_changed:
+        outbox.status_saved(session, record=record, status=status.name, corrected=again, now=now)
     return True
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from calltree.db import announce
 from calltree.models.calls import LIVE_STATES, Attempt, CallState, Line, Origin
 from calltree.models.recordings import Recording, RecordingState
-from calltree.services import operators, outcomes, recordings, records, trunk_health
+from calltree.services import operators, outbox, outcomes, recordings, records, trunk_health
 from calltree.services.outcomes import Outcome
 from calltree.telephony import failover
 from calltree.telephony.calls import Heard, next_state
@@ -155,6 +155,7 @@ def end(
         )
         move = operators.Move.END_CALL if needs_result else operators.Move.NO_CALL
         operators.unlock(session, user_id=attempt.user_id, attempt_id=attempt.id, now=now, by=move)
+    outbox.call_ended(session, attempt=attempt, now=now)
     announce(session, "call", attempt_id=attempt.id, user_id=attempt.user_id)
     log.info(
         "call ended",

@@ -25,3 +25,31 @@ def allows(networks: Iterable[str], address: str) -> bool:
         return False
     plain = getattr(given, "ipv4_mapped", None) or given
     return plain.is_loopback or any(plain in network for network in allowed)
+
+
+_RELAYED = tuple(
+    map(ipaddress.ip_network, ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32"))
+)
+"""IPv6 addresses that stand for an IPv4 one, which may be a private one."""
+
+
+def is_public(address: str) -> bool:
+    """Whether an address is one of the public internet: no private, loopback or special one."""
+    given = _plain(address)
+    if given is None or given.is_multicast or not given.is_global:
+        return False
+    return not any(given in relayed for relayed in _RELAYED)
+
+
+def holds(networks: Iterable[str], address: str) -> bool:
+    """Whether an address is in one of the networks; none hold none."""
+    given = _plain(address)
+    return given is not None and any(given in ipaddress.ip_network(one) for one in networks)
+
+
+def _plain(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        given = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return None
+    return getattr(given, "ipv4_mapped", None) or given

@@ -862,6 +862,7 @@ def upgrade() -> None:
     sa.Column('user_id', sa.Integer(), nullable=True),
     sa.Column('created_by', sa.Integer(), nullable=True),
     sa.Column('due_at', calltree.db.UtcDateTime(), nullable=True),
+    sa.Column('told_due_at', calltree.db.UtcDateTime(), nullable=True),
     sa.Column('opened_at', calltree.db.UtcDateTime(), nullable=False),
     sa.Column('done_at', calltree.db.UtcDateTime(), nullable=True),
     sa.Column('done_by', sa.Integer(), nullable=True),
