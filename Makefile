@@ -5,8 +5,11 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
-# two processes for two cores; N=0 keeps everything in one, to read the output as it comes
-N ?= 2
+# one process more than two cores: it works while another waits for a clock, a page or a switch;
+# N=0 keeps everything in one, to read the output as it comes
+N ?= 3
+# where it is set, each of a site's processes would compile everything again
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help setup setup-dev run test test-sqlite test-postgres bench lint types messages rules vendor lock migration
 
@@ -22,7 +25,9 @@ setup-dev: ## Make .venv with what working on CALLTREE needs
 run: setup ## Start everything on this machine; Ctrl-C stops it (PORT=8001 make run for another port)
 	@exec $(PY) -m calltree.launch --with-parent
 
-test: lint types test-sqlite test-postgres ## Lint, types, import rules, then the suite on SQLite and on Postgres
+test: setup-dev ## Lint, types, import rules, then the suite on SQLite and on Postgres
+	@$(MAKE) -j 2 --output-sync=target lint types
+	@$(MAKE) test-sqlite test-postgres
 
 test-sqlite: setup-dev ## The whole suite on SQLite
 	@echo "== tests on SQLite"

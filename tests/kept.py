@@ -4,7 +4,7 @@ A test has an application and a database of its own, and with them every address
 statement would be compiled again: a third of what a test of a page costs.
 """
 
-from collections.abc import Callable
+from types import MethodType
 from typing import Any
 
 from sqlalchemy.engine import Engine
@@ -12,6 +12,8 @@ from sqlalchemy.util import LRUCache
 from werkzeug.routing import Rule
 
 STATEMENTS = 5000
+WORKED_OUT = ("_parts", "_trace", "_converters", "arguments", "_build", "_build_unknown")
+"""What werkzeug makes of an address and its defaults; an application's routes only read it."""
 
 
 class Statements(LRUCache[Any, Any]):
@@ -39,16 +41,21 @@ def keep() -> None:
 
 
 def _keep_addresses() -> None:
-    compile_builder: Callable[..., Any] = Rule._compile_builder
-    kept: dict[Any, Any] = {}
+    compile_rule = Rule.compile
+    kept: dict[Any, dict[str, Any]] = {}
 
-    def builder(rule: Rule, append_unknown: bool = True) -> Any:
-        key = (rule.rule, append_unknown, *sorted((rule.defaults or {}).items()))
+    def compiled(rule: Rule) -> None:
+        defaults = sorted((rule.defaults or {}).items())
+        key = (rule.rule, rule.subdomain, rule.host, rule.merge_slashes, *defaults)
         if key not in kept:
-            kept[key] = compile_builder(rule, append_unknown)
-        return kept[key]
+            compile_rule(rule)
+            kept[key] = {name: getattr(rule, name) for name in WORKED_OUT}
+        for name, value in kept[key].items():
+            setattr(
+                rule, name, value.__func__.__get__(rule) if isinstance(value, MethodType) else value
+            )
 
-    Rule._compile_builder = builder  # type: ignore[method-assign]
+    Rule.compile = compiled  # type: ignore[method-assign]
 
 
 def _keep_statements() -> None:

@@ -10,6 +10,7 @@ from calltree.db import Store, utcnow
 from calltree.models import (
     AuditEntry,
     CallRecord,
+    Customer,
     RecordCorrection,
     RecordingState,
     Role,
