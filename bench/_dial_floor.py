@@ -55,7 +55,7 @@ def originate(uuid: str, number: str) -> None:
     command = (
         f"originate {{origination_uuid={uuid}}}sofia/gateway/{DEFAULT_GATEWAY}/{number} &park()"
     )
-    _links[0].bgapi(command, uuid)  # type: ignore[arg-type] # bare, not made of `commands`
+    _links[0].bgapi(command, uuid)
 
 
 def work() -> None:

@@ -126,7 +126,7 @@ class Watch:
                         self._take(parse_event(frame), now)
 
     def _take(self, event: "object", now: float) -> None:
-        get = event.get  # type: ignore[attr-defined]
+        get = event.get
         stamp = int(get("Event-Date-Timestamp") or 0) / 1e6
         happened = Happened(str(get("Event-Name")), str(get("Unique-ID") or ""), now, stamp)
         command = self.on_event(happened) if self.on_event else ""
@@ -159,7 +159,7 @@ def watching(url: str, names: str) -> Iterator[Watch]:
 def api(url: str, command: str) -> str:
     """Ask the switch itself, over a link of its own."""
     with Link.connect(EslUrl.parse(url)) as link:
-        return link.api(command)  # type: ignore[arg-type] # bare, not made of `commands`
+        return link.api(command)
 
 
 @contextmanager
@@ -185,7 +185,7 @@ def parked_legs(url: str, count: int) -> Iterator[list[str]]:
 
 def _none_left(url: str, legs: list[str]) -> bool:
     with Link.connect(EslUrl.parse(url)) as link:
-        return all(link.api(f"uuid_exists {leg}") != "true" for leg in legs)  # type: ignore[arg-type] # bare
+        return all(link.api(f"uuid_exists {leg}") != "true" for leg in legs)
 
 
 def seat(site: Site, user_ids: list[int], legs: list[str]) -> None:

@@ -307,7 +307,7 @@ def answers(port: int) -> bool:
 def signed_in(site: Site, users: Sequence[int]) -> list[Browser]:
     """Sessions as signing in makes them; sixty passwords would be a bench of their own."""
     app = create_app(site.settings)
-    sessions = app.session_interface.get_signing_serializer(app)  # type: ignore[attr-defined] # of Flask's own kind
+    sessions = app.session_interface.get_signing_serializer(app)
     tokens = URLSafeTimedSerializer(site.settings.secret_key, salt="wtf-csrf-token")
     name = app.config["SESSION_COOKIE_NAME"]
     browsers = []

@@ -300,7 +300,7 @@ def beside(url: str) -> Iterator[list[float]]:
     stop, ready, answers = context.Event(), context.Event(), context.Queue()
     # daemon=False: a pool's process may have children only so
     writer = context.Process(target=write_on, args=(url, stop, ready, answers))
-    multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined] # its own
+    multiprocessing.current_process()._config["daemon"] = False
     writer.start()
     ready.wait()
     yield told

@@ -170,7 +170,7 @@ def is_empty(site: Site, users: list[int]) -> bool:
 def wait_until(what: "object", why: str) -> None:
     """As `wait_for`, looking more often; the ledger is read, nothing is written."""
     deadline = time.monotonic() + 60
-    while not what():  # type: ignore[operator]
+    while not what():
         if time.monotonic() > deadline:
             raise SystemExit(f"waited in vain for {why}")
         time.sleep(LOOK_S)

@@ -143,7 +143,7 @@ def press(site: RealSite, users: list[int], customer: tuple[int, str], place: in
             busy = records.in_call(session, user_id=user_id)
         if busy:
             continue
-        verdict = ask(site, user_id, *customer)  # type: ignore[arg-type] # it asks for the store
+        verdict = ask(site, user_id, *customer)
         if verdict == gate.ALLOWED:
             return verdict
     return "nobody free"

@@ -55,11 +55,9 @@ def _keep_addresses() -> None:
                 rule, name, value.__func__.__get__(rule) if isinstance(value, MethodType) else value
             )
 
-    Rule.compile = compiled  # type: ignore[method-assign]
+    Rule.compile = compiled
 
 
 def _keep_statements() -> None:
     kept = Statements(STATEMENTS)
-    Engine._compiled_cache = property(  # type: ignore[assignment]
-        lambda _engine: kept, lambda _engine, _its_own: None
-    )
+    Engine._compiled_cache = property(lambda _engine: kept, lambda _engine, _its_own: None)

@@ -35,7 +35,7 @@ class Genesis:
 
     def parse(self, data: bytes, handle: Callable[[Get], bool]) -> None:
         """Its reading loop, line by line from a file, without tasks, queue and telemetry."""
-        file = io.BufferedReader(io.BytesIO(data))  # type: ignore[arg-type] # bytes are raw enough
+        file = io.BufferedReader(io.BytesIO(data))
         machine = ESLReaderFSM()
         while True:
             block = ""

@@ -34,7 +34,7 @@ class Greenswitch:
 
     def parse(self, data: bytes, handle: Callable[[Get], bool]) -> None:
         """Its reading loop, line by line from a file, without greenlets and queue."""
-        file = io.BufferedReader(io.BytesIO(data))  # type: ignore[arg-type] # bytes are raw enough
+        file = io.BufferedReader(io.BytesIO(data))
         buffer = ""
         while True:
             line = file.readline().decode("utf-8")

@@ -115,6 +115,5 @@ def _set_up_page(who: Account, error: str = "") -> str:
     told = second_factor.address_of(secret, login_id=user.login_id, issuer=issuer)
     picture = segno.make(told, error="m", micro=False).svg_inline(scale=4, border=4, light="#fff")
     groups = [secret[at : at + 4] for at in range(0, len(secret), 4)]
-    # the drawing of a library, made of numbers only
-    qr = Markup(picture)  # noqa: S704
+    qr = Markup(picture)  # noqa: S704 - a library's drawing, made of numbers only
     return render_template("auth/set_up.html", qr=qr, secret=" ".join(groups), error=error)

@@ -194,7 +194,7 @@ def _report(channel: Channel, outcome: str) -> None:
 async def _outcome(switch: Switch, channel: Channel, timeout: int) -> str:
     """Wait for answer, early media or the end; the time-out counts whole seconds."""
     waiting = channel.outcome
-    assert waiting is not None  # noqa: S101  set by the only caller
+    assert waiting is not None  # noqa: S101 - set by the only caller
     allowed = switch.clock.whole_seconds(timeout) / switch.clock.rate
     try:
         outcome = await asyncio.wait_for(asyncio.shield(waiting), allowed)

@@ -68,7 +68,7 @@ class Web:
         return self.answers() or (self.process is not None and self.process.poll() is not None)
 
     def answers(self) -> bool:
-        with suppress(OSError), urlopen(f"{self.origin}/healthz", timeout=60) as answer:  # noqa: S310
+        with suppress(OSError), urlopen(f"{self.origin}/healthz", timeout=60) as answer:  # noqa: S310 - our own
             return bool(answer.status == 200)
         return False
 
@@ -176,7 +176,7 @@ class Site:
         cookie = cookie or (self.cookie(user) if user is not None else None)
         opened = connect(
             f"ws://127.0.0.1:{self.web.port}/live?page={page}",
-            origin=self.web.origin if origin == "own" else origin,  # type: ignore[arg-type] # its own Origin is text
+            origin=self.web.origin if origin == "own" else origin,
             additional_headers={"Cookie": f"calltree={cookie}"} if cookie else None,
             open_timeout=60,
             sock=sock,

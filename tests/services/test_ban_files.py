@@ -522,7 +522,7 @@ def test_R_DN_5_a_dial_that_waited_is_asked_again_before_it_leaves(office: Offic
     office.ban(desk.number)
     later = NOW + timedelta(seconds=0.9)
     served = ServingDesk(office.store, "test", Timings(), lambda: later)
-    served.serve(command_id, link=None)  # type: ignore[arg-type] # nothing may be sent
+    served.serve(command_id, link=None)
     with office.store.read() as session:
         ended = session.get_one(Attempt, attempt.id)
         assert (ended.dialled_at, ended.hangup_cause) == (None, "NUMBER_BANNED")

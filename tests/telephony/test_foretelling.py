@@ -81,7 +81,7 @@ def test_whoever_reads_the_events_never_waits_for_redis() -> None:
         told.extend(notices)
         over.wait(60)  # as a Redis that does not answer
 
-    foretelling = Foretelling(lambda: publish, over)  # type: ignore[arg-type,return-value] # a publisher in little
+    foretelling = Foretelling(lambda: publish, over)
     thread = threading.Thread(target=foretelling.run)
     thread.start()
     event = heard("CHANNEL_ANSWER")

@@ -264,7 +264,7 @@ def dial(live: Live, **given: object) -> str:
     call = OutsideCall(
         uuid=leg, number="0312345670", caller_number="0501112222", gateway="trunk7",
         attempt_id=1, site_id="k3f9", ring_s=25, **given,
-    )  # type: ignore[arg-type] # fmt: skip
+    )  # fmt: skip
     live.link.job(str(commands.originate_manual(call)))
     live.link.wait("CHANNEL_ANSWER", value=leg)
     return leg

@@ -269,4 +269,4 @@ def test_an_attempt_is_a_positive_id(attempt_id: Any) -> None:
 
 def test_an_unknown_cause_is_refused() -> None:
     with pytest.raises(ValueError, match="is not a valid Cause"):
-        commands.kill(C, "NORMAL_CLEARING\n\napi status")  # type: ignore[arg-type] # no such cause: that is the test
+        commands.kill(C, "NORMAL_CLEARING\n\napi status")

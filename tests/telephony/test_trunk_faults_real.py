@@ -37,7 +37,7 @@ def floor(store: Store, switch: RenderedSwitch) -> Iterator[Floor]:
     esl = switch.wanted.esl
     url = f"esl://:{quote(esl.password, safe='')}@{esl.host}:{esl.port}"
     there = SimpleNamespace(url=url, recordings=switch.recordings)
-    with open_floor(store, there, UNHURRIED) as floor:  # type: ignore[arg-type] # all of the practice place that it asks
+    with open_floor(store, there, UNHURRIED) as floor:
         with store.write() as session:
             session.get_one(Site, 1).practice = False
         yield floor

@@ -135,7 +135,7 @@ def test_what_lived_on_a_switch_that_was_only_cut_off_is_ended_when_it_is_back(
         PracticeSwitch(tmp_path / "one") as one,
         PracticeSwitch(tmp_path / "two") as two,
         open_door(one) as door,
-        open_floor(store, Behind(one, door), other=two) as floor,  # type: ignore[arg-type] # all that it asks
+        open_floor(store, Behind(one, door), other=two) as floor,
     ):
         user_id = sit_down(floor)
         call = talks(floor, floor.call(user_id, ANSWERS % 1))

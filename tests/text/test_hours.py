@@ -99,7 +99,7 @@ def test_R_PJ_5_the_next_opening_is_now_while_open_and_none_when_nothing_opens()
     assert next_opening(CallingHours(opens=time(21), closes=time(23)), now) is None
 
 
-moments = st.datetimes(datetime(2025, 1, 1), datetime(2028, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+moments = st.datetimes(datetime(2025, 1, 1), datetime(2028, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - the zone comes apart
 rules = st.builds(
     CallingHours,
     opens=st.times(),

@@ -56,10 +56,10 @@ def test_R_LS_4_numbers_are_shown_in_their_format(
 @pytest.mark.parametrize(
     ("code", "value", "shown"),
     [
-        ("yyyy/mm/dd", datetime(2026, 1, 5), "2026/01/05"),  # noqa: DTZ001
+        ("yyyy/mm/dd", datetime(2026, 1, 5), "2026/01/05"),  # noqa: DTZ001 - a cell has no zone
         ('yyyy"年"m"月"d"日"', date(2026, 1, 5), "2026年1月5日"),
         ("yyyy年m月d日(aaa)", date(2026, 1, 5), "2026年1月5日(月)"),
-        (r"yyyy\-mm\-dd\ hh:mm:ss", datetime(2026, 1, 5, 4, 3, 2), "2026-01-05 04:03:02"),  # noqa: DTZ001
+        (r"yyyy\-mm\-dd\ hh:mm:ss", datetime(2026, 1, 5, 4, 3, 2), "2026-01-05 04:03:02"),  # noqa: DTZ001 - a cell has no zone
         ("m/d/yy", date(2026, 1, 5), "1/5/26"),
         ("h:mm", time(9, 5), "9:05"),
         ("mm:ss", time(9, 5, 7), "05:07"),
