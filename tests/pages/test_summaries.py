@@ -275,7 +275,7 @@ def test_R_WT_4_hours_show_sign_in_states_and_reasons(house: House, manager: Bro
     header, row = table_of(page)
     shown = dict(zip(header, row, strict=True))
     assert (shown["ユーザー"], shown["稼働時間"], shown["コール数"]) == ("山田太郎", "0:02:00", "3")
-    assert (shown["在席時間"], shown["離席: 昼休み"]) == ("0:07:00", "0:05:00")
+    assert (shown["在席時間"], shown["離席：昼休み"]) == ("0:07:00", "0:05:00")
     assert (shown["通話中"], shown["後処理"]) == ("0:01:30", "0:00:30")
     (dials,) = page.all("#summary td a")
     assert len(manager.get(str(dials["href"])).all("main tbody tr")) == 3

@@ -1,0 +1,148 @@
+"""Pages for everybody: axe, keyboard and zoom on every page, in a real Chromium (WCAG 2.2 AA)."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Page, expect
+
+from calltree.config import Settings
+from calltree.db import Store
+from calltree.models import Role
+from tests.chromium.served import Served
+from tests.pages.world import World, build
+from tests.windows import Windows
+
+pytestmark = [pytest.mark.browser, pytest.mark.one_database]
+
+AXE = Path(__file__).resolve().parents[1] / "vendor" / "axe-core@4.14.1" / "axe.min.js"
+FULL, ZOOMED_IN, ZOOMED_OUT = 1366, 911, 1707
+"""CSS pixels of a window of 1366 pixels at 100 %, 150 % and 80 %."""
+
+LOOK = """
+async () => {
+  const found = await axe.run(document, {resultTypes: ["violations"], preload: false});
+  return found.violations.flatMap(
+    (one) => one.nodes.map((node) => `${one.id}: ${node.html.slice(0, 160)}`));
+}
+"""
+FITS = """
+() => {
+  const told = [];
+  const main = document.querySelector("main");
+  for (const pane of [document.documentElement, main]) {
+    const over = pane.scrollWidth - pane.clientWidth;
+    if (over > 1) told.push(`${pane.tagName} scrolls sideways by ${over}`);
+  }
+  for (const one of document.querySelectorAll("button, a.button, summary, select, input")) {
+    if (!one.checkVisibility() || one.closest(".visually-hidden")) continue;
+    const box = one.getBoundingClientRect();
+    if (!box.width || one.closest(".table-wrap, dialog")) continue;
+    const words = one.outerHTML.slice(0, 120);
+    if (box.right > innerWidth + 1 || box.left < -1) told.push(`outside: ${words}`);
+    if (one.matches("button, a.button") && one.scrollWidth > one.clientWidth + 1) {
+      told.push(`cut off: ${words}`);
+    }
+    if (one.matches("select") && one.selectedOptions.length && !one.multiple) {
+      const text = document.createElement("span");
+      text.textContent = one.selectedOptions[0].textContent.trim();
+      text.className = "nowrap";
+      text.hidden = false;
+      one.after(text);
+      const wide = text.getBoundingClientRect().width;
+      text.remove();
+      if (wide > box.width) told.push(`cut off: ${text.textContent} in ${one.name}`);
+    }
+  }
+  return told;
+}
+"""
+REACHES = """
+() => [...document.querySelectorAll("a[href], button, input, select, textarea, summary")]
+  .filter((one) => one.checkVisibility() && !one.disabled && one.type !== "hidden")
+  .filter((one) => one.tabIndex !== 0)
+  .map((one) => `not reached by Tab: ${one.outerHTML.slice(0, 120)}`)
+"""
+
+
+@pytest.fixture
+def world(app: Flask, store: Store, settings: Settings) -> World:
+    return build(store, settings)
+
+
+def made_of(html: str) -> set[str]:
+    """What there is to be looked at on a page: its elements by name, class, type and purpose."""
+    return set(re.findall(r"<[a-z]\w*|(?:class|type|role|name|for)=\"[^\"]*\"", html))
+
+
+def test_every_page_is_for_everybody(
+    app: Flask, world: World, browser_of: Any, chromium: Windows
+) -> None:
+    """A page is looked at if it has anything that none before it had."""
+    problems: dict[str, list[str]] = {}
+    seen: set[str] = set()
+    looked_at = 0
+    for role in (Role.MANAGER, Role.SUPERVISOR, Role.OPERATOR):
+        served = Served(chromium, browser_of(world.users[role]), scripts=False)
+        served.context.add_init_script(path=AXE)
+        page = served.page()
+        addresses = world.paths(app, "GET", world.near)
+        for path in sorted({path for _endpoint, path in addresses if not path.startswith("/api")}):
+            parts = made_of(served.html(path))
+            if parts <= seen:
+                continue
+            seen |= parts
+            looked_at += 1
+            if found := wrong(page, path):
+                problems[f"{role} {path}"] = found
+    assert problems == {}
+    assert looked_at > 40  # the walk still finds the pages
+    page.set_content("<main><img src='/x.png'><button tabindex='-1'>x</button></main>")
+    assert page.evaluate(LOOK)
+    assert page.evaluate(REACHES)
+
+
+def wrong(page: Page, path: str) -> list[str]:
+    page.set_viewport_size({"width": ZOOMED_IN, "height": 512})
+    page.goto(path)
+    found = [f"at 150 %: {one}" for one in page.evaluate(FITS)]
+    page.set_viewport_size({"width": ZOOMED_OUT, "height": 960})
+    found += [f"at 80 %: {one}" for one in page.evaluate(FITS)]
+    page.set_viewport_size({"width": FULL, "height": 768})
+    return [*found, *page.evaluate(FITS), *page.evaluate(REACHES), *page.evaluate(LOOK)]
+
+
+def test_the_keyboard_skips_the_menu_and_comes_back_from_dialogs(
+    app: Flask, world: World, browser_of: Any, chromium: Windows
+) -> None:
+    page = Served(chromium, browser_of(world.users[Role.MANAGER])).page()
+    page.goto("/admin/projects/numbers")
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip-link")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#main")).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(page.locator("#main .page-actions a").first).to_be_focused()
+
+    for closing in ("Escape", "Enter"):  # Enter: the dialog's first button is キャンセル
+        opener = page.locator("main [data-opens]").first
+        opener.focus()
+        page.keyboard.press("Enter")
+        dialog = page.locator("dialog[open]")
+        expect(dialog.get_by_role("button", name="キャンセル")).to_be_focused()
+        page.keyboard.press(closing)
+        expect(dialog).to_have_count(0)
+        expect(opener).to_be_focused()
+
+    page.goto("/history/")
+    number = page.locator("a[hx-target='#popup']").first
+    number.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#popup dialog[open]")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#popup dialog[open]")).to_have_count(0)
+    expect(number).to_be_focused()
