@@ -28,6 +28,11 @@ def ring_another(chances: Chances, answers: float) -> None:
 
 def all_taken(free: int, lines: Iterable[float]) -> Chances:
     """The distribution for lines that ring already."""
+    if free == 1:  # the commonest case, and only "nobody answers" matters
+        nobody = 1.0
+        for answers in lines:
+            nobody *= 1.0 - answers
+        return [nobody]
     chances = no_lines(free)
     filled = 1
     for answers in lines:

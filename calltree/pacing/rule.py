@@ -37,8 +37,8 @@ RESERVE_CALLS = 4.0
 RESERVE_SHARE = 0.13
 """The account is even while so many abandoned calls are left below the limit: four, or this part
 of what the limit allows on a long day. A day so steered ends near 0.87 × limit."""
-EVEN_RISK = 7 / 3
-"""The accepted risk with an even account, as a multiple of the limit: 7 % for 3 %."""
+EVEN_RISK = 2.0
+"""The accepted risk with an even account, as a multiple of the limit: 6 % for 3 %."""
 LEAST_RISK, MOST_RISK = 0.0005, 0.4
 LINES_EACH = 20
 """Without a ceiling of the manager's: no more lines than this for each ready operator."""
