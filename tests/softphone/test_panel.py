@@ -5,6 +5,7 @@ test_real_calls.
 """
 
 import re
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,17 @@ from sqlalchemy import select
 
 from calltree import create_app
 from calltree.config import Settings
-from calltree.models import Audience, LegKind, ResultPattern
+from calltree.db import utcnow
+from calltree.models import (
+    Attempt,
+    Audience,
+    CallState,
+    LegKind,
+    Operator,
+    Origin,
+    ResultPattern,
+)
+from calltree.services import operators
 from tests import factories as make
 from tests.browser import Browser as Client
 from tests.chromium.house import House, running_house
@@ -32,6 +43,7 @@ navigator.mediaDevices.getUserMedia = async (wanted) => {
   return stream;
 };
 """
+FAR_END = Path(__file__).with_name("far_end.js")
 Listener = Callable[..., Browser]
 
 
@@ -43,14 +55,25 @@ class Place:
     settings: Settings
     list_id: int
 
-    def page(self, browser: Browser, *, registers: int = 200, desk_phone: bool = False) -> Page:
-        """A new operator at the list page; the switch answers REGISTER with this status."""
+    def page(
+        self,
+        browser: Browser,
+        *,
+        registers: int = 200,
+        desk_phone: bool = False,
+        speaks: bool = False,
+    ) -> Page:
+        """A new operator at the list page; the switch answers REGISTER with this status.
+
+        One that `speaks` takes the page's call too.
+        """
         with self.house.store.write() as session:
             user = make.make_user(
                 session, leg_kind=LegKind.DEVICE if desk_phone else LegKind.BROWSER
             )
             folder = session.get_one(make.CustomerList, self.list_id)
             make.grant(session, folder, user)
+            make.make_customer(session, folder, number="0312345670")
         client = Client(create_app(self.settings))
         client.sign_in_as(user)
         cookie = client.client.get_cookie("calltree")
@@ -62,11 +85,48 @@ class Place:
             [{"name": "calltree", "value": cookie.value, "url": self.house.web.origin}]
         )
         context.add_init_script(KEEPS_TRACKS)
-        if registers:
+        if speaks:
+            context.add_init_script(path=FAR_END)
+        elif registers:
             context.route_web_socket(SWITCH, lambda ws: _answer(ws, registers))
         page = context.new_page()
         page.goto(f"{self.house.web.origin}/operator/")
         return page
+
+    def open_customer(self, page: Page) -> None:
+        """Open the newest customer, who is nobody else's, moving around inside the page."""
+        page.locator(f'a.button[href$="/lists/{self.list_id}"]').click()
+        page.locator('form[action*="/call/open/"] button').last.click()
+        expect(page.locator("#call")).to_be_visible()
+
+    def talk(self, page: Page) -> None:
+        """The newest operator talks, as far as the ledger knows, and comes back to it."""
+        with self.house.store.write() as session:
+            operator = session.scalars(
+                select(Operator).order_by(Operator.user_id.desc()).limit(1)
+            ).one()
+            attempt = Attempt(
+                uuid=str(uuid.uuid4()),
+                origin=Origin.CALL,
+                user_id=operator.user_id,
+                customer_id=operator.customer_id,
+                number="0312345670",
+                verdict="allowed",
+                state=CallState.TALKING,
+                created_at=utcnow(),
+                dialled_at=utcnow(),
+                answered_at=utcnow(),
+                joined_at=utcnow(),
+            )
+            session.add(attempt)
+            session.flush()
+            assert operators.lock(
+                session, user_id=operator.user_id, attempt_id=attempt.id, now=utcnow()
+            )
+            operators.move(session, user_id=operator.user_id, by=operators.Move.JOIN, now=utcnow())
+        page.reload()
+        expect(page.locator("#operator-state.talking")).to_be_visible()
+        expect(page.locator('#softphone-panel[data-state="live"]')).to_be_visible()
 
 
 def _answer(ws: WebSocketRoute, status: int) -> None:
@@ -109,7 +169,6 @@ def place(
                 pattern = session.scalars(select(ResultPattern.id).where(wanted)).one()
                 project = make.make_project(session, audience=Audience.B2B, pattern_id=pattern)
                 listed = make.make_list(session, project)
-                make.make_customer(session, listed, number="0312345670")
                 list_id = listed.id
             yield Place(house, settings, list_id)
 
@@ -155,9 +214,7 @@ def test_R_CL_10_a_softphone_that_is_not_registered_is_said_in_the_call_box(
     page = place.page(listener(), registers=403)
     says(page, "unregistered", "電話システムに登録できていません")
     page.evaluate("() => { window.sameDocument = true; }")
-    page.locator(f'a.button[href$="/lists/{place.list_id}"]').click()
-    page.locator('form[action*="/call/open/"] button').first.click()
-    expect(page.locator("#call")).to_be_visible()
+    place.open_customer(page)
     assert page.evaluate("() => window.sameDocument"), "moving around never loads the page anew"
     box = page.locator(".call-says [data-softphone-trouble]")
     expect(box).to_contain_text("電話システムに登録できていません")
@@ -198,6 +255,24 @@ def test_R_CL_10_no_packets_and_bad_ones_are_noticed(place: Place, listener: Lis
     )
     assert words["no_audio"] == "相手の音声が届いていません。"
     assert words["unstable"] == "通信が不安定です（有線LANをお使いください）。"
+
+
+def test_R_CL_10_a_customer_of_whom_nothing_comes_any_more(
+    place: Place, listener: Listener
+) -> None:
+    page = place.page(listener(), speaks=True)
+    live = page.locator('#softphone-panel[data-state="live"]')
+    expect(live).to_be_visible()
+    place.open_customer(page)
+    place.talk(page)
+    page.evaluate("() => window.farEndSounds(false)")
+    says(page, "no_audio", "相手の音声が届いていません")
+    box = page.locator(".call-says [data-softphone-trouble]")
+    expect(box).to_contain_text("相手の音声が届いていません")
+    expect(box.get_by_role("button", name="リロード")).to_be_visible()
+    page.evaluate("() => window.farEndSounds(true)")
+    expect(live).to_be_visible()
+    expect(box).to_be_hidden()
 
 
 def test_the_panel_offers_devices_and_keeps_what_is_chosen(
