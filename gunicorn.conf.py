@@ -1,5 +1,6 @@
 """The web server: one thread per open socket and some for pages (docs/performance.md)."""
 
+import gc
 import os
 import signal
 import sys
@@ -34,6 +35,10 @@ def post_worker_init(worker):
     # a thread back from the database asks for the interpreter: by default one that draws a page
     # keeps it 5 ms more, at each statement, and the one writer's turn grows tenfold
     sys.setswitchinterval(0.0005)
+    # what was imported stays for good: not walked through again by each full collection, for
+    # which all threads wait (80 ms, in the middle of somebody's press)
+    gc.collect()
+    gc.freeze()
     hub = worker.wsgi.extensions["calltree.live"]
     go_on = signal.getsignal(signal.SIGTERM)
 

@@ -11,9 +11,12 @@ SIGTERM ends all of it cleanly; a child never outlives its parent.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from pathlib import Path
+
+from sqlalchemy.orm import configure_mappers
 
 ROOT = Path(__file__).resolve().parent
 USAGE = __doc__.split("\n\n")[1]
@@ -89,6 +92,7 @@ def _supervise(roles: list[list[str]]) -> int:
 def _jobs(lane: str) -> int:
     from calltree.jobs import worker
 
+    _keep_what_is_loaded()
     worker.run(lane)
     return 0
 
@@ -96,6 +100,7 @@ def _jobs(lane: str) -> int:
 def _serve(node: str | None = None) -> int:
     from calltree.telephony import calls_worker
 
+    _keep_what_is_loaded()
     calls_worker.run(node)
     return 0
 
@@ -104,8 +109,16 @@ def _switch() -> int:
     from calltree import runtime
     from calltree.telephony import switch
 
+    _keep_what_is_loaded()
     switch.run(runtime.settings(), runtime.store(), runtime.stop_on_signals())
     return 0
+
+
+def _keep_what_is_loaded() -> None:
+    """Code stays for good: no full collection walks through it again, in the middle of a call."""
+    configure_mappers()
+    gc.collect()
+    gc.freeze()
 
 
 if __name__ == "__main__":

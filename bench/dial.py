@@ -149,6 +149,7 @@ def press(way: Way, browser: Browser, number: str) -> None:
         "X-CSRFToken": browser.csrf_token,
         "X-Page-Id": browser.page_id,
         "HX-Request": "true",
+        "X-Live": "1",
         "Referer": f"http://127.0.0.1:{way.port}/",
     }
     link = http.client.HTTPConnection("127.0.0.1", way.port, timeout=30)

@@ -116,7 +116,10 @@ class Store:
             prepare_sqlite(engine)
             if engine.url.database not in (None, "", ":memory:"):
                 self._turnstile = Turnstile(Path(str(engine.url.database)))
+        else:
+            prepare_postgres(engine)
         self._write_engine = engine.execution_options(calltree_writes=True)
+        self._unsynced_engine = self._write_engine.execution_options(calltree_unsynced=True)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -125,13 +128,17 @@ class Store:
             yield session
 
     @contextmanager
-    def write(self) -> Iterator[Session]:
-        """Give a session whose work is committed on leaving, or rolled back on an exception."""
+    def write(self, *, synced: bool = True) -> Iterator[Session]:
+        """Give a session whose work is committed on leaving, or rolled back on an exception.
+
+        `synced=False` does not wait for the disk: the commit outlives every process, and is lost
+        with the last milliseconds before a power cut. For what is not true any more after one.
+        """
         if getattr(self._writing, "open", False):
             raise RuntimeError("a write transaction is already open in this thread")
         self._writing.open = True
         try:
-            with self._one_writer(), self._session() as session:
+            with self._one_writer(), self._session(synced=synced) as session:
                 yield session
                 session.commit()
                 told: list[Announcement] = session.info.get("announcements", [])
@@ -146,6 +153,10 @@ class Store:
             return
         with self._writer, self._turnstile.passed() if self._turnstile else nullcontext():
             yield
+
+    def is_crowded(self) -> bool:
+        """Answer whether others stand in line for the one writer (SQLite; Postgres has many)."""
+        return self._turnstile is not None and self._turnstile.is_waited_at()
 
     def checkpoint(self) -> None:
         """Carry SQLite's log over into the database, without a writer waiting for most of it.
@@ -166,8 +177,9 @@ class Store:
         finally:
             connection.close()
 
-    def _session(self) -> Session:
-        return Session(self._write_engine, expire_on_commit=False, info={"writes": True})
+    def _session(self, *, synced: bool) -> Session:
+        engine = self._write_engine if synced else self._unsynced_engine
+        return Session(engine, expire_on_commit=False, info={"writes": True})
 
     def _publish(self, told: list[Announcement]) -> None:
         if told and self.publisher is not None:
@@ -198,8 +210,21 @@ def prepare_sqlite(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def begun(connection: Connection) -> None:
-        writes = connection.get_execution_options().get("calltree_writes")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        options = connection.get_execution_options()
+        unsynced = bool(options.get("calltree_unsynced"))
+        if unsynced is not connection.info.get("unsynced", False):
+            connection.info["unsynced"] = unsynced  # a pooled connection keeps what was set
+            connection.exec_driver_sql(f"PRAGMA synchronous={'NORMAL' if unsynced else 'FULL'}")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("calltree_writes") else "BEGIN")
+
+
+def prepare_postgres(engine: Engine) -> None:
+    """Let a transaction that asks for it commit without waiting for the disk."""
+
+    @event.listens_for(engine, "begin")
+    def begun(connection: Connection) -> None:
+        if connection.get_execution_options().get("calltree_unsynced"):
+            connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
 
 
 @event.listens_for(Session, "before_flush")

@@ -38,6 +38,17 @@ class Turnstile:
         finally:
             os.close(turn)
 
+    def is_waited_at(self) -> bool:
+        """Answer whether somebody waits for the turn at this moment."""
+        gate = os.open(self._gate, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(gate, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(gate)
+        return False
+
 
 def _locked(path: str) -> int:
     """Open anew each time: a lock belongs to the open file, which a fork would share."""

@@ -321,7 +321,7 @@ def _number_pressed(session: Session, at: call_screen.Desk, customer: Customer) 
 @bp.post("/dial")
 @requires(Right.DIAL)
 def dial() -> ResponseReturnValue:
-    """CALL: ask the gate; the answer is on the screen either way."""
+    """CALL: ask the gate; what it says is on the screen either way."""
     mine, now = viewer(), utcnow()
     with writing() as session:
         at = call_screen.desk(session, viewer=mine, now=now, with_last_call=False)
@@ -346,6 +346,8 @@ def dial() -> ResponseReturnValue:
         if number != call_screen.chosen_number(at) or caller != at.operator.chosen_caller_id:
             _choose(session, at, number)
         gate.ask(session, request=asked, now=now)
+    if request.headers.get("X-Live"):
+        return Response(status=204)  # the push draws it: twice would keep the next press waiting
     return _status()
 
 

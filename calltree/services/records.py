@@ -107,15 +107,14 @@ def give_to(session: Session, *, attempt: Attempt, user_id: int, now: datetime) 
 
 def call_ended(
     session: Session, *, attempt: Attempt, outcome: Outcome, now: datetime
-) -> CallRecord | None:
+) -> CallRecord:
     """Note how the call ended: its talk time, 回線エラー, 放棄, or 自動発信's own result.
 
     A line error counts nowhere, is nobody's last status and needs no result; a result that was
-    saved before the end was known stays. None when the attempt never left for the network.
+    saved before the end was known stays. Opens the record of a dial of which nothing was heard
+    before.
     """
-    record = of_attempt(session, attempt_id=attempt.id)
-    if record is None:
-        return None
+    record = open_for_attempt(session, attempt=attempt, now=now)
     record.talk_ms = attempt.talk_ms
     before = record.status_id, record.system
     if record.status_id is None and record.system is SystemResult.BLANK:

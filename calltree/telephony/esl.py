@@ -174,6 +174,20 @@ class Link:
         frame = self._exchange(f"bgapi {command}", {"Job-UUID": job_uuid}, timeout_s=timeout_s)
         _accepted(_verb(command), frame)
 
+    def bgapi_in_order(self, *jobs: tuple[ApiCommand, str]) -> list[str]:
+        """Start commands one after the other, each under its own Job-UUID, none waiting here.
+
+        Gives for each "" or the refusal. Raises `LinkDown`: some may have been started.
+        """
+        deadline = time.monotonic() + self._timeout_s
+        asked = [self._write(f"bgapi {c}", {"Job-UUID": job}, deadline) for c, job in jobs]
+        frames = [
+            self._result(reply, _verb(command), deadline)
+            for reply, (command, _job) in zip(asked, jobs, strict=True)
+        ]
+        replies = [frame.headers.get("Reply-Text", "") for frame in frames]
+        return ["" if reply.startswith("+OK") else reply for reply in replies]
+
     def send_event(self, event: SendEvent, *, timeout_s: float | None = None) -> None:
         """Fire an event of our own into the switch."""
         frame = self._exchange(event.line, event.headers, timeout_s=timeout_s)

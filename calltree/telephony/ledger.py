@@ -93,6 +93,8 @@ def hear(
     if not _first_time(session, event, attempt):
         return []
     attempt.epoch = epoch
+    if attempt.state is CallState.DIALLING and not isinstance(event, events.HungUp):
+        records.open_for_attempt(session, attempt=attempt, now=now)
     acts = handler(_Case(session, attempt, event, now))
     wanted_over = attempt.state in LIVE_STATES and attempt.ended_by == "operator"
     if wanted_over and isinstance(event, _COMING_UP):
@@ -106,6 +108,11 @@ def is_news(event: events.SwitchEvent) -> bool:
     if isinstance(event, events.JobDone):
         return not event.ok  # +OK of an originate does not even mean ringing
     return type(event) in _CUSTOMER
+
+
+def can_wait(event: events.SwitchEvent) -> bool:
+    """Answer whether nobody stands in silence until this is written down."""
+    return isinstance(event, _PATIENT)
 
 
 def customer_joins(session: Session, attempt: Attempt) -> list[Act]:
@@ -239,6 +246,10 @@ def ring_time_s(session: Session, attempt: Attempt) -> int:
 # --- the customer's leg
 
 
+def _created(_case: _Case) -> list[Act]:
+    return []  # the dial has left: it has its record now
+
+
 def _rings(case: _Case) -> list[Act]:
     case.attempt.ringing_at = case.attempt.ringing_at or case.event.at
     if not step(case.session, case.attempt, Heard.RINGS, "CHANNEL_PROGRESS"):
@@ -367,6 +378,7 @@ def _destroyed(case: _Case) -> list[Act]:
 
 
 _CUSTOMER: dict[type, Callable[[_Case], list[Act]]] = {
+    events.ChannelCreated: _created,
     events.Progress: _rings,
     events.EarlyMedia: _sound,
     events.Parked: _parked,
@@ -380,6 +392,14 @@ _CUSTOMER: dict[type, Callable[[_Case], list[Act]]] = {
 }
 
 
+_PATIENT = (
+    events.ChannelCreated,
+    events.RecordStarted,
+    events.RecordStopped,
+    events.HungUp,
+    events.Destroyed,
+    events.JobDone,
+)
 _COMING_UP = (
     events.Progress,
     events.EarlyMedia,

@@ -28,7 +28,7 @@ from calltree.models.calls import (
 )
 from calltree.models.projects import Site
 from calltree.models.recordings import Recording, RecordingState
-from calltree.services import backups, operators
+from calltree.services import backups, operators, records
 from calltree.telephony import commands, endings, ledger
 from calltree.telephony.acts import Act, CancelTimers, Look
 from calltree.telephony.calls import Heard
@@ -251,6 +251,7 @@ def _mend_living(
     session: Session, attempt: Attempt, dump: dict[str, str], now: datetime
 ) -> list[Act]:
     """Bring a living call's row up to what its channel says."""
+    records.open_for_attempt(session, attempt=attempt, now=now)
     if dump.get("Answer-State") == "answered":
         ledger.note_answer(session, attempt, now, now)
     operator = session.get(Operator, attempt.user_id) if attempt.user_id else None

@@ -33,7 +33,6 @@ from calltree.services import (
     do_not_call,
     leases,
     operators,
-    records,
     switch_commands,
     trunk_health,
     trunks,
@@ -149,14 +148,29 @@ class Desk:
         except (ValueError, KeyError, TypeError, NoResultFound):
             self.serve(command_id, link)  # one of them cannot be made; alone it is found out which
             return []
-        for place, (command, plan) in enumerate(served):
-            try:
-                self._carry_out(command, plan, link)
-            except LinkDown:
-                for left, _plan in served[place + 1 :]:
-                    self._finish(left, "link_down")
-                raise
+        if len(served) == 1:
+            self._carry_out(*served[0], link)
+        else:
+            self._send_together(served, link)
         return [command.id for command, _plan in served if command.id != command_id]
+
+    def _send_together(self, dials: list[tuple[SwitchCommand, Plan]], link: Link) -> None:
+        """Send what was taken along, none waiting for the reply to the one before it."""
+        sent: list[tuple[SwitchCommand, Ask]] = []
+        for command, plan in dials:
+            if isinstance(plan, list):
+                sent += [(command, ask) for ask in plan]
+            else:
+                self._carry_out(command, plan, link)  # a refusal, which is told
+        try:
+            refusals = link.bgapi_in_order(*((ask.command, ask.job_uuid) for _, ask in sent))
+        except LinkDown:
+            for command, _ask in sent:
+                self._finish(command, "link_down")
+            raise
+        for (command, _ask), refusal in zip(sent, refusals, strict=True):
+            if refusal:
+                self._finish(command, refusal)
 
     def _carry_out(self, command: SwitchCommand, plan: Plan, link: Link) -> None:
         if isinstance(plan, Refusal):
@@ -169,7 +183,9 @@ class Desk:
     ) -> list[tuple[SwitchCommand, Plan]]:
         """Take one that nobody else has, or none; see what is to be sent for it."""
         now = self.clock()
-        with self.store.write() as session:
+        # Whom it matters to that this was taken dies in a power cut too, and a dial is never sent
+        # for a row of before it: it is too old then.
+        with self.store.write(synced=False) as session:
             around = Circumstances(session)
             taken = [self._take_one(session, command_id, now, around)]
             if with_those_behind and taken[0] and taken[0][0].kind is CommandKind.DIAL:
@@ -260,8 +276,6 @@ def _dial(order: Order) -> Plan:
     )
     if attempt is None:
         return Refusal("not_queued")  # hung up or expired before it was dialled
-    # Before it is sent: a record for a dial that never left is mended, a missing one is not.
-    records.open_for_attempt(order.session, attempt=attempt, now=order.now)
     announce(order.session, "call", attempt_id=attempt.id, user_id=attempt.user_id)
     call = commands.OutsideCall(
         uuid=attempt.uuid,

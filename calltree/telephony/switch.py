@@ -42,7 +42,9 @@ from calltree.telephony.timings import Timings
 log = structlog.get_logger(__name__)
 
 INBOX_LIMIT = 10_000
-BATCH = 50
+BATCH = 20
+"""Some 50 ms of the one writer's turn."""
+LOOK_S = 0.005
 TICK_S = 0.1
 STOP_S = 5.0
 CHORES = [
@@ -175,6 +177,7 @@ class Leader:
     def _write_down(self) -> None:
         while not self._reign.over.is_set():
             batch = self._first()
+            self._give_way(batch)
             while batch and not self._reign.over.is_set():
                 try:
                     self._write_batch(batch)
@@ -191,6 +194,19 @@ class Leader:
             return [self._inbox.get(timeout=0.2)]
         except queue.Empty:
             return []
+
+    def _give_way(self, batch: list[Told]) -> None:
+        """While nobody waits for what was told, let those go first who wait for the writer."""
+        until = time.monotonic() + self._timings.give_way_s
+        while (
+            batch
+            and all(ledger.can_wait(told.event) for told in batch)
+            and len(batch) < BATCH
+            and time.monotonic() < until
+            and self._role.store.is_crowded()
+        ):
+            with suppress(queue.Empty):
+                batch.append(self._inbox.get(timeout=LOOK_S))
 
     def _fill(self, batch: list[Told]) -> None:
         """Take along what came while we waited for the database's writer."""

@@ -24,7 +24,9 @@ AXE = Path(__file__).resolve().parents[1] / "vendor" / "axe-core@4.14.1" / "axe.
 def test_R_CL_10_a_reload_in_mid_call_comes_back_to_it(place: Place) -> None:
     seat = place.seat(*numbers("0"))
     seat.begin()
-    seat.call()
+    with seat.page.expect_response("**/call/dial") as pressed:
+        seat.call()
+    assert pressed.value.status == 204, "what is pushed is not answered once more"
     seat.press("n")
     seat.page.keyboard.type("書きかけ")
     seat.press("Escape")

@@ -86,6 +86,17 @@ def test_R_CL_6_one_press_sent_twice_is_one_attempt(op: Browser, desk: Desk) -> 
     assert attempt.verdict == "allowed"
 
 
+def test_R_CL_6_a_page_that_is_pushed_to_needs_no_answer_drawn(op: Browser, desk: Desk) -> None:
+    given = {"press_id": str(uuid.uuid4())}
+    live = PAGE | {"X-Live": "1"}
+    assert op.press("/operator/call/dial", given, headers=live, status=204).data == b""
+    (attempt,) = desk.rows(Attempt)
+    assert attempt.verdict == "allowed"
+    # as one whose line is down asks: the same press is the same call, and is drawn
+    assert op.press("/operator/call/dial", given, headers=PAGE).one("#call-status.dialling")
+    assert len(desk.rows(Attempt)) == 1
+
+
 def test_R_CL_6_a_refused_press_is_an_attempt_with_its_verdict(op: Browser, desk: Desk) -> None:
     desk.change(Site, 1, lines=1)
     other = colleague(desk)

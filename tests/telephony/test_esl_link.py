@@ -88,6 +88,17 @@ def test_a_background_job_runs_under_our_own_id(peer: ScriptedPeer, link: Link) 
     assert peer.commands[-1] == Command("bgapi status", {"Job-UUID": UUID}, b"")
 
 
+def test_background_jobs_are_started_in_order_and_a_refusal_is_the_jobs_own(
+    peer: ScriptedPeer, link: Link
+) -> None:
+    peer.answer = lambda command: reply("-ERR no" if "version" in command.line else "+OK")
+    jobs = (commands.status(), UUID), (commands.version(), UUID[::-1])
+    assert link.bgapi_in_order(*jobs) == ["", "-ERR no"]
+    assert peer.commands[-2:] == [
+        Command(f"bgapi {command}", {"Job-UUID": job}, b"") for command, job in jobs
+    ]
+
+
 def test_a_refused_background_job_is_an_error(peer: ScriptedPeer, link: Link) -> None:
     peer.answer = lambda _: reply("-ERR command not found")
     with pytest.raises(CommandRefused):

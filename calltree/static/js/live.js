@@ -9,6 +9,7 @@
   const version = document.querySelector('meta[name="site"]')?.dataset.version || "";
   let graceTimer = 0;
   let pollTimer = 0;
+  let told = false; // what changes is pushed to this page for certain
 
   const bar = (id, shown) => {
     const element = document.getElementById(id);
@@ -24,6 +25,7 @@
   }
 
   function lost() {
+    told = false;
     if (graceTimer || pollTimer) return;
     graceTimer = window.setTimeout(() => {
       bar("lost-bar", true);
@@ -57,12 +59,21 @@
     if (typeof data !== "string" || !data.startsWith("{")) return;
     const message = JSON.parse(data);
     checkVersion(message.version);
+    if (message.version) told = true; // said first, once the server pushes to us
     // the server itself cannot hear what changes (its Redis is away): the page asks meanwhile
     if (message.event === "deaf") lost();
-    if (message.event === "hearing") found();
+    if (message.event === "hearing") {
+      told = true;
+      found();
+    }
     if (message.event) {
       document.dispatchEvent(new CustomEvent(`calltree:${message.event}`, { detail: message }));
     }
+  });
+
+  /* A press whose outcome is pushed need not be answered with the same drawing once more. */
+  document.addEventListener("htmx:config:request", (event) => {
+    if (told) event.detail.ctx.request.headers["X-Live"] = "1";
   });
 
   /* Every answer carries the version too: a page without a live line notices at its next press. */

@@ -1,0 +1,132 @@
+"""The ledger's writer lets presses go first, as long as nobody waits for what it has to write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from threading import Event, Thread
+
+import pytest
+from sqlalchemy import text
+
+from calltree.db import Store
+from calltree.telephony import events
+from calltree.telephony.hearing import Told
+from calltree.telephony.lease import Reign
+from calltree.telephony.switch import BATCH, Leader, SwitchRole
+from calltree.telephony.timings import Timings
+from tests.factories import NOW
+from tests.floor import wait_for
+
+PATIENCE_S = 60
+
+
+def told(kind: type) -> Told:
+    event = kind(
+        core_uuid="core", sequence=1, at=NOW, unique_id="a", attempt_id=1, site_id=None,
+        user_id=1, direction="outbound", context="", caller_number="", destination_number="",
+        answered=True, other_unique_id=None,
+    )  # fmt: skip
+    return Told("practice", event)
+
+
+@pytest.fixture
+def leader(store: Store) -> Leader:
+    """A leader of no switch, more patient than any test."""
+    timings = replace(Timings(), give_way_s=2 * PATIENCE_S)
+    role = SwitchRole(store, [], "/recordings", "test", timings, lambda: NOW)
+    return Leader(role, Reign(store, 1, timings))
+
+
+@contextmanager
+def line_of_two(store: Store) -> Iterator[Event]:
+    """One has the writer's turn and one stands in line, until the event given is set."""
+    taken, leave = Event(), Event()
+
+    def has_the_turn() -> None:
+        with store.write():
+            taken.set()
+            leave.wait(PATIENCE_S)
+
+    def stands_in_line() -> None:
+        with Store(store.engine).write():  # as another process: with a lock of its own
+            pass
+
+    threads = [Thread(target=has_the_turn), Thread(target=stands_in_line)]
+    try:
+        threads[0].start()
+        assert taken.wait(PATIENCE_S)
+        threads[1].start()
+        wait_for(store.is_crowded, "somebody in line")
+        yield leave
+    finally:
+        leave.set()
+        for thread in threads:
+            thread.join(PATIENCE_S)
+
+
+@pytest.fixture
+def on_sqlite(store: Store) -> None:
+    if store.engine.dialect.name != "sqlite":
+        pytest.skip("Postgres has no one writer")
+
+
+@pytest.mark.usefixtures("on_sqlite")
+def test_what_can_wait_waits_until_nobody_stands_in_line(leader: Leader, store: Store) -> None:
+    batch = [told(events.ChannelCreated)]
+    writer = Thread(target=leader._give_way, args=(batch,))
+    with line_of_two(store) as leave:
+        writer.start()
+        leader._inbox.put(told(events.Destroyed))
+        wait_for(lambda: len(batch) == 2, "what came meanwhile is taken along")
+        assert writer.is_alive()
+        leave.set()
+        writer.join(PATIENCE_S)
+    assert not writer.is_alive()
+
+
+@pytest.mark.usefixtures("on_sqlite")
+@pytest.mark.parametrize("kind", [events.Parked, events.Answered, events.Progress])
+def test_what_somebody_waits_for_is_written_at_once(
+    leader: Leader, store: Store, kind: type
+) -> None:
+    with line_of_two(store):
+        leader._give_way([told(kind)])
+        batch = [told(events.ChannelCreated)]
+        leader._inbox.put(told(kind))
+        leader._give_way(batch)
+        assert [type(one.event) for one in batch] == [events.ChannelCreated, kind]
+
+
+@pytest.mark.usefixtures("on_sqlite")
+def test_no_more_is_gathered_than_one_turn_may_take(leader: Leader, store: Store) -> None:
+    for _n in range(2 * BATCH):
+        leader._inbox.put(told(events.Destroyed))
+    batch = [told(events.Destroyed)]
+    with line_of_two(store):
+        leader._give_way(batch)
+    assert len(batch) == BATCH
+
+
+def test_without_a_line_nothing_waits(leader: Leader, store: Store) -> None:
+    assert not store.is_crowded()
+    leader._give_way([told(events.Destroyed)])
+
+
+def test_a_commit_that_need_not_outlive_a_power_cut_does_not_wait_for_the_disk(
+    store: Store,
+) -> None:
+    sqlite = store.engine.dialect.name == "sqlite"
+    if not sqlite:  # the tests' server waits for no disk
+        with store.engine.begin() as link:
+            name = link.engine.url.database
+            link.execute(text(f'ALTER DATABASE "{name}" SET synchronous_commit = on'))
+        store.engine.dispose()
+    setting = "PRAGMA synchronous" if sqlite else "SHOW synchronous_commit"
+    synced, unsynced = (2, 1) if sqlite else ("on", "off")
+    for waits, expected in ((True, synced), (False, unsynced), (True, synced), (False, unsynced)):
+        with store.write(synced=waits) as session:
+            assert session.scalar(text(setting)) == expected
+    with store.read() as session:
+        assert session.scalar(text(setting)) == synced
