@@ -157,13 +157,15 @@ class Year:
     def begin(cls, store: Store, *, seed: int, now: datetime) -> "Year":
         """Make the site, its people, its projects and their empty lists."""
         draw = random.Random(seed)
-        year = cls(store, draw, settle_in(store, draw, now))
-        with store.read() as session:
+        return cls(store, draw, settle_in(store, draw, now))
+
+    def __post_init__(self) -> None:
+        with self.store.read() as session:
             known = {row.name: row for row in session.scalars(select(ResultStatus))}
         for kind in KINDS:
             status = known.get(kind.status)
             system = SystemResult(kind.status) if status is None else SystemResult.NONE
-            year.results[kind] = Result(
+            self.results[kind] = Result(
                 status.id if status else None,
                 system,
                 kind.status,
@@ -171,7 +173,6 @@ class Year:
                 status is not None and status.built_in in PROMISES,
                 bans(status),
             )
-        return year
 
     def fill(self, *, rows: int, first: date, until: datetime) -> None:
         """Write `rows` records from the morning of `first` until this moment, and their customers.

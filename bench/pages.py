@@ -8,8 +8,8 @@ too (the last where there are fewer), reached by their 次のページ.
 A page's cost is the CPU of this process and of the database's own (Postgres on this machine), the
 least of several times: on a shared machine the clock tells more of the others. `value` is the
 costliest page on the year and `floor` the same on the tenth, in ms; `ratio` is the largest growth
-of all pages, at most 2. `extra` has the pages that grow most and cost most, the most statements of a
-page (at most 12), and how long the filling took. 2,000,000 records on Postgres, 300,000 on
+of all pages, at most 2. `extra` has the pages that grow most and cost most, the most statements of
+a page (at most 12), and how long the filling took. 2,000,000 records on Postgres, 300,000 on
 SQLite.
 """
 
