@@ -9,7 +9,7 @@ from calltree.db import Store
 from calltree.models import Import
 from calltree.services.import_check import Choices, Target
 from tests import factories as make
-from tests.services.test_imports import Desk
+from tests.services.import_desk import Desk
 
 FIRST = "顧客名,TEL,携帯,備考\r\n田中商店,03-1234-5678,090-1111-2222,あ\r\n"
 SECOND = "備考,携帯,顧客名,TEL\r\nい,090-3333-4444,佐藤商店,03-1234-9999\r\n"
