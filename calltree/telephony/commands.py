@@ -189,6 +189,8 @@ def originate_operator_device(
         "calltree_site": _match(_SITE, site_id, "a site id"),
         "calltree_leg": "agent",
         "absolute_codec_string": "PCMU",  # no transcoding
+        # ms; a phone whose plug was pulled is noticed. Patient: a telephone may save on silence
+        "media_timeout": "60000",
         "park_after_bridge": "true",  # the leg outlives the customer
         "hangup_after_bridge": "false",
     }

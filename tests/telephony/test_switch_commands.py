@@ -84,6 +84,7 @@ def test_a_desk_phone_is_parked_and_outlives_the_customer() -> None:
     assert command.endswith("}user/2001@pbx.example &park")
     assert variables(command)["park_after_bridge"] == "true"
     assert variables(command)["absolute_codec_string"] == "PCMU"
+    assert variables(command)["media_timeout"] == "60000"
 
 
 @pytest.mark.parametrize(
