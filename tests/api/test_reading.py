@@ -1,7 +1,9 @@
 """R-AR-3: what a program may read, page by page, and never more than its user."""
 
+from datetime import timedelta
+
 from calltree.db import Store
-from calltree.models import CustomerList, Project, Role
+from calltree.models import Customer, CustomerList, Project, Role
 from calltree.services.api_tokens import Scope
 from tests import factories as make
 from tests.api.conftest import Program, ProgramOf
@@ -47,3 +49,93 @@ def test_R_AR_3_an_operators_token_sees_granted_lists_only(
     operator = program_of(Role.OPERATOR, Scope.LISTS_READ)
     assert [item["id"] for item in all_pages(operator, "/lists")] == [world.near.list]
     assert operator.get(f"/lists/{world.far.list}", status=404)["code"] == "api_not_found"
+
+
+def test_R_AR_3_customers_come_page_by_page_with_their_columns_by_name(
+    world: World, store: Store, program_of: ProgramOf
+) -> None:
+    with store.write() as session:
+        folder = session.get_one(CustomerList, world.near.list)
+        for _ in range(4):
+            make.make_customer(session, folder)
+    program = program_of(Role.OPERATOR, Scope.CUSTOMERS_READ)
+    items = all_pages(program, "/customers", list_id=world.near.list)
+    assert len(items) == 5
+    first = items[0]
+    assert first["columns"]["会社名"] == "近くの商店"
+    assert first["attributes"] == {"近くの項目": "近くの"}
+    assert first["extra_numbers"] == [{"number": "09011112222", "label": "近くの"}]
+    assert [item["id"] for item in items] == [i["id"] for i in all_pages(program, "/customers")]
+
+
+def test_R_AR_3_customers_are_found_by_any_spelling_of_their_numbers(
+    world: World, program_of: ProgramOf
+) -> None:
+    program = program_of(Role.MANAGER, Scope.CUSTOMERS_READ)
+    for spelling in ("03-1234-0001", "+81312340001", "０３１２３４０００１", "12340001"):
+        found = program.get("/customers", number=spelling)["items"]
+        assert [item["id"] for item in found] == [world.near.customer]
+    extra = program.get("/customers", number="090-1111-2222")["items"]
+    assert [item["id"] for item in extra] == [world.near.customer, world.far.customer]
+    assert program.get("/customers", number="abc")["items"] == []
+
+
+def test_R_AR_3_records_come_newest_first_and_by_their_conditions(
+    world: World, store: Store, program_of: ProgramOf
+) -> None:
+    with store.write() as session:
+        customer = session.get_one(Customer, world.near.customer)
+        for hours in range(4):
+            make.make_record(session, customer, started_at=make.NOW - timedelta(hours=hours))
+    program = program_of(Role.MANAGER, Scope.RECORDS_READ)
+    found = all_pages(program, "/records", customer_id=world.near.customer)
+    started = [item["started_at"] for item in found]
+    assert started == sorted(started, reverse=True)
+    assert len(found) == 5
+    day = make.NOW.date().isoformat()
+    assert len(all_pages(program, "/records", **{"from": day, "to": day})) == 4
+    told = program.get(f"/records/{world.near.record}")
+    assert (told["result"], told["memo"]) == ("近くの結果", "近くの")
+    assert told["attributes"] == {"近くの項目": "近くの"}
+
+
+def test_R_AR_3_an_operators_token_reads_nothing_of_a_foreign_list(
+    world: World, program_of: ProgramOf
+) -> None:
+    operator = program_of(Role.OPERATOR)
+    far = world.far
+    for path in (f"/lists/{far.list}", f"/customers/{far.customer}", f"/records/{far.record}"):
+        assert operator.get(path, status=404)["code"] == "api_not_found"
+    operator.get("/customers", status=404, list_id=far.list)
+    operator.send("PATCH", f"/customers/{far.customer}", {"short_note": "x"}, status=404)
+    operator.get(f"/calls/{far.call}", status=404)
+    for query in ({"number": far.phone}, {}):
+        assert far.customer not in [i["id"] for i in all_pages(operator, "/customers", **query)]
+    assert far.record not in [item["id"] for item in all_pages(operator, "/records")]
+    assert far.task not in [item["id"] for item in all_pages(operator, "/tasks")]
+
+
+def test_R_AR_3_tasks_are_told_by_when_they_are_due(world: World, program_of: ProgramOf) -> None:
+    program = program_of(Role.MANAGER, Scope.TASKS_READ)
+    every = all_pages(program, "/tasks")
+    assert [item["id"] for item in every] == [world.near.task, world.far.task]
+    assert all_pages(program, "/tasks", due="past") == every
+    assert all_pages(program, "/tasks", due="future") == []
+    assert program.get("/tasks", status=422, due="soon")["errors"][0]["where"] == "query.due"
+
+
+def test_R_AR_3_a_wrong_question_names_its_place(world: World, program_of: ProgramOf) -> None:
+    program = program_of(Role.MANAGER)
+    for query, where in (
+        ({"limit": 0}, "query.limit"),
+        ({"limit": 201}, "query.limit"),
+        ({"cursor": "x"}, "query.cursor"),
+        ({"colour": "red"}, "query.colour"),
+    ):
+        wrong = program.get("/lists", status=422, **query)
+        assert [one["where"] for one in wrong["errors"]] == [where]
+    twice = program.ask("GET", "/lists?limit=1&limit=2")
+    assert twice.get_json(force=True)["errors"] == [{"where": "query.limit", "why": "given twice"}]
+    assert program.get("/nothing", status=404)["code"] == "api_not_found"
+    other = program.ask("DELETE", "/lists")
+    assert (other.status_code, "GET" in other.headers["Allow"]) == (405, True)

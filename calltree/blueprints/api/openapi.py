@@ -40,6 +40,7 @@ _WHY = {
     401: "No token, or one that does not let in (any more).",
     403: "The token lacks the scope, or its user the right.",
     404: "It does not exist, or this token's user may not see it.",
+    405: "The address is none of ours: its number is beyond every id.",
     409: "A rule says no: `code` tells which, `detail` what to do. Nothing was changed.",
     413: "The body is too large.",
     415: "The body is not `application/json`.",
@@ -111,6 +112,8 @@ def _failures(one: Operation) -> list[int]:
     found = [401, 403, 429]
     if "<" in one.path or (one.query and "list_id" in one.query.model_fields) or one.body:
         found.append(404)
+    if "<" in one.path:
+        found.append(405)
     if one.refuses:
         found.append(409)
     if one.body is not None:

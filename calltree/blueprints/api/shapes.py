@@ -6,13 +6,21 @@ from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from calltree.blueprints.given import MOST
 
 Item = TypeVar("Item", bound=BaseModel)
 
-Id = Annotated[int, Field(ge=1, le=MOST)]
+
+def _whole(given: Any) -> Any:
+    """Take 7.0 for 7, as JSON Schema does."""
+    return int(given) if isinstance(given, float) and given.is_integer() else given
+
+
+Id = Annotated[int, Field(ge=1, le=MOST), BeforeValidator(_whole)]
+AskedId = Annotated[int, Field(ge=1, le=MOST)]
+"""An id in a query, which is text there."""
 NO_NUL = r"^[^\x00]*$"
 """Postgres takes no NUL in a text."""
 SOMETHING = r"^[^\x00]*[^\x00\s][^\x00]*$"
@@ -55,16 +63,18 @@ class Paged(Given):
     )
 
 
-class Problem(Told):
+class Problem(BaseModel):
     """Why a request was not done (RFC 9457). `code` never changes, `detail` is for people."""
+
+    model_config = ConfigDict(extra="allow")
 
     type: str
     title: str
     status: int
     code: str
     detail: str
-    receipt: str | None = Field(None, description="受付番号: it is in the server's log too.")
-    errors: list[Place] | None = None
+    receipt: str = Field("", description="受付番号: it is in the server's log too.")
+    errors: list[Place] = Field(default_factory=list, description="Each place that is wrong.")
 
 
 class Place(Told):
@@ -105,7 +115,7 @@ class ListItem(Told):
 class ListsQuery(Paged):
     """Which lists."""
 
-    project_id: Id | None = None
+    project_id: AskedId | None = None
 
 
 class ExtraNumberItem(Told):
@@ -138,13 +148,13 @@ class CustomerItem(Told):
 class CustomersQuery(Paged):
     """Which customers."""
 
-    list_id: Id | None = None
+    list_id: AskedId | None = None
     number: Annotated[str, text(32, 3)] | None = Field(
         None, description="Digits of a main or extra number, three at least; any spelling."
     )
 
 
-Columns = dict[Annotated[str, text(128, 1)], Annotated[str, text(32_767)]]
+Columns = dict[str, Annotated[str, Field(pattern=NO_NUL)]]
 
 
 class CustomerChange(Given):
@@ -192,9 +202,9 @@ class RecordsQuery(Paged):
 
     from_: date | None = Field(None, alias="from", description="First day, 2026-11-22.")
     to: date | None = Field(None, description="Last day.")
-    project_id: Id | None = None
-    list_id: Id | None = None
-    customer_id: Id | None = None
+    project_id: AskedId | None = None
+    list_id: AskedId | None = None
+    customer_id: AskedId | None = None
 
 
 class BanItem(Told):
