@@ -95,10 +95,14 @@ def _finish_locked(
 def _encode(source: BinaryIO, copy: Path) -> sound.Heard:
     """Encode beside the place, verify, and move into it. Raises UnreadableSound."""
     part = _part_of(copy)
-    with part.open("wb") as target:
-        heard = sound.encode(source, target)
-        target.flush()
-        os.fsync(target.fileno())
+    try:
+        with part.open("wb") as target:
+            heard = sound.encode(source, target)
+            target.flush()
+            os.fsync(target.fileno())
+    except OSError:
+        _unlink(part)  # of a full disk: the little room left is for calls
+        raise
     lacking_ms = abs(sound.mp3_length_ms(part) - heard.length_ms)
     if lacking_ms > _VERIFIED_WITHIN_MS:
         raise RuntimeError(f"the copy differs from the original by {lacking_ms} ms")
