@@ -32,6 +32,7 @@ from calltree.services.rights import Right, Viewer
 from calltree.services.tasks import Tab
 
 Row = TypeVar("Row")
+MOST_ID = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +90,9 @@ def customers(
     if number:
         where.append(_has_number(number))
     if after:
-        first, _, last_id = after.partition("-")
+        first, last_id = _first(after), _number(after.partition("-")[2])
         # the place alone first: an index starts there
-        where += [place >= int(first), or_(place > int(first), Customer.id > int(last_id or 0))]
+        where += [place >= first, or_(place > first, Customer.id > last_id)]
     query = select(Customer).where(*where).order_by(place, Customer.id).limit(size + 1)
     rows = list(session.scalars(query))
     return _cut(rows, size, lambda row: f"{row.position if list_id else row.id}-{row.id}")
@@ -174,4 +175,9 @@ def open_tasks(
 
 def _first(key: str) -> int:
     """Read the number that a key of ours begins with."""
-    return int(key.partition("-")[0])
+    return _number(key.partition("-")[0])
+
+
+def _number(digits: str) -> int:
+    """Postgres compares no id with a number that no id can be."""
+    return min(int(digits or 0), MOST_ID)

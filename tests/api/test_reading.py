@@ -139,3 +139,11 @@ def test_R_AR_3_a_wrong_question_names_its_place(world: World, program_of: Progr
     assert program.get("/nothing", status=404)["code"] == "api_not_found"
     other = program.ask("DELETE", "/lists")
     assert (other.status_code, "GET" in other.headers["Allow"]) == (405, True)
+
+
+def test_R_AR_3_a_cursor_beyond_every_id_ends_the_list(world: World, program_of: ProgramOf) -> None:
+    program = program_of(Role.MANAGER)
+    for path in ("/lists", "/customers", "/records", "/do-not-call", "/tasks"):
+        for cursor in ("9" * 17, "9" * 17 + "-" + "9" * 17, "0", "0-0"):
+            program.get(path, cursor=cursor)
+    program.get("/customers", cursor="9" * 17, list_id=world.near.list)
