@@ -29,7 +29,8 @@ READY_S = 180
 
 def environment(data_dir: Path, port: int) -> dict[str, str]:
     clean = {name: value for name, value in os.environ.items() if name not in OURS}
-    return {**clean, "DATA_DIR": str(data_dir), "PORT": str(port), "LANG": "C", "LC_ALL": "C"}
+    own = {"DATA_DIR": str(data_dir), "PORT": str(port), "WEB_WORKERS": "1"}
+    return {**clean, **own, "LANG": "C", "LC_ALL": "C"}
 
 
 @contextmanager
