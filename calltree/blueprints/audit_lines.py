@@ -66,10 +66,15 @@ def _line(entry: AuditEntry, names: audit_names.Names) -> Line:
         entry.at,
         entry.user_name,
         _joined([str(_(message)) for message in words.said_of(entry.action)]) or entry.action,
-        f"{_word(words.THINGS, entry.object_kind)} {entry.object_id}".strip(),
+        _thing(entry),
         thing_name,
         list(_details(entry, names, thing_name)),
     )
+
+
+def _thing(entry: AuditEntry) -> str:
+    which = _word(VALUES.get(entry.object_kind, {}), entry.object_id)
+    return f"{_word(words.THINGS, entry.object_kind)} {which}".strip()
 
 
 def _details(

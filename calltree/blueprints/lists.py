@@ -108,8 +108,11 @@ def overview_csv() -> ResponseReturnValue:
             now=utcnow(),
             rows=len(rows),
         )
-    header = ["リスト番号", "リスト名", "案件", "登録数", "作業数", "進捗", "コール数"]
-    header += ["コネクト数", "コネクト率", "有効", "ユーザー"]
+    header = [
+        _("List number"), _("List name"), _("Project"), _("Customers registered"), _("Worked"),
+        _("Progress"), _("Calls"), _("Connects"), _("Connect rate"), _("Enabled"),
+        _("Users of the list"),
+    ]  # fmt: skip
     body = CsvTable().chunks(header, [_csv_row(row) for row in rows])
     response = Response(body, mimetype="text/csv; charset=utf-8")
     response.headers.set("Content-Disposition", "attachment", filename="lists.csv")
@@ -128,8 +131,8 @@ def _csv_row(row: lists.Row) -> list[object]:
         folder.dials,
         folder.connects,
         _share(folder.connects, folder.dials),
-        "有効" if folder.enabled else "無効",
-        "、".join(row.users),
+        _("Enabled") if folder.enabled else _("Disabled"),
+        _(", ").join(row.users),
     ]
 
 
