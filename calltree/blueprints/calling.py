@@ -28,7 +28,7 @@ from calltree.extensions import reading, settings, writing
 from calltree.htmx import wants_fragment
 from calltree.locale import sentence
 from calltree.models import Customer, Origin
-from calltree.services import desk, gate, holds, presses
+from calltree.services import desk, gate, holds, presses, remote_dial
 from calltree.services.rights import Right
 
 bp = Blueprint("calling", __name__, url_prefix="/operator/call")
@@ -174,6 +174,8 @@ def renew() -> ResponseReturnValue:
         return _instead_of_main("operator/_released.html")
     if renewal is not None and renewal.released_in_s is not None:
         return toast(_("This customer will be released in %(n)s seconds.", n=renewal.released_in_s))
+    if not request.form.get("shows") and remote_dial.under_way(reading(), user_id=mine.user_id):
+        return toast(_("Another program has begun a call for you. Open the call screen."))
     return Response(status=204)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+
 from flask import Blueprint, flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
@@ -154,11 +156,17 @@ def show(webhook_id: int) -> ResponseReturnValue:
 @requires(Right.EDIT_SETTINGS)
 def test(webhook_id: int) -> ResponseReturnValue:
     """Send a delivery that only tries the way."""
-    now = utcnow()
+    now, key = utcnow(), f"ping-{secrets.token_hex(8)}"
     with writing() as session:
         practice = site_settings.get(session).practice
-        body = outbox.body_of(webhooks.PING, "ping", {}, practice=practice, now=now)
-        webhooks.ping(session, viewer=viewer(), webhook_id=webhook_id, body=body, now=now)
+        webhooks.ping(
+            session,
+            viewer=viewer(),
+            webhook_id=webhook_id,
+            event_key=key,
+            body=outbox.body_of(webhooks.PING, key, {}, practice=practice, now=now),
+            now=now,
+        )
     flash(_("A test was sent. Its result stands in the log in a moment."), "ok")
     return go(url_for("webhooks.show", webhook_id=webhook_id))
 

@@ -99,6 +99,14 @@ def _ready(session: Session, who: Viewer, customer_id: int, now: datetime) -> Op
     return operator
 
 
+def under_way(session: Session, *, user_id: int) -> bool:
+    """Whether a call that a program began for this operator goes on: their page is to say so."""
+    begun = select(Attempt.id).where(
+        Attempt.user_id == user_id, Attempt.origin == Origin.API, Attempt.ended_at.is_(None)
+    )
+    return session.scalar(begun) is not None
+
+
 def get(session: Session, *, viewer: Viewer, attempt_id: int) -> Attempt:
     """Return an attempt: a manager's token any, else one's own. Raises NotFound."""
     found = session.get(Attempt, attempt_id)

@@ -179,7 +179,9 @@ def send_again(
     announce(session, "job", lane="soon", func=DELIVER)
 
 
-def ping(session: Session, *, viewer: Viewer, webhook_id: int, body: str, now: datetime) -> None:
+def ping(
+    session: Session, *, viewer: Viewer, webhook_id: int, event_key: str, body: str, now: datetime
+) -> None:
     """Send a delivery that only tries the way. Raises NotAllowed, NotFound."""
     _require(viewer)
     row = get(session, webhook_id)
@@ -188,7 +190,7 @@ def ping(session: Session, *, viewer: Viewer, webhook_id: int, body: str, now: d
         WebhookDelivery(
             webhook_id=webhook_id,
             event=PING,
-            event_key=f"ping-{secrets.token_hex(8)}",
+            event_key=event_key,
             body=body,
             created_at=now,
             due_at=now,

@@ -84,6 +84,18 @@ def test_R_AR_3_an_operator_calls_and_their_screen_opens(office: Office) -> None
     assert program.get(f"/calls/{told['id']}") == told
 
 
+def test_R_AR_3_a_page_that_does_not_show_the_call_says_that_there_is_one(
+    office: Office, browser_of
+) -> None:
+    browser = browser_of(office.desk.user_id)
+    assert "通話を開始しました" not in browser.press("/operator/call/renew", status=(200, 204)).html
+    office.program(office.manager).send("POST", "/calls", office.wish(), status=201)
+    assert "通話を開始しました" in browser.press("/operator/call/renew").text
+    shown = {"shows": str(office.desk.customer_id)}
+    assert browser.press("/operator/call/renew", shown, status=204).html == ""
+    assert browser.get("/operator/", status=303).location == "/operator/call/"
+
+
 def test_R_AR_3_the_same_request_dials_once(office: Office) -> None:
     program, other = office.program(office.manager), office.program(office.manager)
     wish = office.wish(request_id="crm-1")

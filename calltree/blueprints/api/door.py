@@ -108,7 +108,7 @@ def tell_rate(response: Response) -> Response:
     if limit is None:
         return response
     try:
-        wait_s = max(1, round(limit.reset_at - time.time()))
+        wait_s = min(60, max(1, round(limit.reset_at - time.time())))
         left = max(0, limit.remaining)
     except (RedisError, StorageError):  # gone since it counted
         return response
