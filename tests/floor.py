@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import time as clock_time
 from typing import Any
 
@@ -66,6 +66,8 @@ QUICK = Timings(
     backoff_limit_s=0.3,
 )
 """Soon to look again, late to give up: a machine may stand still for seconds."""
+UNHURRIED = replace(QUICK, reconcile_settle_s=30.0, unknown_age_s=60.0)
+"""For a real switch: a busy machine's takes its time to make a leg, which is not lost meanwhile."""
 RING_TIME_S = 300
 """Of calls that shall ring until something else happens."""
 

@@ -19,7 +19,7 @@ from calltree.models import CallState, CommandKind, LegKind, LegState, Recording
 from calltree.services import desk, gate, softphones
 from calltree.services.rights import Viewer
 from tests import factories as make
-from tests.floor import NODE, QUICK, Floor, open_floor, wait_for
+from tests.floor import NODE, UNHURRIED, Floor, open_floor, wait_for
 from tests.freeswitch import RenderedSwitch, rendered_switch
 from tests.sip_phone import HZ, SipPhone
 
@@ -28,8 +28,6 @@ pytestmark = pytest.mark.freeswitch
 SECRET = "between-switch-and-us"
 EXTENSION = "desk-9"
 STAYS = "0312345%d0"
-UNHURRIED = replace(QUICK, reconcile_settle_s=30.0, unknown_age_s=60.0)
-"""A busy machine's switch takes its time to make a leg: it is not to be called lost meanwhile."""
 
 
 @pytest.fixture

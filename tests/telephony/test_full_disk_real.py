@@ -4,7 +4,6 @@ import errno
 import os
 import subprocess
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import quote
@@ -15,7 +14,7 @@ from calltree.db import Store, utcnow
 from calltree.jobs.recordings import finish_in
 from calltree.models import CallState, CommandKind, OperatorState, Recording, RecordingState, Site
 from calltree.services.recordings import Problem
-from tests.floor import NODE, QUICK, Floor, open_floor, wait_for
+from tests.floor import NODE, UNHURRIED, Floor, open_floor, wait_for
 from tests.freeswitch import RenderedSwitch, rendered_switch
 from tests.telephony.test_two_switches_real import sit_down
 
@@ -23,7 +22,6 @@ pytestmark = pytest.mark.freeswitch
 
 ROOM_KB = 256
 """Eight seconds of a call."""
-UNHURRIED = replace(QUICK, reconcile_settle_s=30.0, unknown_age_s=60.0)
 
 
 @pytest.fixture

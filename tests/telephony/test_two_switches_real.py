@@ -14,7 +14,7 @@ from calltree.models import CallState, LegKind, LegState, OperatorState, Site
 from calltree.services import desk, operators, switch_nodes
 from calltree.services.rights import Viewer
 from tests import factories as make
-from tests.floor import NODE, Floor, open_floor, wait_for
+from tests.floor import NODE, UNHURRIED, Floor, open_floor, wait_for
 from tests.freeswitch import OTHER_RTP_PORTS, RTP_PORTS, RenderedSwitch, rendered_switch
 
 pytestmark = pytest.mark.freeswitch
@@ -41,7 +41,8 @@ def switches(tmp_path: Path) -> Iterator[dict[str, RenderedSwitch]]:
 
 @pytest.fixture
 def floor(store: Store, switches: dict[str, RenderedSwitch]) -> Iterator[Floor]:
-    with open_floor(store, place(switches[NODE]), other=place(switches[OTHER])) as floor:
+    here, there = place(switches[NODE]), place(switches[OTHER])
+    with open_floor(store, here, UNHURRIED, other=there) as floor:
         with store.write() as session:
             session.get_one(Site, 1).practice = False
         yield floor
