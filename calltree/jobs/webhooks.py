@@ -6,8 +6,10 @@ the rest of that webhook off, so that one dead receiver costs others nothing.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 
@@ -23,8 +25,8 @@ log = structlog.get_logger(__name__)
 
 AT_ONCE = 40
 SIDE_BY_SIDE = 8
-ROUNDS = 5
-"""Most claims of one job; what is left then is taken up by the next bell or chore."""
+BUDGET_S = 10.0
+"""No try begins later in one job: others wait for the lane. The next bell or chore goes on."""
 
 Post = Callable[[str, bytes, dict[str, str]], Answer]
 
@@ -36,54 +38,79 @@ def deliver() -> None:
     deliver_in(runtime.store(), sender.post, key=settings.secret_key, clock=utcnow)
 
 
-def deliver_in(store: Store, post: Post, *, key: str, clock: Callable[[], datetime]) -> int:
+def deliver_in(
+    store: Store,
+    post: Post,
+    *,
+    key: str,
+    clock: Callable[[], datetime],
+    budget_s: float = BUDGET_S,
+) -> int:
     """Do it with this store and way of posting; returns how many tries were made."""
     with store.read() as session:
         due_tasks = outbox.any_due_task(session, now=clock())
     if due_tasks:
         with store.write() as session:
             outbox.tell_due_tasks(session, now=clock())
+    round_ = _Round(store, post, key, clock, time.monotonic() + budget_s)
     tries = 0
-    for _round in range(ROUNDS):
+    while not round_.over:
         with store.read() as session:
             if not outbox.anything_due(session, now=clock()):
                 break
         with store.write() as session:
             parcels = outbox.claim(session, now=clock(), most=AT_ONCE)
-        tries += _send_all(store, parcels, post, key, clock)
+        tries += round_.send_all(parcels)
     return tries
 
 
-def _send_all(
-    store: Store, parcels: list[Parcel], post: Post, key: str, clock: Callable[[], datetime]
-) -> int:
-    ordered = sorted(parcels, key=lambda one: (one.webhook_id, one.delivery_id))
-    heaps = [list(heap) for _hook, heap in groupby(ordered, key=lambda one: one.webhook_id)]
-    with ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="webhook") as pool:
-        counts = pool.map(lambda heap: _send(store, heap, post, key, clock), heaps)
-        return sum(counts)
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """One job's work, until its time is over."""
 
+    store: Store
+    post: Post
+    key: str
+    clock: Callable[[], datetime]
+    deadline: float
 
-def _send(
-    store: Store, heap: list[Parcel], post: Post, key: str, clock: Callable[[], datetime]
-) -> int:
-    for place, parcel in enumerate(heap):
-        secret = webhooks.secret_of(parcel.secret_sealed, key=key)
+    @property
+    def over(self) -> bool:
+        return time.monotonic() >= self.deadline
+
+    def send_all(self, parcels: list[Parcel]) -> int:
+        """Send side by side what is for different webhooks, in order what is for one."""
+        ordered = sorted(parcels, key=lambda one: (one.webhook_id, one.delivery_id))
+        heaps = [list(heap) for _hook, heap in groupby(ordered, key=lambda one: one.webhook_id)]
+        with ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="webhook") as pool:
+            return sum(pool.map(self._send, heaps))
+
+    def _send(self, heap: list[Parcel]) -> int:
+        for place, parcel in enumerate(heap):
+            if self.over:
+                return self._put_back(heap, place)
+            answer = self._try(parcel)
+            with self.store.write() as session:
+                outbox.settle(session, parcel=parcel, answer=answer, now=self.clock())
+            log.info(
+                "webhook tried", webhook=parcel.webhook_id, delivery=parcel.delivery_id,
+                status=answer.status, failure=answer.failure, took_ms=answer.took_ms,
+            )  # fmt: skip
+            if answer.blames_receiver:
+                return self._put_back(heap, place + 1)
+        return len(heap)
+
+    def _try(self, parcel: Parcel) -> Answer:
+        secret = webhooks.secret_of(parcel.secret_sealed, key=self.key)
+        if not secret:
+            return Answer(None, "secret", 0)
         body = parcel.body.encode()
-        if secret:
-            headers = signed(secret, event_key=parcel.event_key, body=body, now=clock())
-            answer = post(parcel.url, body, headers)
-        else:
-            answer = Answer(None, "secret", 0)
-        with store.write() as session:
-            outbox.settle(session, parcel=parcel, answer=answer, now=clock())
-        log.info(
-            "webhook tried", webhook=parcel.webhook_id, delivery=parcel.delivery_id,
-            status=answer.status, failure=answer.failure, took_ms=answer.took_ms,
-        )  # fmt: skip
-        if answer.blames_receiver:
-            with store.write() as session:
-                for left in heap[place + 1 :]:
-                    outbox.put_back(session, parcel=left, now=clock())
-            return place + 1
-    return len(heap)
+        headers = signed(secret, event_key=parcel.event_key, body=body, now=self.clock())
+        return self.post(parcel.url, body, headers)
+
+    def _put_back(self, heap: list[Parcel], tried: int) -> int:
+        """Let the rest wait for another time; returns how many were tried."""
+        with self.store.write() as session:
+            for left in heap[tried:]:
+                outbox.put_back(session, parcel=left, now=self.clock())
+        return tried

@@ -274,8 +274,9 @@ def claim(session: Session, *, now: datetime, most: int) -> list[Parcel]:
 
 def settle(session: Session, *, parcel: Parcel, answer: Answer, now: datetime) -> None:
     """Note what came of a try: done, another try later, or given up."""
-    one = session.get(WebhookDelivery, parcel.delivery_id, with_for_update=True)
+    # the webhook first, as all do who lock both
     hook = session.get(Webhook, parcel.webhook_id, with_for_update=True)
+    one = session.get(WebhookDelivery, parcel.delivery_id, with_for_update=True)
     if one is None or hook is None:  # erased meanwhile
         return
     one.tries += 1

@@ -171,6 +171,7 @@ def send_again(
     """Send a delivery once more, now, whatever became of it before. Raises NotAllowed, NotFound."""
     _require(viewer)
     row = get(session, webhook_id)
+    session.refresh(row, with_for_update=True)
     delivery = session.get(WebhookDelivery, delivery_id, with_for_update=True)
     if delivery is None or delivery.webhook_id != webhook_id:
         raise NotFound(f"delivery {delivery_id}")

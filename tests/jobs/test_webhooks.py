@@ -19,6 +19,7 @@ from calltree.jobs import webhooks as job
 from calltree.models import Role, Webhook, WebhookDelivery
 from calltree.posting import Sender
 from calltree.services import webhooks
+from calltree.services.outbox import Answer
 from calltree.services.rights import Viewer
 from calltree.services.webhooks import Event, WebhookDetails
 from calltree.text import networks
@@ -136,6 +137,22 @@ def test_R_AR_3_one_rejected_delivery_does_not_hold_up_the_next(
     receiver.answers = [422]
     assert _deliver(store) == 3
     assert [one.status for one in _log(store)] == [422, 204, 204]
+
+
+def test_R_AR_3_a_job_whose_time_is_over_leaves_the_rest_to_the_next(
+    store: Store, receiver: Receiver
+) -> None:
+    _webhook(store, receiver.url)
+
+    def slow(url: str, body: bytes, headers: dict[str, str]) -> Answer:
+        over.wait(0.2)
+        return HERE.post(url, body, headers)
+
+    over = threading.Event()  # never set: the first try outlasts the budget
+    assert job.deliver_in(store, slow, key=KEY, clock=utcnow, budget_s=0.1) <= 1
+    assert _deliver(store) >= 2
+    assert [one.status for one in _log(store)] == [204] * 3
+    assert [one.tries for one in _log(store)] == [1] * 3
 
 
 def test_R_AR_3_no_redirect_is_followed(store: Store, receiver: Receiver) -> None:
