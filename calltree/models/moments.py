@@ -41,6 +41,29 @@ class milliseconds(FunctionElement[int]):  # noqa: N801 - as above
     inherit_cache = True
 
 
+class one_of_two(FunctionElement[bool]):  # noqa: N801 - as above
+    """A condition said in two ways that mean the same: for Postgres, and for SQLite.
+
+    Postgres reads two ranges of an OR by their indexes, and nothing of a set of ids but the whole
+    table; SQLite the other way round.
+    """
+
+    type = Boolean()
+    inherit_cache = True
+
+
+@compiles(one_of_two, "postgresql")
+def _one_of_two_postgres(element: Any, compiler: Any, **given: Any) -> str:
+    of_postgres, _of_sqlite = element.clauses
+    return f"({compiler.process(of_postgres, **given)})"
+
+
+@compiles(one_of_two, "sqlite")
+def _one_of_two_sqlite(element: Any, compiler: Any, **given: Any) -> str:
+    _of_postgres, of_sqlite = element.clauses
+    return f"({compiler.process(of_sqlite, **given)})"
+
+
 @compiles(local_hour, "sqlite")
 def _local_hour_sqlite(element: Any, compiler: Any, **given: Any) -> str:
     moment = compiler.process(element.clauses, **given)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import literal, select, union_all
+from sqlalchemy import literal, select, union, union_all
 from sqlalchemy.orm import Session, aliased
 
 from calltree.db import announce
@@ -203,14 +203,17 @@ def same_number(
     `extras`: the customer's own.
     """
     own = {customer.number} | {extra.number for extra in extras}
-    with_extra = select(ExtraNumber.customer_id).where(ExtraNumber.number.in_(own))
+    main = aliased(Customer)
+    with_one = union(  # as one set of ids: of an OR Postgres would read all customers
+        select(main.id).where(main.number.in_(own)),
+        select(ExtraNumber.customer_id).where(ExtraNumber.number.in_(own)),
+    )
     seen = scope.customers_seen(session, viewer=viewer)
     folder = aliased(CustomerList)  # whom one sees asks the lists on its own account
     query = (
         select(Customer, folder)
         .join(folder, folder.id == Customer.list_id)
-        .where(seen, Customer.id != customer.id)
-        .where(Customer.number.in_(own) | Customer.id.in_(with_extra))
+        .where(seen, Customer.id != customer.id, Customer.id.in_(with_one))
     )
     rows = session.execute(query.order_by(Customer.id).limit(20))
     return [(other, of) for other, of in rows]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, false, func, or_, select, union
+from sqlalchemy import ColumnElement, Select, and_, exists, false, func, or_, select, union
 from sqlalchemy.orm import Session, aliased
 
 from calltree.errors import NotFound
@@ -30,7 +30,7 @@ from calltree.models import (
     SystemResult,
     User,
 )
-from calltree.models.moments import local_hour, weekday_of
+from calltree.models.moments import local_hour, one_of_two, weekday_of
 from calltree.services import people, scope
 from calltree.services.history_criteria import AUTOMATIC, Counted, Direction, HistoryCriteria
 from calltree.services.rights import Right, Viewer
@@ -260,12 +260,12 @@ def offered_statuses(
 def _recent(now: datetime) -> ColumnElement[bool]:
     """Saved in the last 24 hours; 空白 and the like are never saved and go by their start.
 
-    As a set of ids, so that the two small ranges are read and not all of history.
+    So that the two small ranges are read and not all of history.
     """
     since = now - RECENT
-    saved = select(CallRecord.id).where(CallRecord.saved_at >= since)
-    begun = select(CallRecord.id).where(CallRecord.started_at >= since)
-    return CallRecord.id.in_(union(saved, begun))
+    ranges = (CallRecord.saved_at >= since, CallRecord.started_at >= since)
+    ids = union(*(select(CallRecord.id).where(one) for one in ranges))
+    return one_of_two(or_(*ranges), CallRecord.id.in_(ids))
 
 
 def _start(day: date) -> datetime:
@@ -327,17 +327,19 @@ def _of_figure(asked: HistoryCriteria) -> list[ColumnElement[bool]]:
 def _page(
     session: Session, viewer: Viewer, where: list[ColumnElement[bool]], after: str, size: int
 ) -> Page:
-    records = list(
-        session.scalars(
-            select(CallRecord)
-            .where(*where, *behind(after))
-            .order_by(CallRecord.started_at.desc(), CallRecord.id.desc())
-            .limit(size + 1)
-        )
-    )
+    records = session.scalars(turned(select(CallRecord).where(*where), after, size)).all()
+    shown = list(records[:size])
     more = len(records) > size
-    shown = records[:size]
     return Page(_rows(session, viewer, shown), key_of(shown[-1]) if more else "")
+
+
+def turned(query: Select[Any], after: str, size: int) -> Select[Any]:
+    """Limit a query of call records to the page after a key, newest first, and one row more."""
+    return (
+        query.where(*behind(after))
+        .order_by(CallRecord.started_at.desc(), CallRecord.id.desc())
+        .limit(size + 1)
+    )
 
 
 def key_of(record: CallRecord) -> str:

@@ -90,21 +90,22 @@ class Space:
 def space(session: Session, *, now: datetime) -> Space:
     """Measure all stored sound."""
     since = now - MEASURED
-    used, lately, count, length_ms, oldest = session.execute(
+    capacity = select(Site.recordings_capacity_gb).where(Site.id == 1).scalar_subquery()
+    used, lately, count, length_ms, oldest, capacity_gb = session.execute(
         select(
             func.coalesce(func.sum(Recording.size_bytes), 0),
             func.coalesce(func.sum(Recording.size_bytes).filter(Recording.started_at >= since), 0),
             func.count(),
             func.coalesce(func.sum(Recording.length_ms), 0),
             func.min(Recording.started_at),
+            capacity,
         ).where(Recording.size_bytes > 0)
     ).one()
     days = min(MEASURED, max(now - oldest, timedelta(days=1))) if oldest else MEASURED
     hours = int(length_ms) / 3_600_000
-    capacity_gb = session.scalar(select(Site.recordings_capacity_gb).where(Site.id == 1)) or 50
     return Space(
         used=int(used),
-        capacity=capacity_gb * GB,
+        capacity=(capacity_gb or 50) * GB,
         count=count,
         bytes_per_hour=int(used) / hours if hours >= 1 else BYTES_PER_HOUR,
         bytes_per_day=int(lately) / (days / timedelta(days=1)),
