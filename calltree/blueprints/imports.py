@@ -166,7 +166,7 @@ def _context(given: Import, step: str) -> dict[str, object]:
         if folder is not None and given.state is ImportState.DONE:
             context["granted"] = lists.grants(session, list_id=folder.id)
             context["receivers"] = lists.receivers(session)
-            context["groups"] = [group for group, _members in people.groups(session)]
+            context["groups"] = people.group_names(session)
     return context
 
 

@@ -7,14 +7,14 @@ from datetime import timedelta
 import pytest
 import time_machine
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from bench._walk import statements
 from bench._year import Year
 from calltree.blueprints.access import right_of
 from calltree.config import Settings
 from calltree.db import Store
-from calltree.models import CallRecord, Recording, RecordingState, Role
+from calltree.models import CallRecord, Import, Recording, RecordingState, Role
 from calltree.text.days import site_day
 from tests.factories import NOW
 from tests.pages.world import build
@@ -40,6 +40,7 @@ def test_no_page_runs_more_than_twelve_queries(
                 .order_by(CallRecord.id.desc())
                 .limit(1)
             ).one()
+            done = session.scalar(select(func.max(Import.id)))
         list_id, project_id = year.people.lists[0]
         paths = [
             *world.paths(app, "GET", world.near),
@@ -51,6 +52,7 @@ def test_no_page_runs_more_than_twelve_queries(
             ),
             *(("", path) for path in SEARCHES),
             ("", f"/admin/lists/{list_id}?q=建設"),
+            ("", f"/admin/imports/{done}"),
             ("", f"/operator/lists/{list_id}?shortcut=first"),
         ]  # fmt: skip
         browser = browser_of(world.users[Role.MANAGER])
