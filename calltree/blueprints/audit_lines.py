@@ -14,7 +14,7 @@ from flask_babel import force_locale, get_locale
 from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
-from calltree.blueprints import patterns, projects, trunks
+from calltree.blueprints import patterns, projects, summary_sheets, trunks
 from calltree.blueprints.formats import WEEKDAY_IDS
 from calltree.models import AuditEntry
 from calltree.services import audit_names
@@ -30,6 +30,7 @@ VALUES: dict[str, dict[Any, str]] = {
     "caller_id_form": {**trunks.CALLER_ID_NAMES},
     "colour": {**patterns.COLOURS},
     "direction": {**projects.DIRECTION_NAMES},
+    "figures": summary_sheets.TITLES,
     "kind": {**patterns.KIND_NAMES, **trunks.KIND_NAMES},
     "mode": {**projects.MODE_NAMES},
     "number_form": {**trunks.FORM_NAMES},

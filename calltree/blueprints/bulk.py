@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from sqlalchemy import select
 
-from calltree.blueprints import import_words, recording_list
+from calltree.blueprints import import_words, recording_list, taken_away
 from calltree.blueprints.access import requires, viewer
 from calltree.blueprints.navigation import admin_only, stand_under
 from calltree.blueprints.uploads import rejects_file
@@ -20,7 +20,7 @@ from calltree.extensions import reading, settings, writing
 from calltree.htmx import go, wants_fragment
 from calltree.locale import sentence
 from calltree.models import BulkJob, BulkKind, BulkState, CustomerList, Project, User
-from calltree.services import audit, ban_files, bulk
+from calltree.services import ban_files, bulk
 from calltree.services.rights import Right
 from calltree.services.sentences import N_
 
@@ -240,12 +240,4 @@ def rejects(job_id: int) -> ResponseReturnValue:
 
 
 def _note(job: BulkJob, verb: str) -> None:
-    with writing() as session:
-        audit.note(
-            session,
-            viewer=viewer(),
-            action=f"bulk.{job.kind.value}.{verb}",
-            kind="bulk",
-            object_id=job.id,
-            now=utcnow(),
-        )
+    taken_away.note(action=f"bulk.{job.kind.value}.{verb}", kind="bulk", object_id=job.id)

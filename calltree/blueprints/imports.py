@@ -13,7 +13,7 @@ from flask_wtf.file import FileField, FileRequired
 from wtforms import SelectField, StringField
 from wtforms.validators import Length
 
-from calltree.blueprints import import_words, uploads
+from calltree.blueprints import import_words, taken_away, uploads
 from calltree.blueprints.access import requires, viewer
 from calltree.blueprints.forms import optional_id, put_error
 from calltree.blueprints.navigation import admin_only
@@ -23,7 +23,7 @@ from calltree.extensions import reading, settings, writing
 from calltree.htmx import go, wants_fragment
 from calltree.locale import lazy
 from calltree.models import CustomerList, Import, ImportState, Project
-from calltree.services import audit, import_memory, imports, lists, people
+from calltree.services import import_memory, imports, lists, people
 from calltree.services.import_check import Choices, Duplicate, Target, Treatment
 from calltree.services.import_rejects import Rejects
 from calltree.services.rights import Right
@@ -324,15 +324,7 @@ def rejects(import_id: int) -> ResponseReturnValue:
 
 
 def _note(action: str, import_id: int) -> None:
-    with writing() as session:
-        audit.note(
-            session,
-            viewer=viewer(),
-            action=action,
-            kind="import",
-            object_id=import_id,
-            now=utcnow(),
-        )
+    taken_away.note(action=action, kind="import", object_id=import_id)
 
 
 @bp.get("/template.csv")

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from wtforms import SelectField, StringField, TextAreaField
 from wtforms.validators import InputRequired, Length
 
-from calltree.blueprints import criteria_fields
+from calltree.blueprints import criteria_fields, taken_away
 from calltree.blueprints.access import requires, viewer
 from calltree.blueprints.forms import CheckListField, put_error
 from calltree.blueprints.navigation import admin_only
@@ -24,7 +24,6 @@ from calltree.htmx import go
 from calltree.locale import lazy, sentence
 from calltree.models import CustomerList, ItemTarget, SavedSearch
 from calltree.services import (
-    audit,
     customers,
     list_bin,
     lists,
@@ -99,15 +98,7 @@ def overview_csv() -> ResponseReturnValue:
     project_id = request.args.get("project", type=int)
     text = request.args.get("q", "")
     rows = lists.overview(reading(), viewer=viewer(), project_id=project_id, text=text)
-    with writing() as session:
-        audit.note(
-            session,
-            viewer=viewer(),
-            action="lists.exported",
-            kind="list",
-            now=utcnow(),
-            rows=len(rows),
-        )
+    taken_away.note(action="lists.exported", kind="list", rows=len(rows))
     header = [
         _("List number"), _("List name"), _("Project"), _("Customers registered"), _("Worked"),
         _("Progress"), _("Calls"), _("Connects"), _("Connect rate"), _("Enabled"),

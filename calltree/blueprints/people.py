@@ -15,7 +15,7 @@ from wtforms import (
 )
 from wtforms.validators import InputRequired, Length
 
-from calltree.blueprints import audit_lines
+from calltree.blueprints import audit_lines, taken_away
 from calltree.blueprints.access import go_on, requires, viewer
 from calltree.blueprints.forms import CheckListField, put_error
 from calltree.blueprints.navigation import admin_only, role_name
@@ -314,15 +314,7 @@ def audit_csv() -> ResponseReturnValue:
     """Send all that a search of the audit log finds; that it left is in the log, too."""
     admin_only()
     asked = AuditCriteria.parse(request.args.items())
-    with writing() as session:
-        audit.note(
-            session,
-            viewer=viewer(),
-            action="audit.exported",
-            address=request.remote_addr or "",
-            now=utcnow(),
-            search=audit.conditions(asked.pairs()),
-        )
+    taken_away.note(action="audit.exported", search=audit.conditions(asked.pairs()))
     entries = audit_search.everything(store().read, criteria=asked)
     header, rows = audit_lines.sheet(entries, settings().timezone, store().read)
     response = Response(CsvTable().chunks(header, rows), mimetype="text/csv; charset=utf-8")

@@ -10,7 +10,7 @@ from flask import Blueprint, current_app, render_template, request, send_file, u
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from calltree.blueprints import history
+from calltree.blueprints import history, taken_away
 from calltree.blueprints.access import requires, viewer
 from calltree.blueprints.navigation import admin_only
 from calltree.db import utcnow
@@ -19,7 +19,7 @@ from calltree.extensions import reading, settings, writing
 from calltree.htmx import go
 from calltree.locale import sentence
 from calltree.models import BulkKind
-from calltree.services import audit, bulk, recording_search, recording_space, recording_zip
+from calltree.services import bulk, recording_search, recording_space, recording_zip
 from calltree.services.history_criteria import HistoryCriteria
 from calltree.services.recording_space import Space
 from calltree.services.rights import Right
@@ -130,17 +130,9 @@ def part(job_id: int, part: int) -> ResponseReturnValue:
 
 
 def _note(job_id: int, part: int) -> None:
-    with writing() as session:
-        audit.note(
-            session,
-            viewer=viewer(),
-            action="bulk.recording_zip.downloaded",
-            kind="bulk",
-            object_id=job_id,
-            address=request.remote_addr or "",
-            now=utcnow(),
-            part=part,
-        )
+    taken_away.note(
+        action="bulk.recording_zip.downloaded", kind="bulk", object_id=job_id, part=part
+    )
 
 
 def of_job(job: Any) -> dict[str, Any]:

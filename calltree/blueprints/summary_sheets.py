@@ -6,16 +6,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from urllib.parse import quote
 
-from flask import Response, request
+from flask import Response
 from flask_babel import gettext as _
 
+from calltree.blueprints import taken_away
 from calltree.blueprints.access import viewer
 from calltree.blueprints.formats import WEEKDAY_IDS, clock
 from calltree.blueprints.summary_columns import AXIS_NAMES, COLUMNS, labels
 from calltree.blueprints.summary_hours import STATE_NAMES, HourLine, hours_of
 from calltree.db import utcnow
 from calltree.errors import NotFound
-from calltree.extensions import reading, settings, writing
+from calltree.extensions import reading, settings
 from calltree.models import OperatorState
 from calltree.services import audit, summaries
 from calltree.services.sentences import N_
@@ -34,19 +35,14 @@ def send(kind: str, form: str, asked: SummaryCriteria) -> Response:
     if kind not in TITLES or form not in ("csv", "xlsx"):
         raise NotFound(f"{kind}.{form}")
     header, rows = {"table": _table, "heat": _heat, "hours": _hours}[kind](asked)
-    with writing() as session:
-        audit.note(
-            session,
-            viewer=viewer(),
-            action="figures.exported",
-            kind="figures",
-            object_id=kind,
-            address=request.remote_addr or "",
-            now=utcnow(),
-            rows=len(rows),
-            form=form,
-            search=audit.conditions(asked.pairs()),
-        )
+    taken_away.note(
+        action="figures.exported",
+        kind="figures",
+        object_id=kind,
+        rows=len(rows),
+        form=form,
+        search=audit.conditions(asked.pairs()),
+    )
     title = _(TITLES[kind])
     if form == "xlsx":
         body: Iterable[bytes] = workbooks_out.chunks(title, header, rows)

@@ -206,11 +206,6 @@ DETAILS: dict[str, str] = {
 NOT_SHOWN = frozenset({"player"})
 """Details that only the program reads."""
 VALUES: dict[str, dict[str, str]] = {
-    "figures": {
-        "heat": N_("Hour × weekday"),
-        "hours": N_("Working hours"),
-        "table": N_("By period"),
-    },
     "keep": {
         Keep.CALLED.value: N_("The one called last"),
         Keep.FULLEST.value: N_("The one with the most filled columns"),

@@ -14,7 +14,6 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, false, func, or_, select
 from sqlalchemy.orm import Session
 
-from calltree.db import announce
 from calltree.errors import NotAllowed, NotFound, Refused
 from calltree.models import (
     HIDDEN_IMPORT_STATES,
@@ -26,7 +25,7 @@ from calltree.models import (
     Project,
     User,
 )
-from calltree.services import audit, bulk, erasing, figures, imports, lists, scope
+from calltree.services import bulk, erasing, figures, imports, lists, scope
 from calltree.services.rights import Right, Viewer
 from calltree.services.search_conditions import visible
 from calltree.text.phones import digits_fragment
@@ -226,7 +225,7 @@ def delete_list(
     if imports.at_work_in(session, list_ids=[list_id]):
         raise Refused("import_list_busy", list=folder.name)
     folder.deleted_at, folder.deleted_by = now, viewer.user_id
-    _note(session, viewer, "list.deleted", folder, now)
+    lists.note(session, viewer, "list.deleted", folder, now, count=folder.customers)
     return folder
 
 
@@ -245,7 +244,7 @@ def restore_list(session: Session, *, viewer: Viewer, list_id: int, now: datetim
     lists.check_columns(session, project=project, columns=folder.columns)
     folder.deleted_at = folder.deleted_by = None
     folder.enabled = False
-    _note(session, viewer, "list.restored", folder, now)
+    lists.note(session, viewer, "list.restored", folder, now, count=folder.customers)
     return folder
 
 
@@ -304,19 +303,3 @@ def _locked(session: Session, list_id: int) -> CustomerList:
 def _check(viewer: Viewer, right: Right) -> None:
     if not viewer.may(right):
         raise NotAllowed(right)
-
-
-def _note(
-    session: Session, viewer: Viewer, action: str, folder: CustomerList, now: datetime
-) -> None:
-    audit.note(
-        session,
-        viewer=viewer,
-        action=action,
-        kind="list",
-        object_id=folder.id,
-        now=now,
-        name=folder.name,
-        count=folder.customers,
-    )
-    announce(session, "lists", list_id=folder.id)

@@ -158,7 +158,7 @@ def create(
     )
     session.add(folder)
     session.flush()
-    _note(session, viewer, "list.created", folder, now, columns=len(kept))
+    note(session, viewer, "list.created", folder, now, columns=len(kept))
     return folder
 
 
@@ -327,7 +327,7 @@ def _to_edit(session: Session, viewer: Viewer, list_id: int, right: Right) -> Cu
     return folder
 
 
-def _note(
+def note(
     session: Session,
     viewer: Viewer,
     action: str,
@@ -335,6 +335,7 @@ def _note(
     now: datetime,
     **detail: Any,
 ) -> None:
+    """Log what was done to a list, and tell the pages that show lists."""
     audit.note(
         session,
         viewer=viewer,

@@ -49,16 +49,12 @@ def page(
     size: int = PAGE,
 ) -> Page:
     """Return the next `size` recordings that the viewer may play, after the key `after`."""
-    found = session.scalars(
+    query = (
         select(Recording)
         .join(CallRecord, CallRecord.id == Recording.record_id)
-        .where(
-            *conditions(session, viewer=viewer, criteria=criteria, now=now),
-            *history.behind(after),
-        )
-        .order_by(CallRecord.started_at.desc(), CallRecord.id.desc())
-        .limit(size + 1)
-    ).all()
+        .where(*conditions(session, viewer=viewer, criteria=criteria, now=now))
+    )
+    found = session.scalars(history.turned(query, after, size)).all()
     sounds = recordings.sounds_of(session, found[:size])
     return Page(sounds, history.key_of(sounds[-1].record) if len(found) > size else "")
 
