@@ -38,6 +38,7 @@ from calltree.models import (
     RecordingState,
     ResultPattern,
     Role,
+    Softphone,
 )
 from calltree.services import leases
 from calltree.telephony.esl import EslUrl, Link
@@ -224,9 +225,19 @@ class RealSeat:
     def connected(self) -> Operator:
         """Wait for the leg, in the page and in the ledger."""
         expect(self.at('#softphone-panel[data-state="live"]')).to_be_visible()
-        return wait_for(
-            lambda: (op := self.operator()).leg_state is LegState.PARKED and op, "leg parked"
-        )
+        return self.parked()
+
+    def parked(self, *, but_not: str = "") -> Operator:
+        """Wait for a leg in the ledger, another one than `but_not`."""
+
+        def found() -> Operator | None:
+            with self.site.store.read() as session:
+                row = session.get(Operator, self.user_id)  # none before they have sat down
+            if row is None or row.leg_state is not LegState.PARKED or row.leg_uuid == but_not:
+                return None
+            return row
+
+        return wait_for(found, "leg parked")
 
     def opens(self, index: int = 0) -> None:
         """Open one customer by hand."""
@@ -250,6 +261,12 @@ class RealSeat:
     def operator(self) -> Operator:
         with self.site.store.read() as session:
             return session.get_one(Operator, self.user_id)
+
+    def microphone(self) -> str:
+        """What the page has said of it."""
+        with self.site.store.read() as session:
+            told = session.get(Softphone, self.user_id)
+        return told.microphone if told else ""
 
     def attempt(self) -> Attempt:
         with self.site.store.read() as session:
