@@ -142,7 +142,7 @@ def test_an_order_that_nobody_takes_is_not_waited_for_for_ever(
     with time_machine.travel(utcnow() + timedelta(seconds=31), tick=False):
         assert "処理されませんでした" in browser.get("/admin/trunks/loads").text
         late = browser.get("/admin/switch/found")
-    assert "practice を確認できませんでした" in late.text
+    assert "「練習用の電話システム」を確認できませんでした" in late.text
     assert "hx-get" not in late.html
 
 
