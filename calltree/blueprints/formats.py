@@ -55,6 +55,11 @@ def phone(number: str | None) -> str:
     return phones.format_national(number) if number else "–"
 
 
+def switch_name(node: str) -> str:
+    """Name a switch for people: a real one has its host's name."""
+    return str(_("Practice telephone")) if settings().practice else node
+
+
 def iso(value: datetime | None) -> str:
     """A moment for `<time datetime>` and the running clocks."""
     return value.isoformat() if value else ""
@@ -65,6 +70,6 @@ WEEKDAY_IDS = (N_("Mon"), N_("Tue"), N_("Wed"), N_("Thu"), N_("Fri"), N_("Sat"),
 
 def init_app(app: Flask) -> None:
     """Register the filters."""
-    for filter_ in (moment, day, clock, duration, phone, iso):
+    for filter_ in (moment, day, clock, duration, phone, iso, switch_name):
         app.add_template_filter(filter_)
     app.add_template_global(percent)

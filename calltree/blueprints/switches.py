@@ -10,6 +10,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from calltree.blueprints.access import requires, viewer
+from calltree.blueprints.formats import switch_name
 from calltree.db import utcnow
 from calltree.extensions import reading, settings, writing
 from calltree.htmx import go
@@ -57,16 +58,11 @@ def _found() -> dict[str, Any]:
     session, now = reading(), utcnow()
     asked = switch_checks.last_asked(session, nodes=settings().node_names)
     return {
-        "nodes": [(node_name(node), *_judged(node, now)) for node in settings().node_names],
+        "nodes": [(switch_name(node), *_judged(node, now)) for node in settings().node_names],
         "waiting": any(switch_commands.still_awaited(row, now) for row in asked),
-        "unserved": [node_name(row.node) for row in asked if row.failure or _is_late(row, now)],
+        "unserved": [switch_name(row.node) for row in asked if row.failure or _is_late(row, now)],
         "lights": LIGHTS,
     }
-
-
-def node_name(node: str) -> str:
-    """Name a switch for a heading: a real one has its host's name."""
-    return str(_("Practice telephone")) if settings().practice else node
 
 
 def _is_late(command: SwitchCommand, now: datetime) -> bool:

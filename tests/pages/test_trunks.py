@@ -160,7 +160,9 @@ def test_the_check_says_green_and_red_and_what_to_do(
     store: Store, browser_of, manager: User
 ) -> None:
     browser = browser_of(manager)
-    assert "まだ確認していません" in browser.get("/admin/switch/").text
+    unread = browser.get("/admin/switch/").text
+    assert "まだ確認していません" in unread
+    assert "practice" not in unread
     browser.post("/admin/switch/check", status=303)
     assert "確認しています" in browser.get("/admin/switch/").text
     good = Reading(
