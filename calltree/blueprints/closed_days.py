@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from flask import Blueprint, abort, flash, render_template, request, url_for
+from flask import Blueprint, flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_wtf import FlaskForm
@@ -15,7 +15,7 @@ from wtforms.validators import InputRequired, Length, Optional
 from calltree.blueprints.access import requires, viewer
 from calltree.blueprints.forms import saved
 from calltree.db import utcnow
-from calltree.errors import NotAllowed
+from calltree.errors import NotAllowed, NotFound
 from calltree.extensions import reading, settings, writing
 from calltree.htmx import go
 from calltree.locale import lazy
@@ -87,7 +87,7 @@ def remove() -> ResponseReturnValue:
     try:
         day = date.fromisoformat(request.form.get("day", ""))
     except ValueError:
-        abort(400)
+        raise NotFound("closed day") from None
     with writing() as session:
         closed_days.remove(session, viewer=viewer(), day=day, now=utcnow())
     flash(_("The closed day was removed."), "ok")
