@@ -19,8 +19,8 @@ from calltree.services.api_tokens import MOST_PER_MINUTE, RIGHT_OF, Scope
 from tests.api.conftest import Program, ProgramOf
 from tests.pages.world import World
 
-EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "5"))
-"""Of each operation and mode; 5 is what every run can afford."""
+EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "4"))
+"""Of each operation and mode; 4 is what every run can afford."""
 CHECKS = [
     not_a_server_error,
     checks.status_code_conformance,
