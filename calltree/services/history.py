@@ -152,12 +152,19 @@ def reported(session: Session, *, viewer: Viewer) -> ColumnElement[bool]:
         return false()
     if not viewer.manages:
         return scope.reported_to(session, viewer=viewer)
-    wanted = [
-        and_(CallRecord.project_id == project.id, CallRecord.status_id.in_(status_ids))
-        for project in reporting_projects(session, viewer=viewer)
-        if (status_ids := project.reported_status_ids)
+    projects = [
+        one for one in reporting_projects(session, viewer=viewer) if one.reported_status_ids
     ]
-    return or_(false(), *wanted)
+
+    def of_any(project_id: Any) -> ColumnElement[bool]:
+        wanted = (
+            and_(project_id == one.id, CallRecord.status_id.in_(one.reported_status_ids))
+            for one in projects
+        )
+        return or_(false(), *wanted)
+
+    # SQLite must not begin with all records of these projects and sort them.
+    return one_of_two(of_any(CallRecord.project_id), of_any(CallRecord.project_id + 0))
 
 
 def reporting_projects(session: Session, *, viewer: Viewer) -> list[Project]:

@@ -13,12 +13,20 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from calltree.models import CallRecord, Recording, RecordingState
+from calltree.models.moments import one_of_two
 from calltree.services import history, recordings, scope
 from calltree.services.history_criteria import HistoryCriteria
 from calltree.services.recordings import Sound
 from calltree.services.rights import Viewer
 
 PAGE = 50
+
+
+# SQLite must not begin with all that is stored and sort it: the records are in order of time.
+_STORED = one_of_two(
+    Recording.state == RecordingState.STORED,
+    func.coalesce(Recording.state, "") == RecordingState.STORED.value,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +88,7 @@ def conditions(
 ) -> list[ColumnElement[bool]]:
     """Conditions on Recording and its CallRecord: stored, found, and the viewer's to play."""
     return [
-        Recording.state == RecordingState.STORED,
+        _STORED,
         scope.recordings_played(session, viewer=viewer),
         *history.conditions(criteria=criteria, now=now, by_hand=True),
     ]
