@@ -24,7 +24,9 @@ from calltree.text import networks
 
 CONNECT_S = 5.0
 WHOLE_S = 10.0
-"""From the first packet to the status line; a receiver that drips is cut off."""
+"""From the first packet to the end of the headers; a receiver that drips is cut off."""
+ADDRESSES = 3
+"""Of one name that are tried."""
 
 
 class NotAllowedThere(Exception):
@@ -46,7 +48,7 @@ class Sender:
             return _answer(began, None, "address")
         except socket.gaierror:
             return _answer(began, None, "name")
-        except ssl.SSLError:
+        except ssl.SSLCertVerificationError:
             return _answer(began, None, "certificate")
         except TimeoutError:
             return _answer(began, None, "timeout")
@@ -61,21 +63,30 @@ class Sender:
         parts = urlsplit(url)
         host, secure = parts.hostname or "", parts.scheme == "https"
         port = parts.port or (443 if secure else 80)
-        plain = socket.create_connection((self._judged(host, port, secure), port), CONNECT_S)
-        timer = threading.Timer(WHOLE_S, _cut, [plain])
+        line = _connected(self._judged(host, port, secure), port)
+        if secure:
+            line = _secured(line, host)
+        late = threading.Event()
+        timer = threading.Timer(WHOLE_S, _cut, [line, late])
         timer.daemon = True
         timer.start()
         try:
+            if isinstance(line, ssl.SSLSocket):
+                line.do_handshake()
             link = http.client.HTTPConnection(host, port, timeout=CONNECT_S)
-            link.sock = _secured(plain, host) if secure else plain
+            link.sock = line
             path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
             link.request("POST", path, body, headers)
-            return link.getresponse().status
+            with link.getresponse() as answer:
+                status = answer.status
         finally:
             timer.cancel()
-            plain.close()
+            line.close()
+        if late.is_set():  # half a status line reads as a whole one
+            raise TimeoutError
+        return status
 
-    def _judged(self, host: str, port: int, secure: bool) -> str:
+    def _judged(self, host: str, port: int, secure: bool) -> list[str]:
         """Look a name up; every address it stands for must be one that may be reached."""
         found = [
             str(place[0])
@@ -85,7 +96,7 @@ class Sender:
             inside = networks.holds(self.allowed, address)
             if not inside and not (secure and networks.is_public(address)):
                 raise NotAllowedThere(address)
-        return found[0]
+        return found
 
 
 def signed(secret: bytes, *, event_key: str, body: bytes, now: datetime) -> dict[str, str]:
@@ -102,13 +113,29 @@ def signed(secret: bytes, *, event_key: str, body: bytes, now: datetime) -> dict
     }
 
 
+def _connected(addresses: list[str], port: int) -> socket.socket:
+    """Connect to the first that answers: a name may stand for an IPv6 address not reached here."""
+    *others, last = addresses[:ADDRESSES]
+    for address in others:
+        try:
+            return socket.create_connection((address, port), CONNECT_S)
+        except OSError:
+            continue
+    return socket.create_connection((last, port), CONNECT_S)
+
+
 def _secured(plain: socket.socket, host: str) -> ssl.SSLSocket:
-    return ssl.create_default_context().wrap_socket(plain, server_hostname=host)
+    """Take the connection over for TLS: from now on only this one can be cut, or closed."""
+    return ssl.create_default_context().wrap_socket(
+        plain, server_hostname=host, do_handshake_on_connect=False
+    )
 
 
-def _cut(plain: socket.socket) -> None:
+def _cut(line: socket.socket, late: threading.Event) -> None:
+    late.set()
     try:
-        plain.shutdown(socket.SHUT_RDWR)
+        # not SSLSocket's own, which drops the TLS that another thread reads by
+        socket.socket.shutdown(line, socket.SHUT_RDWR)
     except OSError:
         return
 

@@ -27,9 +27,9 @@ def allows(networks: Iterable[str], address: str) -> bool:
     return plain.is_loopback or any(plain in network for network in allowed)
 
 
-_RELAYED = tuple(
-    map(ipaddress.ip_network, ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32"))
-)
+_UNICAST = ipaddress.ip_network("2000::/3")
+"""All of the IPv6 internet; elsewhere are old and relayed forms of private addresses."""
+_RELAYED = tuple(map(ipaddress.ip_network, ("2002::/16", "2001::/32")))
 """IPv6 addresses that stand for an IPv4 one, which may be a private one."""
 
 
@@ -37,6 +37,8 @@ def is_public(address: str) -> bool:
     """Whether an address is one of the public internet: no private, loopback or special one."""
     given = _plain(address)
     if given is None or given.is_multicast or not given.is_global:
+        return False
+    if given.version == 6 and given not in _UNICAST:
         return False
     return not any(given in relayed for relayed in _RELAYED)
 

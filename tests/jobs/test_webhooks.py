@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
+import socket
+import ssl
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +29,7 @@ from calltree.services.rights import Viewer
 from calltree.services.webhooks import Event, WebhookDetails
 from calltree.text import networks
 from tests import factories as make
+from tests.certificates import make_certificate
 
 KEY = "key of the tests"
 HERE = Sender(("127.0.0.0/8",))
@@ -179,6 +185,61 @@ def test_R_AR_3_a_dead_receiver_is_a_failed_connection(receiver: Receiver) -> No
     assert HERE.post(receiver.url, b"{}", {}).failure == "connection"
 
 
+class _Dripping(BaseHTTPRequestHandler):
+    """Answers 204 in the end, a blank at a time, unless the asking side has gone."""
+
+    def do_POST(self) -> None:
+        server: Any = self.server
+        with contextlib.suppress(OSError):
+            self.wfile.write(b"HTTP/1.1 204")
+            for _blank in range(1500):
+                self.wfile.write(b" ")
+                server.over.wait(0.02)
+            self.wfile.write(b"No Content\r\n\r\n")
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_R_AR_3_a_receiver_that_drips_is_cut_off(
+    scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate, key = make_certificate(tmp_path, ends=utcnow() + timedelta(days=7))
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    monkeypatch.setattr("calltree.posting.WHOLE_S", 0.5)
+    server: Any = ThreadingHTTPServer(("127.0.0.1", 0), _Dripping)
+    server.over = threading.Event()  # never set
+    if scheme == "https":
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(certificate, key)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    with server:
+        thread = threading.Thread(target=server.serve_forever, args=[0.02])
+        thread.start()
+        sender = Sender(("127.0.0.0/8", "::1"))
+        answer = sender.post(f"{scheme}://localhost:{server.server_address[1]}/", b"{}", {})
+        server.shutdown()
+        thread.join()
+    assert answer.failure == "timeout"
+
+
+def test_R_AR_3_a_name_is_reached_by_its_next_address(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really = socket.getaddrinfo
+
+    def looked_up(host: str, port: int, *more: Any, **named: Any) -> Any:
+        names = ["::1", "127.0.0.1"] if host == "both.example" else [host]
+        return [place for name in names for place in really(name, port, *more, **named)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", looked_up)
+    port = receiver.server_address[1]
+    answer = Sender(("127.0.0.0/8", "::1")).post(f"http://both.example:{port}/", b"{}", {})
+    assert answer.status == 204
+
+
 def test_R_AR_3_plain_http_is_for_allowed_networks_only() -> None:
     # a public address, never connected to: it is refused for its scheme
     assert Sender().post("http://203.0.113.9/", b"{}", {}).failure == "address"
@@ -190,7 +251,7 @@ def test_R_AR_3_plain_http_is_for_allowed_networks_only() -> None:
         "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1",
         "0.0.0.0", "224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1%eth0", "fc00::1",
         "ff02::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::",
-        "2001:0:7f00:1::", "no address",
+        "2001:0:7f00:1::", "::7f00:1", "fec0::1", "no address",
     ],
 )  # fmt: skip
 def test_R_AR_3_these_addresses_are_not_public(address: str) -> None:
