@@ -39,12 +39,14 @@ def dial(session: Session, *, viewer: Viewer, wish: Wish, now: datetime) -> Atte
     The gate judges as if the operator had pressed CALL: their grants, the hours, do-not-call. A
     refusal is an attempt with its verdict and leaves the screen as it was. Raises NotAllowed for
     another operator's telephone unless the viewer manages, NotFound; Refused 'operator_unknown',
-    'operator_signed_out', 'operator_away', 'operator_busy', 'number_<reason>'.
+    'operator_signed_out', 'operator_away', 'operator_busy', 'number_<reason>', 'request_id_used'.
     """
     earlier = wish.press_id and session.scalar(
         select(Attempt).where(Attempt.press_id == wish.press_id)
     )
     if earlier:
+        if earlier.customer_id != wish.customer_id:
+            raise Refused("request_id_used", field="request_id")
         return earlier
     customer = scope.get_customer(session, viewer=viewer, customer_id=wish.customer_id)
     who = _operator(session, viewer, wish.operator)

@@ -278,6 +278,7 @@ SENTENCES: dict[str, str] = {
     "operator_signed_out": N_("%(name)s is not signed in to the operator screen."),
     "operator_away": N_("%(name)s is away. Try again when they are back."),
     "operator_busy": N_("%(name)s has another customer open. Try again when it is closed."),
+    "request_id_used": N_("This request_id belongs to another call. Send a new one."),
     "webhook_name_missing": N_("Enter a name for the webhook."),
     "webhook_events_missing": N_("Choose at least one event."),
     "webhook_url": N_("Write the address as https://example.jp/path, without user and password."),

@@ -106,6 +106,17 @@ def test_R_AR_3_the_same_request_dials_once(office: Office) -> None:
     assert other.send("POST", "/calls", wish, status=409)["code"] == "in_a_call"
 
 
+def test_R_AR_3_a_request_id_of_another_call_is_refused(office: Office) -> None:
+    program = office.program(office.manager)
+    program.send("POST", "/calls", office.wish(request_id="crm-1"), status=201)
+    with office.store.write() as session:
+        folder = session.get_one(make.CustomerList, office.desk.list_id)
+        other = make.make_customer(session, folder)
+    wish = office.wish(customer_id=other.id, request_id="crm-1")
+    assert program.send("POST", "/calls", wish, status=409)["code"] == "request_id_used"
+    assert len(office.attempts()) == 1
+
+
 def test_R_CL_9_the_gates_no_is_the_apis(office: Office) -> None:
     _close(office)
     with office.store.write() as session:

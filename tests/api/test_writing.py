@@ -1,5 +1,6 @@
 """R-AR-3: what a program may change, by the same rules as a person, and audited as its own."""
 
+import io
 from datetime import timedelta
 
 import pytest
@@ -90,6 +91,45 @@ def test_R_AR_3_a_broken_body_is_said(
     answer = program.ask("POST", path, data=body, content_type=kind)
     assert answer.status_code == status, answer.get_data(as_text=True)
     assert answer.content_type == "application/problem+json"
+
+
+def test_R_AR_3_a_body_of_untold_length_is_not_read_without_end(
+    world: World, program_of: ProgramOf
+) -> None:
+    program = program_of(Role.MANAGER, Scope.CUSTOMERS_WRITE)
+    body = io.BytesIO(b'{"number": "' + b"9" * 2_000_000 + b'"}')
+    answer = program.ask(
+        "POST",
+        f"/lists/{world.near.list}/customers",
+        input_stream=body,
+        content_type="application/json",
+        headers={"Transfer-Encoding": "chunked"},
+        environ_overrides={"wsgi.input_terminated": True},
+    )
+    assert answer.status_code == 413, answer.get_data(as_text=True)
+    assert answer.get_json(force=True)["code"] == "api_large"
+    assert body.tell() < 1_500_000
+
+
+@pytest.mark.parametrize(
+    "spelling", ["03-1234-9999", "81312349999", "0081-3-1234-9999", "TEL:0312349999", "1234-9999"]
+)
+def test_R_DN_5_a_banned_number_is_found_by_any_spelling(
+    world: World, program_of: ProgramOf, spelling: str
+) -> None:
+    program = program_of(Role.MANAGER)
+    program.send("POST", "/do-not-call", {"numbers": [NUMBER]})
+    found = program.get("/do-not-call", number=spelling)["items"]
+    assert [one["number"] for one in found] == ["0312349999"]
+
+
+@pytest.mark.parametrize("unread", ["abc", "+1 650 253 0000", "03-1234-9999/03-1234-8888"])
+def test_R_DN_5_what_is_no_number_is_not_told_to_be_free(
+    world: World, program_of: ProgramOf, unread: str
+) -> None:
+    program = program_of(Role.MANAGER, Scope.BANS_READ)
+    refused = program.get("/do-not-call", number=unread, status=409)
+    assert refused["code"] == "number_unreadable"
 
 
 def test_R_AR_3_R_DN_1_numbers_are_entered_looked_up_and_released(

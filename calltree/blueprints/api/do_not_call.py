@@ -22,6 +22,7 @@ from calltree.models import DncSource, DoNotCall
 from calltree.services import do_not_call, keyed_pages, projects
 from calltree.services import settings as site_settings
 from calltree.services.api_tokens import Caller, Scope
+from calltree.text.phones import Phone, digits_fragment, normalise
 
 
 def _told(session: Session, entries: Sequence[DoNotCall]) -> list[BanItem]:
@@ -49,22 +50,34 @@ def _told(session: Session, entries: Sequence[DoNotCall]) -> list[BanItem]:
     scope=Scope.BANS_READ,
     query=BansQuery,
     answer=Page[BanItem],
+    refuses=True,
 )
 def list_bans(caller: Caller, query: BansQuery) -> Page[BanItem]:
     """Return entries in force, newest first; with `number` those on that number.
 
     An empty page means that the number may be dialled as far as do-not-call is concerned.
+    What cannot be read as a number is refused (`number_unreadable`).
     """
     session = reading()
     part = keyed_pages.bans(
         session,
         viewer=caller.viewer,
-        number=query.number or "",
+        number=_looked_for(session, query.number) if query.number else "",
         after=query.cursor or "",
         size=query.limit,
         now=utcnow(),
     )
     return Page[BanItem](items=_told(session, part.rows), next_cursor=part.next_key or None)
+
+
+def _looked_for(session: Session, given: str) -> str:
+    """An empty page lets a program dial: a number that cannot be read must not give one."""
+    found = normalise(given, site_settings.get(session).extra_prefixes)
+    if isinstance(found, Phone):
+        return found.number
+    if digits_fragment(given) is None:
+        raise Refused("number_unreadable", field="number")
+    return given
 
 
 @operation(
