@@ -295,6 +295,8 @@ def settle(session: Session, *, parcel: Parcel, answer: Answer, now: datetime) -
     if now - hook.failing_since >= STOPPED_AFTER and hook.enabled:
         hook.enabled, hook.stopped_at = False, now
         announce(session, "site")
+    if hook.removed_at is not None:
+        one.due_at, one.failure = None, "removed"
     if hook.stopped_at is not None:  # also what others of this batch wait for
         session.flush()
         _give_up(session, hook)
@@ -328,12 +330,11 @@ def forget_number(session: Session, *, number: str) -> None:
 
 
 def outdated(before: datetime, most: int) -> Any:
-    """Give the statement that removes some log lines from before a moment."""
-    old = (
-        select(WebhookDelivery.id)
-        .where(WebhookDelivery.created_at < before, WebhookDelivery.due_at.is_(None))
-        .limit(most)
-    )
+    """Give the statement that removes some log lines from before a moment.
+
+    One that still waits is of a webhook that was switched off: every other is given up by then.
+    """
+    old = select(WebhookDelivery.id).where(WebhookDelivery.created_at < before).limit(most)
     return delete(WebhookDelivery).where(WebhookDelivery.id.in_(old))
 
 

@@ -282,6 +282,7 @@ SENTENCES: dict[str, str] = {
     "webhook_name_missing": N_("Enter a name for the webhook."),
     "webhook_events_missing": N_("Choose at least one event."),
     "webhook_url": N_("Write the address as https://example.jp/path, without user and password."),
+    "webhook_off": N_("The webhook is not in use. Switch it on under Edit, then send again."),
     "webhooks_full": N_("%(most)s webhooks are possible. Remove one first."),
     "not_found": N_("There is no such page, or you have no permission to see it."),
     "not_allowed": N_("You have no permission for this. Ask a manager."),

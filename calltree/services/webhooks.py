@@ -168,13 +168,18 @@ def waiting(session: Session) -> dict[int, int]:
 def send_again(
     session: Session, *, viewer: Viewer, webhook_id: int, delivery_id: int, now: datetime
 ) -> None:
-    """Send a delivery once more, now, whatever became of it before. Raises NotAllowed, NotFound."""
+    """Send a delivery once more, now, whatever became of it before.
+
+    Raises NotAllowed, NotFound, Refused 'webhook_off'.
+    """
     _require(viewer)
     row = get(session, webhook_id)
     session.refresh(row, with_for_update=True)
     delivery = session.get(WebhookDelivery, delivery_id, with_for_update=True)
     if delivery is None or delivery.webhook_id != webhook_id:
         raise NotFound(f"delivery {delivery_id}")
+    if not row.enabled and delivery.event != PING:
+        raise Refused("webhook_off")
     delivery.due_at, delivery.tries = now, 0
     row.paused_until = None
     announce(session, "job", lane="soon", func=DELIVER)

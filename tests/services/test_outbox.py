@@ -299,6 +299,45 @@ def test_R_AR_3_one_press_sends_again_what_was_given_up(site: Site) -> None:
     assert site.delivery().delivered_at == NOW
 
 
+def test_R_AR_3_nothing_is_sent_again_by_a_webhook_that_is_off(site: Site) -> None:
+    _entry(site, BuiltIn.FAX)
+    site.try_all(OK, NOW)
+    off = WebhookDetails(DETAILS.name, DETAILS.url, DETAILS.events, enabled=False)
+    with site.store.write() as session:
+        webhooks.change(session, viewer=site.manager, webhook_id=site.webhook, details=off, now=NOW)
+    delivery_id = site.delivery().id
+    with pytest.raises(Refused, match="webhook_off"), site.store.write() as session:
+        webhooks.send_again(
+            session,
+            viewer=site.manager,
+            webhook_id=site.webhook,
+            delivery_id=delivery_id,
+            now=NOW,
+        )
+    assert site.delivery().due_at is None
+
+
+def test_R_AR_3_a_webhook_removed_during_a_try_gets_no_other(site: Site) -> None:
+    _entry(site, BuiltIn.FAX)
+    with site.store.write() as session:
+        (parcel,) = outbox.claim(session, now=NOW, most=100)
+    with site.store.write() as session:
+        webhooks.remove(session, viewer=site.manager, webhook_id=site.webhook, now=NOW)
+    with site.store.write() as session:
+        outbox.settle(session, parcel=parcel, answer=DEAD, now=NOW)
+    assert (site.delivery().due_at, site.delivery().failure) == (None, "removed")
+
+
+def test_R_LS_11_what_a_webhook_that_is_off_has_left_is_not_kept(site: Site) -> None:
+    _entry(site, BuiltIn.FAX)
+    with site.store.write() as session:
+        session.execute(outbox.outdated(NOW, 100))
+    assert site.delivery().due_at is not None
+    with site.store.write() as session:
+        session.execute(outbox.outdated(NOW + timedelta(days=1), 100))
+    assert site.told() == []
+
+
 # --- how it is set up
 
 
