@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, or_, select, union
+from sqlalchemy.orm import Session, aliased
 
 from calltree.errors import NotAllowed
 from calltree.models import (
@@ -101,8 +101,12 @@ def customers(
 def _has_number(digits: str) -> ColumnElement[bool]:
     extra = select(ExtraNumber.customer_id)
     if len(digits) >= history.FULL_NUMBER:
-        extra = extra.where(ExtraNumber.number == digits)
-        return or_(Customer.number == digits, Customer.id.in_(extra))
+        main = aliased(Customer)
+        with_one = union(  # as one set of ids: of an OR Postgres would read all customers
+            select(main.id).where(main.number == digits),
+            extra.where(ExtraNumber.number == digits),
+        )
+        return Customer.id.in_(with_one)
     extra = extra.where(ExtraNumber.number.contains(digits, autoescape=True))
     return or_(Customer.number.contains(digits, autoescape=True), Customer.id.in_(extra))
 

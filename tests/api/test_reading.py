@@ -1,10 +1,15 @@
 """R-AR-3: what a program may read, page by page, and never more than its user."""
 
 from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import event, text
 
 from calltree.db import Store
-from calltree.models import Customer, CustomerList, Project, Role
+from calltree.models import Customer, CustomerList, Project, Role, User
+from calltree.services import keyed_pages
 from calltree.services.api_tokens import Scope
+from calltree.services.rights import Viewer
 from tests import factories as make
 from tests.api.conftest import Program, ProgramOf
 from tests.pages.world import World
@@ -78,6 +83,30 @@ def test_R_AR_3_customers_are_found_by_any_spelling_of_their_numbers(
     extra = program.get("/customers", number="090-1111-2222")["items"]
     assert [item["id"] for item in extra] == [world.near.customer, world.far.customer]
     assert program.get("/customers", number="abc")["items"] == []
+
+
+def test_R_AR_3_a_whole_number_is_looked_up_by_its_indexes(world: World, store: Store) -> None:
+    asked: list[tuple[str, Any]] = []
+
+    def note(_link: Any, _cursor: Any, statement: str, given: Any, *_more: Any) -> None:
+        asked.append((statement, given))
+
+    with store.read() as session:
+        viewer = Viewer.of(session.get_one(User, world.users[Role.MANAGER]))
+        event.listen(store.engine, "before_cursor_execute", note)
+        found = keyed_pages.customers(session, viewer=viewer, number="0312340001", size=50)
+        event.remove(store.engine, "before_cursor_execute", note)
+        assert [one.id for one in found.rows] == [world.near.customer]
+        explain = "EXPLAIN"
+        if session.get_bind().dialect.name == "sqlite":
+            explain = "EXPLAIN QUERY PLAN"
+        else:
+            session.execute(text("SET enable_seqscan = off"))  # two rows are read faster whole
+        ((statement, given),) = asked
+        rows = session.connection().exec_driver_sql(f"{explain} {statement}", given)
+        plan = "\n".join(str(row) for row in rows)
+    assert "ix_customers_number" in plan, plan
+    assert "ix_extra_numbers_number" in plan, plan
 
 
 def test_R_AR_3_records_come_newest_first_and_by_their_conditions(
