@@ -81,4 +81,4 @@ def test_R_US_5_a_changed_restriction_is_in_the_log(browser_of, house) -> None:
     data.pop("may_dial_manually")
     manager.post(f"/admin/users/{operator.id}", data)
     page = manager.get("/admin/users/audit")
-    assert "変更箇所：手動発信" in page.text
+    assert "手動発信：はい → いいえ" in page.text

@@ -1,5 +1,6 @@
 """Trunks: what may be written of them, and which of them a call takes."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -143,9 +144,17 @@ def test_an_empty_password_keeps_the_old_one_and_the_log_never_holds_it(
         trunks.save(session, viewer=manager, trunk_id=trunk_id, details=details, now=NOW)
     with store.read() as session:
         assert trunks.get(session, trunk_id).password == "tr0ub4dor"
+    with store.write() as session:
+        details = replace(details, password="c0rrecth0rse")
+        trunks.save(session, viewer=manager, trunk_id=trunk_id, details=details, now=NOW)
+    with store.read() as session:
         lines = session.query(AuditEntry).where(AuditEntry.object_kind == "trunk").all()
-    assert [line.detail["password_changed"] for line in lines] == [True, False]
-    assert "tr0ub4dor" not in str([line.detail for line in lines])
+    _made, kept, changed = (line.detail.get("changed", {}) for line in lines)
+    assert "password" not in kept
+    assert list(changed) == ["password"]
+    told = str([line.detail for line in lines])
+    assert "tr0ub4dor" not in told
+    assert "c0rrecth0rse" not in told
 
 
 def test_two_trunks_of_one_name_are_refused(store: Store, manager: Viewer) -> None:
