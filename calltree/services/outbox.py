@@ -29,8 +29,8 @@ from calltree.models import (
     Webhook,
     WebhookDelivery,
 )
-from calltree.services import do_not_call, scope
-from calltree.services.webhooks import DELIVER, Event
+from calltree.services import do_not_call, scope, webhooks
+from calltree.services.webhooks import Event
 
 BACK_OFF = (
     timedelta(seconds=10),
@@ -225,7 +225,7 @@ def _write(
     statement = insert(WebhookDelivery).on_conflict_do_nothing()
     fresh = session.scalars(statement.returning(WebhookDelivery.id), rows).all()
     if fresh:
-        announce(session, "job", lane="soon", func=DELIVER)
+        webhooks.ring(session)
     return len(fresh)
 
 

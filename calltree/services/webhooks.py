@@ -25,6 +25,10 @@ LOG_PAGE = 50
 _PURPOSE = "webhook"
 _HOST = re.compile(r"[A-Za-z0-9.-]{1,253}|[0-9A-Fa-f:]{2,45}")
 DELIVER = "calltree.jobs.webhooks.deliver"
+BELL_S = 15
+"""The leader rings every few seconds too: bells must not pile up where a slow receiver is served,
+in front of whoever waits in the same lane.
+"""
 
 
 class Event(StrEnum):
@@ -182,7 +186,7 @@ def send_again(
         raise Refused("webhook_off")
     delivery.due_at, delivery.tries = now, 0
     row.paused_until = None
-    announce(session, "job", lane="soon", func=DELIVER)
+    ring(session)
 
 
 def ping(
@@ -202,7 +206,12 @@ def ping(
             due_at=now,
         )
     )
-    announce(session, "job", lane="soon", func=DELIVER)
+    ring(session)
+
+
+def ring(session: Session) -> None:
+    """Have what is due sent at once, after the commit."""
+    announce(session, "job", lane="soon", func=DELIVER, ttl=BELL_S)
 
 
 def _checked(details: WebhookDetails) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from calltree.db import Store
+from calltree.db import Announcement, Store
 from calltree.errors import NotAllowed, Refused
 from calltree.models import (
     Attempt,
@@ -153,6 +153,14 @@ def test_R_AR_3_a_saved_status_is_told_and_its_correction(site: Site) -> None:
             )
     assert [one["data"]["status"] for one in site.told()] == ["見込", "FAX"]
     assert site.told()[1]["data"]["corrected"] is True
+
+
+def test_R_AR_3_bells_do_not_pile_up_behind_a_slow_receiver(site: Site) -> None:
+    rung: list[Announcement] = []
+    site.store.publisher = rung.extend
+    _entry(site, BuiltIn.FAX)
+    (bell,) = (one for one in rung if one.ids.get("func") == webhooks.DELIVER)
+    assert bell.ids["ttl"] == webhooks.BELL_S
 
 
 def test_R_AR_3_what_is_rolled_back_is_not_told(site: Site) -> None:
