@@ -26,7 +26,7 @@ _PURPOSE = "webhook"
 _HOST = re.compile(r"[A-Za-z0-9.-]{1,253}|[0-9A-Fa-f:]{2,45}")
 DELIVER = "calltree.jobs.webhooks.deliver"
 BELL_S = 15
-"""The leader rings every few seconds too: bells must not pile up where a slow receiver is served,
+"""The leader rings every so often too: bells must not pile up where a slow receiver is served,
 in front of whoever waits in the same lane.
 """
 
