@@ -76,7 +76,9 @@ def test_no_query_makes_a_500(
     app: Flask, settings: Settings, world: World, browser_of, role: Role
 ) -> None:
     browser = browser_of(world.users[role])
-    values = VALUES if settings.database_url.startswith("sqlite") else TO_DATABASES
+    sqlite = settings.database_url.startswith("sqlite")
+    # others read the same parameters by the same code: what differs is what they may see
+    values = VALUES if sqlite and role is Role.MANAGER else TO_DATABASES
     addresses = []
     for endpoint, path in world.paths(app, "GET", world.near):
         right = right_of(endpoint, app)
