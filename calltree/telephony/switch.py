@@ -196,15 +196,13 @@ class Leader:
             return []
 
     def _give_way(self, batch: list[Told]) -> None:
-        """While nobody waits for what was told, let those go first who wait for the writer."""
-        until = time.monotonic() + self._timings.give_way_s
-        while (
-            batch
-            and all(ledger.can_wait(told.event) for told in batch)
-            and len(batch) < BATCH
-            and time.monotonic() < until
-            and self._role.store.is_crowded()
-        ):
+        """While nobody waits for what was told, gather, and let go first who wants to write."""
+        began = time.monotonic()
+        while batch and len(batch) < BATCH and all(ledger.can_wait(one.event) for one in batch):
+            since_s = time.monotonic() - began
+            crowded = since_s < self._timings.give_way_s and self._role.store.is_crowded()
+            if since_s >= self._timings.gather_s and not crowded:
+                return
             with suppress(queue.Empty):
                 batch.append(self._inbox.get(timeout=LOOK_S))
 

@@ -21,6 +21,8 @@ class Timings:
     yes_holds_s: float = 0.5
     """For so long the gate's word on do-not-call is good; a dial served later is asked again."""
     queued_age_s: float = 5.0
+    gather_s: float = 0.015
+    """What can wait is gathered for so long: a channel that is made and gone is one commit."""
     give_way_s: float = 0.1
     """So long what was heard and can wait lets presses go first, which cannot."""
     bridge_s: float = 1.0

@@ -109,9 +109,24 @@ def test_no_more_is_gathered_than_one_turn_may_take(leader: Leader, store: Store
     assert len(batch) == BATCH
 
 
-def test_without_a_line_nothing_waits(leader: Leader, store: Store) -> None:
+def test_without_a_line_what_follows_at_once_shares_the_commit(store: Store) -> None:
+    timings = replace(Timings(), gather_s=PATIENCE_S)
+    role = SwitchRole(store, [], "/recordings", "test", timings, lambda: NOW)
+    leader = Leader(role, Reign(store, 1, timings))
     assert not store.is_crowded()
-    leader._give_way([told(events.Destroyed)])
+    batch = [told(events.ChannelCreated)]
+    for kind in (events.Destroyed, events.Answered, events.Destroyed):
+        leader._inbox.put(told(kind))
+    leader._give_way(batch)
+    kinds = [type(one.event) for one in batch]
+    assert kinds == [events.ChannelCreated, events.Destroyed, events.Answered]
+
+
+def test_without_a_line_nothing_waits_for_more(leader: Leader, store: Store) -> None:
+    assert not store.is_crowded()
+    batch = [told(events.Destroyed)]
+    leader._give_way(batch)
+    assert len(batch) == 1
 
 
 def test_a_commit_that_need_not_outlive_a_power_cut_does_not_wait_for_the_disk(
