@@ -42,7 +42,7 @@ def kept(file: FileStorage, otherwise: str) -> Iterator[Stored]:
         file.save(path)
     try:
         yield Stored(name, path.name, path.stat().st_size)
-    except Exception:
+    except Exception:  # raised again: a file that nobody took over is not left lying
         path.unlink(missing_ok=True)
         raise
 

@@ -14,6 +14,7 @@ from calltree.models import (
     BulkJob,
     Customer,
     CustomerList,
+    Role,
 )
 from calltree.services import (
     bulk_run,
@@ -110,3 +111,32 @@ class Office:
 
 def only(*ids: int) -> Chosen:
     return Chosen(ids=ids)
+
+
+def opened(store: Store, uploads: Path) -> Office:
+    """A new office on an empty site."""
+    with store.write() as session:
+        make.make_site(session)
+        project = make.make_project(session)
+        here = make.make_list(session, project, columns=["会社名", "担当者"])
+        there = make.make_list(session, project, columns=["住所", "会社名"])
+        users = [make.make_user(session, name=name) for name in ("佐藤", "鈴木")]
+        for folder in (here, there):
+            make.grant(session, folder, *users)
+        ids = [
+            make.make_customer(
+                session, here, number=f"031234000{n}", cells=[f"会社{n}", f"人{n}"]
+            ).id
+            for n in range(6)
+        ]
+        return Office(
+            store,
+            uploads,
+            Viewer.of(make.make_user(session, Role.MANAGER)),
+            Viewer.of(make.make_user(session, Role.SUPERVISOR)),
+            [Viewer.of(user) for user in users],
+            project.id,
+            here.id,
+            there.id,
+            ids,
+        )

@@ -20,39 +20,14 @@ from calltree.services import (
     customer_work,
 )
 from calltree.services.bulk_writing import Claim
-from calltree.services.rights import Viewer
 from tests import factories as make
 from tests.factories import NOW
-from tests.services.list_office import Office, only
+from tests.services.list_office import Office, only, opened
 
 
 @pytest.fixture
 def office(store: Store, tmp_path: Path) -> Office:
-    with store.write() as session:
-        make.make_site(session)
-        project = make.make_project(session)
-        here = make.make_list(session, project, columns=["会社名", "担当者"])
-        there = make.make_list(session, project, columns=["住所", "会社名"])
-        users = [make.make_user(session, name=name) for name in ("佐藤", "鈴木")]
-        for folder in (here, there):
-            make.grant(session, folder, *users)
-        ids = [
-            make.make_customer(
-                session, here, number=f"031234000{n}", cells=[f"会社{n}", f"人{n}"]
-            ).id
-            for n in range(6)
-        ]
-        return Office(
-            store,
-            tmp_path,
-            Viewer.of(make.make_user(session, Role.MANAGER)),
-            Viewer.of(make.make_user(session, Role.SUPERVISOR)),
-            [Viewer.of(user) for user in users],
-            project.id,
-            here.id,
-            there.id,
-            ids,
-        )
+    return opened(store, tmp_path)
 
 
 def test_R_LS_10_only_a_manager_moves_deletes_and_resets_a_supervisor_assigns(

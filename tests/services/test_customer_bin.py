@@ -10,7 +10,6 @@ from calltree.errors import NotAllowed, NotFound, Refused
 from calltree.models import (
     AuditEntry,
     BulkState,
-    Role,
 )
 from calltree.services import (
     customer_work,
@@ -19,36 +18,12 @@ from calltree.services import (
 from calltree.services.rights import Viewer
 from tests import factories as make
 from tests.factories import NOW
-from tests.services.list_office import EVERYBODY, LATER, Office, only
+from tests.services.list_office import EVERYBODY, LATER, Office, only, opened
 
 
 @pytest.fixture
 def office(store: Store, tmp_path: Path) -> Office:
-    with store.write() as session:
-        make.make_site(session)
-        project = make.make_project(session)
-        here = make.make_list(session, project, columns=["会社名", "担当者"])
-        there = make.make_list(session, project, columns=["住所", "会社名"])
-        users = [make.make_user(session, name=name) for name in ("佐藤", "鈴木")]
-        for folder in (here, there):
-            make.grant(session, folder, *users)
-        ids = [
-            make.make_customer(
-                session, here, number=f"031234000{n}", cells=[f"会社{n}", f"人{n}"]
-            ).id
-            for n in range(6)
-        ]
-        return Office(
-            store,
-            tmp_path,
-            Viewer.of(make.make_user(session, Role.MANAGER)),
-            Viewer.of(make.make_user(session, Role.SUPERVISOR)),
-            [Viewer.of(user) for user in users],
-            project.id,
-            here.id,
-            there.id,
-            ids,
-        )
+    return opened(store, tmp_path)
 
 
 def test_R_LS_11_deleted_customers_rest_in_the_bin_and_come_back_with_their_figures(

@@ -20,7 +20,6 @@ from calltree.models import (
     Import,
     ImportState,
     Origin,
-    Role,
     Task,
 )
 from calltree.services import (
@@ -31,39 +30,14 @@ from calltree.services import (
 )
 from calltree.services.criteria import Criteria
 from calltree.services.customer_work import Chosen
-from calltree.services.rights import Viewer
 from tests import factories as make
 from tests.factories import NOW
-from tests.services.list_office import LATER, Office, only
+from tests.services.list_office import LATER, Office, only, opened
 
 
 @pytest.fixture
 def office(store: Store, tmp_path: Path) -> Office:
-    with store.write() as session:
-        make.make_site(session)
-        project = make.make_project(session)
-        here = make.make_list(session, project, columns=["会社名", "担当者"])
-        there = make.make_list(session, project, columns=["住所", "会社名"])
-        users = [make.make_user(session, name=name) for name in ("佐藤", "鈴木")]
-        for folder in (here, there):
-            make.grant(session, folder, *users)
-        ids = [
-            make.make_customer(
-                session, here, number=f"031234000{n}", cells=[f"会社{n}", f"人{n}"]
-            ).id
-            for n in range(6)
-        ]
-        return Office(
-            store,
-            tmp_path,
-            Viewer.of(make.make_user(session, Role.MANAGER)),
-            Viewer.of(make.make_user(session, Role.SUPERVISOR)),
-            [Viewer.of(user) for user in users],
-            project.id,
-            here.id,
-            there.id,
-            ids,
-        )
+    return opened(store, tmp_path)
 
 
 def test_R_LS_10_customers_are_given_in_turn_and_taken_away_again(office: Office) -> None:
