@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from calltree.db import announce
 from calltree.errors import NotAllowed, NotFound, Refused
-from calltree.models import ClosedDay
+from calltree.models import ClosedDay, Site
 from calltree.services import audit_changes
 from calltree.services.rights import Right, Viewer
 
@@ -47,6 +47,7 @@ def add(
         raise Refused("days_reversed", field="last")
     if (last - first).days >= MOST_DAYS:
         raise Refused("closed_days_many", field="last", most=MOST_DAYS)
+    session.get_one(Site, 1, with_for_update=True)  # two who close one day do it in turn
     days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
     there = session.scalars(select(ClosedDay).where(ClosedDay.day.in_(days)))
     known = {row.day: row for row in there}
