@@ -4,7 +4,6 @@ SHELL := bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 PY := .venv/bin/python
-PYTEST := $(PY) -m pytest
 # one process more than two cores: it works while another waits for a clock, a page or a switch;
 # N=0 keeps everything in one, to read the output as it comes
 N ?= 3
@@ -31,11 +30,11 @@ test: setup-dev ## Lint, types, import rules, then the suite on SQLite and on Po
 
 test-sqlite: setup-dev ## The whole suite on SQLite
 	@echo "== tests on SQLite"
-	@$(PYTEST) -n $(N) --dist worksteal --database sqlite
+	@$(PY) -m scripts.suite --database sqlite -n $(N) --dist worksteal
 
 test-postgres: setup-dev ## The tests that touch the database, on a Postgres of their own
 	@echo "== tests on Postgres"
-	@$(PYTEST) -n $(N) --dist worksteal --database postgres
+	@$(PY) -m scripts.suite --database postgres -n $(N) --dist worksteal
 
 bench: setup-dev ## Measure; NAME=import for one (python -m bench NAME --json for its options)
 	@$(PY) -m bench $(or $(NAME),all)

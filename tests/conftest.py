@@ -30,11 +30,6 @@ from tests.windows import CHROMIUM, PROVOKES, Windows, running_chromium
 POSTGRES_PORT = "CALLTREE_TEST_POSTGRES_PORT"
 NEEDS_DATABASE = {"databases", "database_url", "empty_database_url"}
 SERVER = pytest.StashKey[PostgresServer]()
-ACTED_OUT = {
-    "chromium", "faults", "frontend", "launch", "live", "softphone", "telephony", "test_lanes.py",
-}  # fmt: skip
-"""Where processes, threads and browsers act together, and have a second run (decision 13)."""
-
 # What is drawn is judged by its answer: how long it took says something of the machine only.
 hypothesis_settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
@@ -90,9 +85,6 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """On Postgres only what touches the database runs again, but for `one_database`."""
-    for item in items:
-        if item.path.relative_to(Path(__file__).parent).parts[0] in ACTED_OUT:
-            item.add_marker(pytest.mark.flaky(reruns=1))
     if config.getoption("--database") != "postgres":
         return
     kept = [
@@ -103,16 +95,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     ]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = kept
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What a second run was needed for is told whole: it is a fault to be mended."""
-    for report in terminalreporter.stats.get("rerun", []):
-        terminalreporter.write_sep("=", f"FAILED AT FIRST: {report.nodeid}", red=True)
-        terminalreporter.write_line(report.longreprtext)
-        for title, content in report.sections:
-            terminalreporter.write_sep("-", title)
-            terminalreporter.write_line(content)
 
 
 @pytest.hookimpl(wrapper=True)
