@@ -49,6 +49,8 @@ class Right(StrEnum):
     PROTECT_RECORDINGS = "protect_recordings"
     EXPORT = "export"
     FREE_HOLDS = "free_holds"
+    RUN_CAMPAIGNS = "run_campaigns"
+    EDIT_CAMPAIGNS = "edit_campaigns"
     WATCH = "watch"
     SEE_FIGURES = "see_figures"
     SEE_SETTINGS = "see_settings"
@@ -96,6 +98,8 @@ ROLES_OF: dict[Right, frozenset[Role]] = {
     Right.PROTECT_RECORDINGS: _MGR,
     Right.EXPORT: _MGR_SV,
     Right.FREE_HOLDS: _MGR_SV,
+    Right.RUN_CAMPAIGNS: _MGR_SV,  # see, start, pause, stop, multiplier
+    Right.EDIT_CAMPAIGNS: _MGR,
     Right.WATCH: _MGR_SV,
     Right.SEE_FIGURES: _CALLERS,  # an operator their own
     Right.SEE_SETTINGS: _MGR_SV,

@@ -47,6 +47,8 @@ SPEC = {
     Right.PROTECT_RECORDINGS: "MGR",
     Right.EXPORT: "MGR SV",
     Right.FREE_HOLDS: "MGR SV",
+    Right.RUN_CAMPAIGNS: "MGR SV",
+    Right.EDIT_CAMPAIGNS: "MGR",
     Right.WATCH: "MGR SV",
     Right.SEE_FIGURES: "MGR SV OP",
     Right.SEE_SETTINGS: "MGR SV",
