@@ -52,6 +52,16 @@ def _work(make: Callable[[], Stoppable], stopping: threading.Event) -> None:
     try:
         worker = make()
         worker.stopping = stopping
-        worker.work(logging_level="WARNING")
+        try:
+            worker.work(logging_level="WARNING")
+        finally:
+            _stop_listening(worker)
     except redis.RedisError as error:
         log.warning("queue not reached", error=type(error).__name__)
+
+
+def _stop_listening(worker: Stoppable) -> None:
+    """End rq's thread on its own channel, which a worker that broke off leaves behind."""
+    if worker.pubsub_thread is not None and worker.pubsub_thread.is_alive():
+        worker.pubsub_thread.stop()
+        worker.unsubscribe()  # type: ignore[no-untyped-call] # rq gives no types here

@@ -82,6 +82,7 @@ def test_a_stop_while_it_tidies_up_ends_it_quietly(worker, stopping, redis_serve
     worker.on_job, worker.on_death = breaks_off, told_to_stop
     work_until_stopped(lambda: worker, stopping)
     assert stopping.is_set()
+    assert not worker.pubsub_thread.is_alive()
 
 
 def test_a_stop_just_before_rq_listens_is_not_lost(worker, stopping, redis_server):
