@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from bs4 import BeautifulSoup, Tag
+from bs4 import BeautifulSoup, SoupStrainer, Tag
 from flask import Flask
 from sqlalchemy import select
 
@@ -86,7 +86,8 @@ def _forms(browser: Browser, path: str) -> list[Tag]:
     answer = browser.client.get(path)
     html = answer.get_data()
     answer.close()
-    return list(BeautifulSoup(html, "html.parser").select("form[method=post]"))
+    soup = BeautifulSoup(html, "html.parser", parse_only=SoupStrainer("form"))
+    return soup.select("form[method=post]")
 
 
 def _filled(form: Tag, text: str) -> dict[str, Any]:
@@ -137,12 +138,15 @@ def test_no_typed_text_makes_a_failure(
     _send(browser, world, f"/operator/call/open/{world.near.customer}", {})
     posts = {path for endpoint, path in world.paths(app, "POST", world.near)
              if endpoint not in UNTOUCHED}  # fmt: skip
-    wrong = []
+    wrong, sent = [], set()
     for page in _pages(app, world, role):
         for form in _forms(browser, page):
             path = str(form.get("action") or page)
-            if path.split("?")[0] not in posts:
+            # the same form stands in every row of a table, and some on every page
+            kind = (re.sub(r"\d+", "0", path), *sorted(_filled(form, "")))
+            if path.split("?")[0] not in posts or kind in sent:
                 continue
+            sent.add(kind)
             for fill in (_typed, _filled):
                 status = _send(browser, world, path, fill(form, text))
                 if status >= 500 or status == 400:
