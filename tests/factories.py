@@ -17,6 +17,9 @@ from calltree.models import (
     BuiltIn,
     CallerNumber,
     CallRecord,
+    Campaign,
+    CampaignList,
+    CampaignState,
     Customer,
     CustomerHold,
     CustomerList,
@@ -314,3 +317,26 @@ def make_record(session: Session, customer: Customer, **given: Any) -> CallRecor
     session.add(record)
     session.flush()
     return record
+
+
+def make_campaign(session: Session, *lists: CustomerList, **given: Any) -> Campaign:
+    """A running campaign over these lists, of one project, in this order."""
+    n = next(_counter)
+    values: dict[str, Any] = {
+        "name": f"キャンペーン{n}",
+        "project_id": lists[0].project_id if lists else None,
+        "state": CampaignState.RUNNING,
+        "state_since": NOW,
+        "created_at": NOW,
+    }
+    if not lists and "project_id" not in given:
+        given["project_id"] = make_project(session).id
+    campaign = Campaign(**(values | given))
+    session.add(campaign)
+    session.flush()
+    session.add_all(
+        CampaignList(campaign_id=campaign.id, list_id=folder.id, position=place)
+        for place, folder in enumerate(lists)
+    )
+    session.flush()
+    return campaign

@@ -29,6 +29,23 @@ from calltree.models.calls import (
     SystemResult,
     Task,
 )
+from calltree.models.campaigns import (
+    Campaign,
+    CampaignList,
+    CampaignMode,
+    CampaignState,
+    Preset,
+)
+from calltree.models.inbound import (
+    Guidance,
+    HolidayHours,
+    InboundAction,
+    InboundClosedDay,
+    InboundRefusal,
+    InboundRoute,
+    InboundStep,
+    Situation,
+)
 from calltree.models.integrations import ApiToken, Webhook, WebhookDelivery
 from calltree.models.lists import (
     HIDDEN_IMPORT_STATES,
@@ -68,6 +85,7 @@ from calltree.models.projects import (
 )
 from calltree.models.recordings import Recording, RecordingState
 from calltree.models.search import POSTGRES_STATEMENTS, SQLITE_STATEMENTS
+from calltree.models.supervision import HelpRequest, Monitor, MonitorMode, Notice, NoticeReader
 from calltree.models.trunks import (
     CallerIdForm,
     NumberForm,
@@ -99,6 +117,10 @@ __all__ = [
     "CallState",
     "CallerIdForm",
     "CallerNumber",
+    "Campaign",
+    "CampaignList",
+    "CampaignMode",
+    "CampaignState",
     "ClosedDay",
     "CommandKind",
     "Customer",
@@ -112,8 +134,16 @@ __all__ = [
     "ExtraNumber",
     "Group",
     "GroupMember",
+    "Guidance",
+    "HelpRequest",
+    "HolidayHours",
     "Import",
     "ImportState",
+    "InboundAction",
+    "InboundClosedDay",
+    "InboundRefusal",
+    "InboundRoute",
+    "InboundStep",
     "ItemKind",
     "ItemTarget",
     "Lease",
@@ -123,12 +153,17 @@ __all__ = [
     "ListGrant",
     "ListGroupGrant",
     "MemoEntry",
+    "Monitor",
+    "MonitorMode",
+    "Notice",
+    "NoticeReader",
     "NumberDirection",
     "NumberForm",
     "Operator",
     "OperatorInterval",
     "OperatorState",
     "Origin",
+    "Preset",
     "Project",
     "ProjectItem",
     "ProjectNumber",
@@ -145,6 +180,7 @@ __all__ = [
     "SavedSearch",
     "Setting",
     "Site",
+    "Situation",
     "Softphone",
     "SwitchCommand",
     "SystemResult",

@@ -86,6 +86,23 @@ class Attempt(Base):
         ),
         Index("ix_attempts_number_dialled", "number", "dialled_at"),
         Index("ix_attempts_customer", "customer_id", "id"),
+        # A campaign's day is counted at every tick of the dialler, from this index alone.
+        Index(
+            "ix_attempts_campaign_day",
+            "campaign_id",
+            "dialled_at",
+            "answered_at",
+            "joined_at",
+            "state",
+            sqlite_where=text("campaign_id IS NOT NULL"),
+            postgresql_where=text("campaign_id IS NOT NULL"),
+        ),
+        Index(
+            "ix_attempts_live_campaign",
+            "campaign_id",
+            sqlite_where=_LIVE,
+            postgresql_where=_LIVE,
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -97,6 +114,10 @@ class Attempt(Base):
     customer_id: Mapped[int | None] = mapped_column(ForeignKey("customers.id"))
     list_id: Mapped[int | None] = mapped_column(ForeignKey("lists.id"))
     project_id: Mapped[int | None] = mapped_column(ForeignKey("projects.id"))
+    campaign_id: Mapped[int | None] = mapped_column(ForeignKey("campaigns.id"))
+    """The campaign that dialled it."""
+    reserved_user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    """The operator kept free for it before it was dialled (R-DL-4)."""
     number: Mapped[str] = mapped_column(String(16))
     caller_number_id: Mapped[int | None] = mapped_column(ForeignKey("caller_numbers.id"))
     node: Mapped[str] = mapped_column(String(64), default="")
@@ -115,6 +136,10 @@ class Attempt(Base):
     joined_at: Mapped[datetime | None]
     """First CHANNEL_BRIDGE with the operator's leg."""
     held_since: Mapped[datetime | None]
+    apology_at: Mapped[datetime | None]
+    """Nobody was free in time: from here on the customer is not joined any more (R-DL-3)."""
+    improper: Mapped[bool] = mapped_column(default=False)
+    """放棄 although an operator was free."""
     ended_at: Mapped[datetime | None]
     ended_by: Mapped[str] = mapped_column(String(16), default="")
     """operator | customer | carrier | system"""
@@ -174,6 +199,9 @@ class CommandKind(StrEnum):
     DTMF = "dtmf"
     CONNECT_LEG = "connect_leg"
     DROP_LEG = "drop_leg"
+    MONITOR = "monitor"
+    """Put a supervisor's leg into a call, or change who hears it there."""
+    MONITOR_END = "monitor_end"
     LOAD_TRUNKS = "load_trunks"
     """Write the trunks into the switch's configuration and let it read them."""
     CHECK = "check"
@@ -419,6 +447,10 @@ class Operator(Base):
     customer_id: Mapped[int | None] = mapped_column(BigId)
     """The customer whose page is open."""
     queue_id: Mapped[int | None]
+    campaign_id: Mapped[int | None] = mapped_column(ForeignKey("campaigns.id"), index=True)
+    """The campaign whose customers are pushed while 待機 (R-DL-7)."""
+    leaves_campaign: Mapped[bool] = mapped_column(default=False)
+    """この通話で終了: this call is the last one."""
     record_id: Mapped[int | None] = mapped_column(BigId)
     """The record being worked on, open for rewriting until the next dial (R-CL-6)."""
     dial_at: Mapped[datetime | None]

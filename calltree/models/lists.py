@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from calltree.db import Base, BigId
@@ -153,6 +153,14 @@ class Customer(Base):
         # Numbers come in no order, so each row of an import lands on another page of an index
         # over them: one such index, and none by list and number.
         Index("ix_customers_number", "number"),
+        # Whom a campaign dials again, in the order in which they are due.
+        Index(
+            "ix_customers_due",
+            "list_id",
+            "next_try_at",
+            sqlite_where=text("next_try_at IS NOT NULL"),
+            postgresql_where=text("next_try_at IS NOT NULL"),
+        ),
         # An import's customers in order of id, and counted by list without a look at their rows.
         Index("ix_customers_import", "import_id", "id", "list_id", "deleted_at"),
     )
@@ -188,6 +196,18 @@ class Customer(Base):
     """System result of the newest record, or empty."""
     last_user_id: Mapped[int | None]
     last_dialled_at: Mapped[datetime | None]
+
+    # What campaigns keep of their tries (services/redialling.py).
+    next_try_at: Mapped[datetime | None]
+    """Not dialled by itself before this; None: as soon as possible, or never again once dialled."""
+    last_outcome: Mapped[str] = mapped_column(String(32), default="")
+    """How the last try by itself ended, or why the gate refused it: a code."""
+    abandoned_at: Mapped[datetime | None]
+    """The last 放棄."""
+    abandons: Mapped[int] = mapped_column(default=0)
+    """放棄 since the customer was last talked with."""
+    preview_only: Mapped[bool] = mapped_column(default=False)
+    """放棄 twice: left to people who press CALL (R-DL-4)."""
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     deleted_at: Mapped[datetime | None]

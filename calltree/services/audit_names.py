@@ -12,8 +12,10 @@ from calltree.models import (
     AttributeItem,
     AuditEntry,
     CallerNumber,
+    Campaign,
     CustomerList,
     Group,
+    Guidance,
     Project,
     ResultPattern,
     ResultStatus,
@@ -29,7 +31,9 @@ Names = dict[tuple[str, int], str]
 
 NAMED: dict[str, tuple[InstrumentedAttribute[int], InstrumentedAttribute[str]]] = {
     "caller_number": (CallerNumber.id, CallerNumber.number),
+    "campaign": (Campaign.id, Campaign.name),
     "group": (Group.id, Group.name),
+    "guidance": (Guidance.id, Guidance.name),
     "item": (AttributeItem.id, AttributeItem.name),
     "list": (CustomerList.id, CustomerList.name),
     "pattern": (ResultPattern.id, ResultPattern.name),

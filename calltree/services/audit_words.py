@@ -6,13 +6,17 @@ stays for ever: a code that is not used any more keeps its words.
 
 from __future__ import annotations
 
-from calltree.models import BulkKind, LegKind, ProjectState, Role
+from calltree.models import BulkKind, CampaignState, LegKind, ProjectState, Role
 from calltree.services.duplicates import Keep
 from calltree.services.sentences import N_
 
 ACTIONS: dict[str, str] = {
     "audit.exported": N_("Exported the audit log"),
     "backup.restored": N_("Restored a backup"),
+    "campaign.saved": N_("Saved a campaign"),
+    "campaign.lists_set": N_("Set the lists of a campaign"),
+    "campaign.state_set": N_("Started, paused or stopped a campaign"),
+    "campaign.retired": N_("Took a campaign out of use"),
     "closed_day.saved": N_("Set a closed day"),
     "closed_day.removed": N_("Removed a closed day"),
     "customer.added": N_("Added a customer"),
@@ -28,6 +32,12 @@ ACTIONS: dict[str, str] = {
     "figures.exported": N_("Exported figures"),
     "group.saved": N_("Saved a group"),
     "hold.freed": N_("Freed a customer that somebody held"),
+    "guidance.saved": N_("Saved a guidance"),
+    "guidance.retired": N_("Took a guidance out of use"),
+    "inbound.caller_refused": N_("Refused a caller"),
+    "inbound.caller_admitted": N_("Admitted a refused caller again"),
+    "inbound.hours_saved": N_("Set when a number takes calls"),
+    "inbound.step_saved": N_("Set what a number does with calls"),
     "import.uploaded": N_("Uploaded a list file"),
     "import.started": N_("Began an import"),
     "import.undone": N_("Undid an import"),
@@ -96,6 +106,7 @@ BULK_WORK: dict[str, str] = {
     BulkKind.CUSTOMER_DELETE.value: N_("Deletion of customers"),
     BulkKind.CUSTOMER_RESTORE.value: N_("Return of customers from the bin"),
     BulkKind.CUSTOMER_DEDUPE.value: N_("Deletion of duplicates"),
+    BulkKind.WHAT_IF.value: N_("Trial of dialling multiples"),
 }
 BULK_STEPS: dict[str, str] = {
     "uploaded": N_("file uploaded"),
@@ -110,6 +121,7 @@ BULK_STEPS: dict[str, str] = {
 THINGS: dict[str, str] = {
     "bulk": N_("Bulk work"),
     "caller_number": N_("Caller number"),
+    "campaign": N_("Campaign"),
     "closed_day": N_("Closed day"),
     "customer": N_("Customer"),
     "customers": N_("Export, per list"),
@@ -117,7 +129,9 @@ THINGS: dict[str, str] = {
     "do_not_call": N_("Do-not-call number"),
     "figures": N_("Summary"),
     "group": N_("Group of users"),
+    "guidance": N_("Guidance"),
     "import": N_("List file"),
+    "inbound_refusal": N_("Refused caller"),
     "item": N_("Attribute item"),
     "list": N_("List"),
     "pattern": N_("Result pattern"),
@@ -191,6 +205,7 @@ DETAILS: dict[str, str] = {
     "scopes": N_("May do"),
     "search": N_("Search"),
     "shared": N_("Shared with everybody"),
+    "situation": N_("Situation"),
     "skipped": N_("Skipped"),
     "started_at": N_("Call began"),
     "state": N_("State"),
@@ -224,6 +239,7 @@ VALUES: dict[str, dict[str, str]] = {
     "state": {
         ProjectState.RUNNING.value: N_("Running"),
         ProjectState.STOPPED.value: N_("Stopped"),
+        CampaignState.PAUSED.value: N_("Paused"),
     },
 }
 

@@ -43,7 +43,8 @@ def start_again(session: Session, *, folder: CustomerList, customers: Sequence[C
 def _forget(customer: Customer) -> None:
     customer.cycle, customer.dials, customer.connects = NO_CYCLE, 0, 0
     customer.last_record_id = customer.last_status_id = customer.last_user_id = None
-    customer.last_system = ""
+    customer.last_system = customer.last_outcome = ""
+    customer.next_try_at = None
 
 
 def carry_over(

@@ -7,6 +7,7 @@ translates them. Values fill `%(name)s`.
 from __future__ import annotations
 
 from calltree.pacing.words import SENTENCES as PACING
+from calltree.services.campaign_words import SENTENCES as CAMPAIGNS
 
 
 def N_(message: str) -> str:  # noqa: N802 - gettext's own name for "translate later"
@@ -157,6 +158,31 @@ SENTENCES: dict[str, str] = {
     "lines_range": N_("The number of lines is at least 1."),
     "reserved_range": N_("Fewer lines than the site has can be kept for inbound calls."),
     "bound_too_wide": N_("Consumers are called between 08:00 and 21:00 at most."),
+    "opening_unreadable": N_("“%(text)s” cannot be read. Write hours as 9:00-18:00."),
+    "opening_reversed": N_("“%(text)s” ends before it begins. Write midnight as 24:00."),
+    "opening_overlap": N_("The hours in “%(text)s” overlap."),
+    "route_never_open": N_("Enter the hours of at least one day."),
+    "group_gone": N_("This group cannot be used. Choose another."),
+    "closed_day_unreadable": N_(
+        "“%(text)s” cannot be read. Write 2026-12-29 or 2026-12-29 - 2027-01-03, then the name."
+    ),
+    "inbound_action": N_("This cannot be done here. Choose something else."),
+    "guidance_missing": N_("Choose the guidance that is played."),
+    "guidance_gone": N_("This guidance cannot be used any more. Choose another."),
+    "guidance_in_use": N_(
+        "The number %(number)s plays this guidance. Choose another one there first."
+    ),
+    "guidance_name_taken": N_("There is already a guidance called %(name)s."),
+    "guidance_unreadable": N_(
+        "This file cannot be read as a sound. Choose a WAV, MP3 or M4A file, or record it here."
+    ),
+    "guidance_silent": N_("Nothing can be heard in this file. Choose another or record it again."),
+    "guidance_long": N_("A guidance lasts %(most)s seconds at most. This one has %(found)s."),
+    "guidance_file_missing": N_("Choose a file or record the guidance."),
+    "forward_missing": N_("Enter the number to forward to, as 03-1234-5678."),
+    "forward_own": N_("This is a number of ours; the call would come in again. Enter another."),
+    "seconds_range": N_("Enter between %(least)s and %(most)s seconds."),
+    "refusal_known": N_("This number is on the list already."),
     "prefix_emergency": N_("%(prefix)s begins an emergency number. It can never be dialled."),
     "prefix_unreadable": N_("%(prefix)s is not a prefix. Write digits only, such as 0570."),
     "name_reserved": N_(
@@ -296,4 +322,5 @@ SENTENCES: dict[str, str] = {
     "http_500": N_("Something went wrong on our side. Nothing was saved; please try again."),
     "failed": N_("It could not be done. Reload the page and try again."),
     **PACING,
+    **CAMPAIGNS,
 }
