@@ -114,8 +114,9 @@ def part(name: str) -> ResponseReturnValue:
 def open_customer(customer_id: int) -> ResponseReturnValue:
     """Open a customer by hand: from a search, a task, the history."""
     now = utcnow()
+    sit_down(now)
     with writing() as session:
-        sit_down(session, now)
+        require_page(session)
         desk.open_customer(
             session, viewer=viewer(), customer_id=customer_id, page_id=page_id(), now=now
         )
@@ -128,18 +129,35 @@ def open_customer(customer_id: int) -> ResponseReturnValue:
 def start() -> ResponseReturnValue:
     """Begin walking the queue just made: the first customer opens, nothing is dialled."""
     now = utcnow()
+    sit_down(now)
     with writing() as session:
-        sit_down(session, now)
+        require_page(session)
         taken = desk.next_customer(session, viewer=viewer(), page_id=page_id(), now=now)
     return after_next(is_end=taken.is_end)
 
 
-def sit_down(session: Session, now: datetime) -> None:
-    """Make this the operator's page; refused while another one is in use."""
+def sit_down(now: datetime) -> None:
+    """Make this the operator's page; refused while another one is in use.
+
+    Apart from what was pressed: that locks a customer's hold first and then the operator.
+    """
     mine = viewer()
-    desk.enter(session, viewer=mine, nodes=settings().node_names, now=now)
-    if not _claim(session, now):
-        raise Refused("page_in_use")
+    nodes, page = settings().node_names, _page()
+    if desk.sits_here(reading(), user_id=mine.user_id, page=page, nodes=nodes, now=now):
+        return
+    with writing() as session:
+        desk.enter(session, viewer=mine, nodes=nodes, now=now)
+        if not _claim(session, now):
+            raise Refused("page_in_use")
+
+
+def require_page(session: Session) -> None:
+    """Refuse a press of a page that another took over meanwhile."""
+    desk.require_page(session, user_id=viewer().user_id, page=_page())
+
+
+def _page() -> desk.Page:
+    return desk.Page(page_id(), machine())
 
 
 def _claim(session: Session, now: datetime) -> bool:
@@ -166,8 +184,7 @@ def renew() -> ResponseReturnValue:
         ours = _claim(session, now)
     if not ours:
         return _instead_of_main("operator/_page_in_use.html")
-    # Apart: a save, which comes when it likes, has the hold first and then the operator; whoever
-    # keeps the one and waits for the other would be waited for in turn.
+    # Apart: whoever presses locks the hold first and then the operator.
     with writing() as session:
         renewal = _renew_hold(session, now)
     if renewal is not None and not renewal.held:
@@ -250,8 +267,9 @@ def come_back() -> ResponseReturnValue:
 def stand_by() -> ResponseReturnValue:
     """待機: the open customer is left."""
     now = utcnow()
+    sit_down(now)
     with writing() as session:
-        sit_down(session, now)
+        require_page(session)
         desk.stand_by(session, user_id=viewer().user_id, now=now)
     return redirect(url_for("operator.home"), 303)
 
@@ -325,9 +343,10 @@ def _number_pressed(session: Session, at: call_screen.Desk, customer: Customer) 
 def dial() -> ResponseReturnValue:
     """CALL: ask the gate; what it says is on the screen either way."""
     mine, now = viewer(), utcnow()
+    sit_down(now)
     with writing() as session:
         at = call_screen.desk(session, viewer=mine, now=now, with_last_call=False)
-        sit_down(session, now)
+        require_page(session)
         if at is None or at.customer is None:
             raise Refused("nothing_open")
         require_same(at.customer)
@@ -343,11 +362,13 @@ def dial() -> ResponseReturnValue:
             press_id=_press_id(),
             confirmed=request.form.get("confirmed") == "1",
         )
+        is_chosen = number == call_screen.chosen_number(at)
+        is_chosen = is_chosen and caller == at.operator.chosen_caller_id
+        gate.ask(session, request=asked, now=now)  # first: it locks the site before the operator
         if waiting:
             desk.stop_countdown(session, user_id=mine.user_id)
-        if number != call_screen.chosen_number(at) or caller != at.operator.chosen_caller_id:
+        if not is_chosen:
             _choose(session, at, number)
-        gate.ask(session, request=asked, now=now)
     if request.headers.get("X-Live"):
         return Response(status=204)  # the push draws it: twice would keep the next press waiting
     return _status()

@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from calltree.blueprints import call_page, call_panels, call_screen
 from calltree.blueprints.access import requires, viewer
-from calltree.blueprints.calling import after_next, require_same, sit_down
+from calltree.blueprints.calling import after_next, require_page, require_same, sit_down
 from calltree.blueprints.page import page_id
 from calltree.db import utcnow
 from calltree.errors import Refused
@@ -127,8 +127,9 @@ def _other_number() -> None:
 def _go_on(*, dials: bool, saved: bool) -> ResponseReturnValue:
     """Take the next customer; 次へ and 保存して次へ dial after the project's wait."""
     mine, now = viewer(), utcnow()
+    sit_down(now)
     with writing() as session:
-        sit_down(session, now)
+        require_page(session)
         open_now = call_screen.desk(session, viewer=mine, now=now)
         if open_now is not None and open_now.customer is not None and not saved:
             require_same(open_now.customer)

@@ -23,7 +23,7 @@ from flask import (
 from flask.typing import ResponseReturnValue
 
 from calltree.blueprints.access import public, requires, viewer
-from calltree.blueprints.calling import sit_down
+from calltree.blueprints.calling import require_page, sit_down
 from calltree.blueprints.headers import LOCAL_SWITCH
 from calltree.blueprints.page import page_id
 from calltree.config import Settings
@@ -57,8 +57,9 @@ def refused(refusal: Refused) -> ResponseReturnValue:
 def connect() -> ResponseReturnValue:
     """Make this the operator's page and give it what it signs in at the switch with."""
     now, mine = utcnow(), viewer().user_id
+    sit_down(now)
     with writing() as session:
-        sit_down(session, now)
+        require_page(session)
         given = softphones.issue(session, user_id=mine, page_id=page_id(), now=now)
     return jsonify(
         uri=f"sip:{given.user}@{softphones.DOMAIN}",

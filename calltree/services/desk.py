@@ -2,19 +2,31 @@
 
 (R-CL-2, R-CL-5, R-CL-6, R-CL-17.) `records.leave` is the one way out of a customer: it closes the
 record, gives the hold back and ends 後処理.
+
+Rows are locked in one order, or two presses of one operator wait for each other on Postgres: the
+site (`gate.take_turn`), the customer's hold, the record, the customer, the operator.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from calltree.db import announce
 from calltree.errors import NotAllowed, Refused
-from calltree.models import Attempt, Customer, CustomerHold, LegKind, Operator, OperatorState
+from calltree.models import (
+    Attempt,
+    Customer,
+    CustomerHold,
+    LegKind,
+    LegState,
+    Operator,
+    OperatorState,
+)
 from calltree.services import (
     audit,
     holds,
@@ -33,6 +45,13 @@ PAGE_LIVES_S = 30
 """A page that has not been heard of for this long is taken for closed."""
 _PAGE_FRESH_S = 9
 """A page heard of just now need not be noted again at each press."""
+
+
+class Page(NamedTuple):
+    """Where an operator works: the page, and the mark of the browser it is in."""
+
+    page_id: str
+    machine: str
 
 
 def open_customer(
@@ -76,7 +95,6 @@ def next_customer(session: Session, *, viewer: Viewer, page_id: str, now: dateti
     """
     if records.in_call(session, user_id=viewer.user_id):
         raise Refused("in_a_call")
-    forget_countdown(session, user_id=viewer.user_id)
     taken = work_queue.take_next(session, viewer=viewer, page_id=page_id, now=now)
     if taken.customer_id is not None:
         progress = work_queue.progress(session, user_id=viewer.user_id)
@@ -88,6 +106,7 @@ def next_customer(session: Session, *, viewer: Viewer, page_id: str, now: dateti
             queue_id=progress.queue_id if progress else None,
             now=now,
         )
+    forget_countdown(session, user_id=viewer.user_id)
     return taken
 
 
@@ -170,11 +189,12 @@ def come_back(session: Session, *, user_id: int, now: datetime) -> None:
 def stand_by(session: Session, *, user_id: int, now: datetime) -> None:
     """待機: leave the open customer and be ready for pushed calls.
 
-    Raises Refused 'in_a_call', 'wrap_up_open', 'no_leg', 'mic_…'; nothing is left then.
+    Raises Refused 'in_a_call', 'wrap_up_open', 'no_leg', 'mic_…'; the caller rolls back then.
     """
     operators.ensure(session, user_id=user_id, now=now)
-    _become_ready(session, user_id, now)
+    operators.require_free(session, user_id=user_id)
     records.leave(session, user_id=user_id, now=now)
+    _become_ready(session, user_id, now)
 
 
 def _become_ready(session: Session, user_id: int, now: datetime) -> None:
@@ -248,6 +268,36 @@ def free(session: Session, *, viewer: Viewer, customer_id: int, now: datetime) -
     )
 
 
+def sits_here(
+    session: Session, *, user_id: int, page: Page, nodes: Sequence[str], now: datetime
+) -> bool:
+    """Answer whether `enter` and `claim_page` would have nothing to write."""
+    operator = session.get(Operator, user_id)
+    if operator is None or operator.state is OperatorState.SIGNED_OUT:
+        return False
+    if len(nodes) > 1 and operator.leg_node not in nodes:
+        return False
+    telephone = operator.leg_kind is LegKind.BROWSER or operator.leg_state not in (
+        LegState.NONE,
+        LegState.LOST,
+    )
+    return telephone and _is_fresh(operator, page, now)
+
+
+def require_page(session: Session, *, user_id: int, page: Page) -> None:
+    """Raise Refused 'page_in_use' unless this is the operator's page."""
+    operator = session.get(Operator, user_id)
+    if operator is None or (operator.page_id, operator.page_machine) != page:
+        raise Refused("page_in_use")
+
+
+def _is_fresh(operator: Operator, page: Page, now: datetime) -> bool:
+    seen_at = operator.page_seen_at
+    if seen_at is None or now - seen_at >= timedelta(seconds=_PAGE_FRESH_S):
+        return False
+    return (operator.page_id, operator.page_machine) == page
+
+
 def claim_page(
     session: Session, *, user_id: int, page_id: str, machine: str = "", now: datetime
 ) -> bool:
@@ -257,8 +307,7 @@ def claim_page(
     another page is in use (「別の画面で使用中」). Called on opening and every 10 s.
     """
     operator = operators.ensure(session, user_id=user_id, now=now)
-    fresh = operator.page_seen_at and now - operator.page_seen_at < timedelta(seconds=_PAGE_FRESH_S)
-    if fresh and (operator.page_id, operator.page_machine) == (page_id, machine):
+    if _is_fresh(operator, Page(page_id, machine), now):
         return True
     gone = Operator.page_seen_at < now - timedelta(seconds=PAGE_LIVES_S)
     claimed = session.scalar(

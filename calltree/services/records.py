@@ -44,6 +44,7 @@ _KINDS = {
     Origin.MANUAL: RecordKind.MANUAL,
     Origin.TEST: RecordKind.MANUAL,
     Origin.PREDICTIVE: RecordKind.PREDICTIVE,
+    Origin.PROGRESSIVE: RecordKind.PREDICTIVE,
     Origin.INBOUND: RecordKind.INBOUND,
 }
 
@@ -207,12 +208,12 @@ def leave(
     """
     if in_call(session, user_id=user_id):
         raise Refused("in_a_call")
-    record = close_record(session, user_id=user_id, now=now)
     held = session.scalars(
         select(CustomerHold.customer_id).where(CustomerHold.user_id == user_id)
     ).all()
     for customer_id in set(held) - {keep_hold_on}:
         holds.release(session, customer_id=customer_id, user_id=user_id)
+    record = close_record(session, user_id=user_id, now=now)
     operators.close_customer(session, user_id=user_id, now=now)
     return record
 

@@ -50,6 +50,7 @@ def dial(session: Session, *, viewer: Viewer, wish: Wish, now: datetime) -> Atte
         return earlier
     customer = scope.get_customer(session, viewer=viewer, customer_id=wish.customer_id)
     who = _operator(session, viewer, wish.operator)
+    gate.take_turn(session)  # before the operator and the hold: CALL locks them in this order
     number = customer.number
     if wish.number:
         number = customers.read_number(session, wish.number, field="number").number

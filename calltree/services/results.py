@@ -88,11 +88,11 @@ def save(
     record = records.open_record(session, user_id=viewer.user_id)
     if record is None or record.customer_id != customer_id or record.closed_at is not None:
         raise Refused("nothing_dialled")
+    holds.touch(session, customer_id=customer_id, user_id=viewer.user_id, now=now)
     _lock(session, record)
     _refuse_live(session, record)
     changed = _write(session, viewer, record, form, now, withdraw=True)
     if changed:
-        holds.touch(session, customer_id=customer_id, user_id=viewer.user_id, now=now)
         drafts.discard(session, user_id=viewer.user_id, customer_id=customer_id)
     operators.result_saved(session, user_id=viewer.user_id, now=now)
     return Saved(record, changed)
