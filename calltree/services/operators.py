@@ -13,7 +13,7 @@ from enum import StrEnum
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Update, bindparam, case, func, insert, select, update
+from sqlalchemy import Update, bindparam, case, exists, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import CursorResult
@@ -26,6 +26,7 @@ from calltree.errors import Refused
 from calltree.models.calls import LegState, Operator, OperatorInterval, OperatorState
 from calltree.models.people import LegKind, User
 from calltree.models.projects import Site
+from calltree.models.supervision import Monitor
 from calltree.text.days import site_day
 
 S = OperatorState
@@ -130,6 +131,8 @@ def _change(columns: tuple[str, ...], lock: _Lock) -> Update:
     where = [Operator.user_id == bindparam("of"), Operator.state == bindparam("seen")]
     if lock is _Lock.NONE:
         where.append(Operator.attempt_id.is_(None))
+        # whose own leg is in another's call is given none
+        where.append(~exists().where(Monitor.user_id == Operator.user_id))
     elif lock is _Lock.MINE:
         where.append(Operator.attempt_id == bindparam("call"))
     new: dict[str, Any] = {name: bindparam(f"new_{name}") for name in columns}
@@ -265,7 +268,16 @@ def sign_in(session: Session, *, user_id: int, now: datetime) -> None:
 def sign_out(session: Session, *, user_id: int, now: datetime) -> None:
     """End the day. Raises Refused('in_a_call') during a call."""
     _require_no_call(session, user_id)
-    move(session, user_id=user_id, by=Move.SIGN_OUT, now=now, customer_id=None, queue_id=None)
+    move(
+        session,
+        user_id=user_id,
+        by=Move.SIGN_OUT,
+        now=now,
+        customer_id=None,
+        queue_id=None,
+        campaign_id=None,
+        leaves_campaign=False,
+    )
 
 
 def go_away(session: Session, *, user_id: int, reason: str, now: datetime) -> None:
@@ -280,9 +292,11 @@ def go_away(session: Session, *, user_id: int, reason: str, now: datetime) -> No
 def become_ready(session: Session, *, user_id: int, now: datetime) -> None:
     """Go to 待機. The table alone decides it: a live leg, no open call, 後処理 saved.
 
-    Raises Refused: 'in_a_call', 'wrap_up_open', 'no_leg'.
+    Raises Refused: 'in_a_call', 'wrap_up_open', 'no_leg', 'monitoring'.
     """
     require_free(session, user_id=user_id)
+    if session.scalar(select(Monitor.user_id).where(Monitor.user_id == user_id)) is not None:
+        raise Refused("monitoring")
     if not has_live_leg(session, user_id=user_id):
         raise Refused("no_leg")
     move(session, user_id=user_id, by=Move.BECOME_READY, now=now, customer_id=None)

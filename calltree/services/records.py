@@ -44,7 +44,6 @@ _KINDS = {
     Origin.MANUAL: RecordKind.MANUAL,
     Origin.TEST: RecordKind.MANUAL,
     Origin.PREDICTIVE: RecordKind.PREDICTIVE,
-    Origin.PROGRESSIVE: RecordKind.PREDICTIVE,
     Origin.INBOUND: RecordKind.INBOUND,
 }
 
