@@ -19,6 +19,8 @@ from playwright.sync_api import (
 )
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+SHELL = shutil.which("chromium-headless-shell") or CHROMIUM
+"""The same engine without windows: half the work, where a test needs no microphone."""
 PROVOKES = "provokes"
 """The marker that names a complaint which the test itself calls forth."""
 
@@ -111,7 +113,7 @@ def running_chromium() -> Iterator[Windows]:
     """Chromium, without the parts that call home."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=CHROMIUM,
+            executable_path=SHELL,
             args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
         )
         yield Windows(browser)
