@@ -17,24 +17,26 @@ from sqlalchemy.orm import Session
 from calltree.blueprints import patterns, projects, summary_sheets, trunks
 from calltree.blueprints.formats import WEEKDAY_IDS
 from calltree.models import AuditEntry
-from calltree.services import audit_names
+from calltree.services import audit_names, inbound_words
 from calltree.services import audit_words as words
 from calltree.services.audit_fields import FIELDS, REFERENCES, SEARCHED
 from calltree.services.export_sheets import Reader
 
 VALUES: dict[str, dict[Any, str]] = {
     **words.VALUES,
-    "action": words.ACTIONS,
+    "action": {**words.ACTIONS, **inbound_words.ACTIONS},
     "thing": words.THINGS,
     "audience": {**projects.AUDIENCE_NAMES},
     "caller_id_form": {**trunks.CALLER_ID_NAMES},
     "colour": {**patterns.COLOURS},
     "direction": {**projects.DIRECTION_NAMES},
     "figures": summary_sheets.TITLES,
+    "holidays": {**inbound_words.HOLIDAYS},
     "kind": {**patterns.KIND_NAMES, **trunks.KIND_NAMES},
     "mode": {**projects.MODE_NAMES},
     "number_form": {**trunks.FORM_NAMES},
     "second_factor_roles": words.VALUES["role"],
+    "situation": {**inbound_words.SITUATIONS},
     "weekdays": {str(day): name for day, name in enumerate(WEEKDAY_IDS)},
 }
 AT_ONCE = 500

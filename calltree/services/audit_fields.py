@@ -7,7 +7,7 @@ from calltree.services.sentences import N_
 FIELDS: dict[str, str] = {
     "again_min": N_("Wait after a result that is called again (minutes)"),
     "again_status_ids": N_("Results that are called again"),
-    "action": N_("What is done"),
+    "action": N_("What is done with the call"),
     "allowed_networks": N_("Networks from which one may sign in"),
     "answered_wait_s": N_("Wait of a customer who answered (seconds)"),
     "asks_callback_time": N_("Ask for the callback time"),
@@ -99,6 +99,7 @@ FIELDS: dict[str, str] = {
     "seconds": N_("Seconds"),
     "second_factor_roles": N_("Roles that need a second factor"),
     "shown": N_("Columns on the call screen"),
+    "shows_monitoring": N_("Operators see that somebody listens to their call"),
     "state": N_("State"),
     "target_conversions": N_("Target of CV a day"),
     "tells_position": N_("Tell the position in the queue"),

@@ -58,6 +58,15 @@ SENTENCES: dict[str, str] = {
     "ask_hours": N_("It is outside the project's hours (%(opens)s to %(closes)s). Call anyway?"),
     "ask_gap": N_("%(name)s called this number %(minutes)s minutes ago. Call anyway?"),
     "too_soon": N_("This number was dialled %(minutes)s minutes ago."),
+    "own_call": N_("This is yourself."),
+    "nobody_talks": N_("Nobody is talking there by now."),
+    "monitor_no_leg": N_("Connect your telephone first."),
+    "monitor_elsewhere": N_("This operator's telephone is on another telephone system."),
+    "monitoring": N_("You are in somebody's call. End that first."),
+    "not_at_work": N_("This operator has signed out by now."),
+    "notice_empty": N_("Write the notice."),
+    "notice_long": N_("A notice has at most %(most)s characters."),
+    "notice_nobody": N_("Nobody would read this notice. Choose others."),
     "in_a_call": N_("This cannot be done during a call. Hang up first."),
     "mic_denied": N_(
         "The microphone is not allowed. Allow it at the left of the address bar and reload."

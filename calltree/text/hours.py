@@ -81,7 +81,7 @@ def next_opening(rules: CallingHours, moment: datetime) -> datetime | None:
     return None
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=4096)
 def holiday_name(day: date) -> str | None:
     """The name of a Japanese holiday, 振替休日 and 国民の休日 included, or None."""
     name: str | None = jpholiday.is_holiday_name(day)

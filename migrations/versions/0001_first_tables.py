@@ -92,6 +92,7 @@ def upgrade() -> None:
     sa.Column('b2c_closes', sa.Time(), nullable=False),
     sa.Column('min_gap_min', sa.Integer(), nullable=False),
     sa.Column('wrap_up_limit_s', sa.Integer(), nullable=False),
+    sa.Column('shows_monitoring', sa.Boolean(), nullable=False),
     sa.Column('extra_prefixes', calltree.db.Json, nullable=False),
     sa.Column('away_reasons', calltree.db.Json, nullable=False),
     sa.Column('allowed_networks', calltree.db.Json, nullable=False),
@@ -182,7 +183,7 @@ def upgrade() -> None:
 
     op.create_table('bulk_jobs',
     sa.Column('id', sa.Integer(), nullable=False),
-    sa.Column('kind', sa.Enum('ban_add', 'ban_release', 'ban_release_found', 'record_delete', 'customer_assign', 'customer_move', 'customer_reset', 'customer_delete', 'customer_restore', 'customer_dedupe', 'recording_zip', name='bulkkind', native_enum=False, length=32), nullable=False),
+    sa.Column('kind', sa.Enum('ban_add', 'ban_release', 'ban_release_found', 'record_delete', 'customer_assign', 'customer_move', 'customer_reset', 'customer_delete', 'customer_restore', 'customer_dedupe', 'recording_zip', 'what_if', name='bulkkind', native_enum=False, length=32), nullable=False),
     sa.Column('state', sa.Enum('checking', 'checked', 'running', 'done', 'cancelled', 'failed', name='bulkstate', native_enum=False, length=32), nullable=False),
     sa.Column('user_id', sa.Integer(), nullable=False),
     sa.Column('filename', sa.String(length=256), nullable=False),
@@ -226,6 +227,55 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('group_members', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_group_members_user_id'), ['user_id'], unique=False)
+
+    op.create_table('guidances',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('name', sa.String(length=64), nullable=False),
+    sa.Column('sound', sa.LargeBinary(), nullable=False),
+    sa.Column('length_ms', sa.Integer(), nullable=False),
+    sa.Column('size_bytes', sa.Integer(), nullable=False),
+    sa.Column('created_at', calltree.db.UtcDateTime(), nullable=False),
+    sa.Column('created_by', sa.Integer(), nullable=True),
+    sa.Column('retired_at', calltree.db.UtcDateTime(), nullable=True),
+    sa.ForeignKeyConstraint(['created_by'], ['users.id'], name=op.f('fk_guidances_created_by')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_guidances'))
+    )
+    op.create_table('help_requests',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('user_id', sa.Integer(), nullable=False),
+    sa.Column('asked_at', calltree.db.UtcDateTime(), nullable=False),
+    sa.Column('taken_by', sa.Integer(), nullable=True),
+    sa.Column('taken_at', calltree.db.UtcDateTime(), nullable=True),
+    sa.Column('over_at', calltree.db.UtcDateTime(), nullable=True),
+    sa.ForeignKeyConstraint(['taken_by'], ['users.id'], name=op.f('fk_help_requests_taken_by')),
+    sa.ForeignKeyConstraint(['user_id'], ['users.id'], name=op.f('fk_help_requests_user_id')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_help_requests'))
+    )
+    with op.batch_alter_table('help_requests', schema=None) as batch_op:
+        batch_op.create_index('uq_help_requests_open_user', ['user_id'], unique=True, sqlite_where=sa.text('over_at IS NULL'), postgresql_where=sa.text('over_at IS NULL'))
+
+    op.create_table('inbound_refusals',
+    sa.Column('number', sa.String(length=16), nullable=False),
+    sa.Column('note', sa.String(length=128), nullable=False),
+    sa.Column('user_id', sa.Integer(), nullable=True),
+    sa.Column('created_at', calltree.db.UtcDateTime(), nullable=False),
+    sa.ForeignKeyConstraint(['user_id'], ['users.id'], name=op.f('fk_inbound_refusals_user_id')),
+    sa.PrimaryKeyConstraint('number', name=op.f('pk_inbound_refusals'))
+    )
+    op.create_table('notices',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('text', sa.String(length=300), nullable=False),
+    sa.Column('user_id', sa.Integer(), nullable=False),
+    sa.Column('group_id', sa.Integer(), nullable=True),
+    sa.Column('to_all', sa.Boolean(), nullable=False),
+    sa.Column('created_at', calltree.db.UtcDateTime(), nullable=False),
+    sa.Column('withdrawn_at', calltree.db.UtcDateTime(), nullable=True),
+    sa.ForeignKeyConstraint(['group_id'], ['groups.id'], name=op.f('fk_notices_group_id')),
+    sa.ForeignKeyConstraint(['user_id'], ['users.id'], name=op.f('fk_notices_user_id')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_notices'))
+    )
+    with op.batch_alter_table('notices', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_notices_created_at'), ['created_at'], unique=False)
 
     op.create_table('operator_intervals',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -322,6 +372,28 @@ def upgrade() -> None:
         batch_op.create_index('ix_do_not_call_number', ['number'], unique=False)
         batch_op.create_index(batch_op.f('ix_do_not_call_record_id'), ['record_id'], unique=False)
 
+    op.create_table('inbound_routes',
+    sa.Column('caller_number_id', sa.Integer(), nullable=False),
+    sa.Column('hours', calltree.db.Json, nullable=False),
+    sa.Column('holidays', sa.Enum('closed', 'weekday', 'own', name='holidayhours', native_enum=False, length=32), nullable=False),
+    sa.Column('observes_closed_days', sa.Boolean(), nullable=False),
+    sa.Column('group_id', sa.Integer(), nullable=True),
+    sa.Column('version', sa.String(length=32), nullable=False),
+    sa.ForeignKeyConstraint(['caller_number_id'], ['caller_numbers.id'], name=op.f('fk_inbound_routes_caller_number_id')),
+    sa.ForeignKeyConstraint(['group_id'], ['groups.id'], name=op.f('fk_inbound_routes_group_id')),
+    sa.PrimaryKeyConstraint('caller_number_id', name=op.f('pk_inbound_routes'))
+    )
+    op.create_table('notice_readers',
+    sa.Column('notice_id', sa.Integer(), nullable=False),
+    sa.Column('user_id', sa.Integer(), nullable=False),
+    sa.Column('read_at', calltree.db.UtcDateTime(), nullable=True),
+    sa.ForeignKeyConstraint(['notice_id'], ['notices.id'], name=op.f('fk_notice_readers_notice_id')),
+    sa.ForeignKeyConstraint(['user_id'], ['users.id'], name=op.f('fk_notice_readers_user_id')),
+    sa.PrimaryKeyConstraint('notice_id', 'user_id', name=op.f('pk_notice_readers'))
+    )
+    with op.batch_alter_table('notice_readers', schema=None) as batch_op:
+        batch_op.create_index('ix_notice_readers_unread', ['user_id'], unique=False, sqlite_where=sa.text('read_at IS NULL'), postgresql_where=sa.text('read_at IS NULL'))
+
     op.create_table('projects',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('name', sa.String(length=64), nullable=False),
@@ -377,6 +449,37 @@ def upgrade() -> None:
         batch_op.create_index('ix_webhook_deliveries_due', ['due_at'], unique=False, sqlite_where=sa.text('due_at IS NOT NULL'), postgresql_where=sa.text('due_at IS NOT NULL'))
         batch_op.create_index('ix_webhook_deliveries_log', ['webhook_id', 'id'], unique=False)
 
+    op.create_table('campaigns',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('name', sa.String(length=64), nullable=False),
+    sa.Column('project_id', sa.Integer(), nullable=False),
+    sa.Column('state', sa.Enum('stopped', 'running', 'paused', name='campaignstate', native_enum=False, length=32), nullable=False),
+    sa.Column('state_since', calltree.db.UtcDateTime(), nullable=False),
+    sa.Column('mode', sa.Enum('progressive', 'fixed', 'adaptive', name='campaignmode', native_enum=False, length=32), nullable=False),
+    sa.Column('preset', sa.Enum('safe', 'standard', 'bold', 'custom', name='preset', native_enum=False, length=32), nullable=False),
+    sa.Column('multiplier_tenths', sa.Integer(), nullable=True),
+    sa.Column('limit_thousandths', sa.Integer(), nullable=False),
+    sa.Column('max_tries', sa.Integer(), nullable=False),
+    sa.Column('busy_min', sa.Integer(), nullable=False),
+    sa.Column('no_answer_min', sa.Integer(), nullable=False),
+    sa.Column('other_part', sa.Boolean(), nullable=False),
+    sa.Column('again_status_ids', calltree.db.Json, nullable=False),
+    sa.Column('again_min', sa.Integer(), nullable=False),
+    sa.Column('callbacks_first', sa.Boolean(), nullable=False),
+    sa.Column('answered_wait_s', sa.Integer(), nullable=False),
+    sa.Column('minimum_ring_s', sa.Integer(), nullable=False),
+    sa.Column('calls_per_second', sa.Integer(), nullable=False),
+    sa.Column('braked', sa.Boolean(), nullable=False),
+    sa.Column('created_at', calltree.db.UtcDateTime(), nullable=False),
+    sa.Column('retired_at', calltree.db.UtcDateTime(), nullable=True),
+    sa.ForeignKeyConstraint(['project_id'], ['projects.id'], name=op.f('fk_campaigns_project_id')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_campaigns')),
+    sa.UniqueConstraint('name', name=op.f('uq_campaigns_name'))
+    )
+    with op.batch_alter_table('campaigns', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_campaigns_project_id'), ['project_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_campaigns_state'), ['state'], unique=False)
+
     op.create_table('do_not_call_projects',
     sa.Column('entry_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('project_id', sa.Integer(), nullable=False),
@@ -384,6 +487,28 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['project_id'], ['projects.id'], name=op.f('fk_do_not_call_projects_project_id')),
     sa.PrimaryKeyConstraint('entry_id', 'project_id', name=op.f('pk_do_not_call_projects'))
     )
+    op.create_table('inbound_closed_days',
+    sa.Column('caller_number_id', sa.Integer(), nullable=False),
+    sa.Column('day', sa.Date(), nullable=False),
+    sa.Column('name', sa.String(length=64), nullable=False),
+    sa.ForeignKeyConstraint(['caller_number_id'], ['inbound_routes.caller_number_id'], name=op.f('fk_inbound_closed_days_caller_number_id')),
+    sa.PrimaryKeyConstraint('caller_number_id', 'day', name=op.f('pk_inbound_closed_days'))
+    )
+    op.create_table('inbound_steps',
+    sa.Column('caller_number_id', sa.Integer(), nullable=False),
+    sa.Column('situation', sa.Enum('open', 'after_hours', 'closed_day', 'all_busy', 'no_answer', 'withheld', name='situation', native_enum=False, length=32), nullable=False),
+    sa.Column('action', sa.Enum('ring_all', 'ring_idle', 'queue', 'guidance', 'forward', 'voicemail', 'refuse', 'accept', name='inboundaction', native_enum=False, length=32), nullable=False),
+    sa.Column('guidance_id', sa.Integer(), nullable=True),
+    sa.Column('forward_to', sa.String(length=16), nullable=False),
+    sa.Column('seconds', sa.Integer(), nullable=False),
+    sa.Column('tells_position', sa.Boolean(), nullable=False),
+    sa.ForeignKeyConstraint(['caller_number_id'], ['inbound_routes.caller_number_id'], name=op.f('fk_inbound_steps_caller_number_id')),
+    sa.ForeignKeyConstraint(['guidance_id'], ['guidances.id'], name=op.f('fk_inbound_steps_guidance_id')),
+    sa.PrimaryKeyConstraint('caller_number_id', 'situation', name=op.f('pk_inbound_steps'))
+    )
+    with op.batch_alter_table('inbound_steps', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_inbound_steps_guidance_id'), ['guidance_id'], unique=False)
+
     op.create_table('lists',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('name', sa.String(length=128), nullable=False),
@@ -453,6 +578,18 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('saved_searches', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_saved_searches_project_id'), ['project_id'], unique=False)
+
+    op.create_table('campaign_lists',
+    sa.Column('campaign_id', sa.Integer(), nullable=False),
+    sa.Column('list_id', sa.Integer(), nullable=False),
+    sa.Column('position', sa.Integer(), nullable=False),
+    sa.Column('enabled', sa.Boolean(), nullable=False),
+    sa.ForeignKeyConstraint(['campaign_id'], ['campaigns.id'], name=op.f('fk_campaign_lists_campaign_id')),
+    sa.ForeignKeyConstraint(['list_id'], ['lists.id'], name=op.f('fk_campaign_lists_list_id')),
+    sa.PrimaryKeyConstraint('campaign_id', 'list_id', name=op.f('pk_campaign_lists'))
+    )
+    with op.batch_alter_table('campaign_lists', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_campaign_lists_list_id'), ['list_id'], unique=False)
 
     op.create_table('imports',
     sa.Column('id', sa.Integer(), nullable=False),
@@ -546,6 +683,11 @@ def upgrade() -> None:
     sa.Column('last_system', sa.String(length=16), nullable=False),
     sa.Column('last_user_id', sa.Integer(), nullable=True),
     sa.Column('last_dialled_at', calltree.db.UtcDateTime(), nullable=True),
+    sa.Column('next_try_at', calltree.db.UtcDateTime(), nullable=True),
+    sa.Column('last_outcome', sa.String(length=32), nullable=False),
+    sa.Column('abandoned_at', calltree.db.UtcDateTime(), nullable=True),
+    sa.Column('abandons', sa.Integer(), nullable=False),
+    sa.Column('preview_only', sa.Boolean(), nullable=False),
     sa.Column('created_at', calltree.db.UtcDateTime(), nullable=False),
     sa.Column('updated_at', calltree.db.UtcDateTime(), nullable=False),
     sa.Column('deleted_at', calltree.db.UtcDateTime(), nullable=True),
@@ -558,6 +700,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_customers'))
     )
     with op.batch_alter_table('customers', schema=None) as batch_op:
+        batch_op.create_index('ix_customers_due', ['list_id', 'next_try_at'], unique=False, sqlite_where=sa.text('next_try_at IS NOT NULL'), postgresql_where=sa.text('next_try_at IS NOT NULL'))
         batch_op.create_index('ix_customers_import', ['import_id', 'id', 'list_id', 'deleted_at'], unique=False)
         batch_op.create_index('ix_customers_list_status', ['list_id', 'last_status_id', 'last_dialled_at'], unique=False)
         batch_op.create_index('ix_customers_number', ['number'], unique=False)
@@ -572,6 +715,8 @@ def upgrade() -> None:
     sa.Column('customer_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
     sa.Column('list_id', sa.Integer(), nullable=True),
     sa.Column('project_id', sa.Integer(), nullable=True),
+    sa.Column('campaign_id', sa.Integer(), nullable=True),
+    sa.Column('reserved_user_id', sa.Integer(), nullable=True),
     sa.Column('number', sa.String(length=16), nullable=False),
     sa.Column('caller_number_id', sa.Integer(), nullable=True),
     sa.Column('node', sa.String(length=64), nullable=False),
@@ -586,6 +731,8 @@ def upgrade() -> None:
     sa.Column('answered_at', calltree.db.UtcDateTime(), nullable=True),
     sa.Column('joined_at', calltree.db.UtcDateTime(), nullable=True),
     sa.Column('held_since', calltree.db.UtcDateTime(), nullable=True),
+    sa.Column('apology_at', calltree.db.UtcDateTime(), nullable=True),
+    sa.Column('improper', sa.Boolean(), nullable=False),
     sa.Column('ended_at', calltree.db.UtcDateTime(), nullable=True),
     sa.Column('ended_by', sa.String(length=16), nullable=False),
     sa.Column('hangup_cause', sa.String(length=64), nullable=False),
@@ -595,9 +742,11 @@ def upgrade() -> None:
     sa.Column('talk_ms', sa.Integer(), nullable=False),
     sa.Column('seen_sequence', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.ForeignKeyConstraint(['caller_number_id'], ['caller_numbers.id'], name=op.f('fk_attempts_caller_number_id')),
+    sa.ForeignKeyConstraint(['campaign_id'], ['campaigns.id'], name=op.f('fk_attempts_campaign_id')),
     sa.ForeignKeyConstraint(['customer_id'], ['customers.id'], name=op.f('fk_attempts_customer_id')),
     sa.ForeignKeyConstraint(['list_id'], ['lists.id'], name=op.f('fk_attempts_list_id')),
     sa.ForeignKeyConstraint(['project_id'], ['projects.id'], name=op.f('fk_attempts_project_id')),
+    sa.ForeignKeyConstraint(['reserved_user_id'], ['users.id'], name=op.f('fk_attempts_reserved_user_id')),
     sa.ForeignKeyConstraint(['trunk_id'], ['trunks.id'], name=op.f('fk_attempts_trunk_id')),
     sa.ForeignKeyConstraint(['user_id'], ['users.id'], name=op.f('fk_attempts_user_id')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_attempts')),
@@ -605,7 +754,9 @@ def upgrade() -> None:
     sa.UniqueConstraint('uuid', name=op.f('uq_attempts_uuid'))
     )
     with op.batch_alter_table('attempts', schema=None) as batch_op:
+        batch_op.create_index('ix_attempts_campaign_day', ['campaign_id', 'dialled_at', 'answered_at', 'joined_at', 'state'], unique=False, sqlite_where=sa.text('campaign_id IS NOT NULL'), postgresql_where=sa.text('campaign_id IS NOT NULL'))
         batch_op.create_index('ix_attempts_customer', ['customer_id', 'id'], unique=False)
+        batch_op.create_index('ix_attempts_live_campaign', ['campaign_id'], unique=False, sqlite_where=sa.text('ended_at IS NULL'), postgresql_where=sa.text('ended_at IS NULL'))
         batch_op.create_index('ix_attempts_number_dialled', ['number', 'dialled_at'], unique=False)
         batch_op.create_index(batch_op.f('ix_attempts_state'), ['state'], unique=False)
         batch_op.create_index('uq_attempts_live_number', ['number'], unique=True, sqlite_where=sa.text('ended_at IS NULL'), postgresql_where=sa.text('ended_at IS NULL'))
@@ -732,6 +883,22 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_lines_attempt_id'), ['attempt_id'], unique=False)
         batch_op.create_index('ix_lines_open', ['caller_number_id'], unique=False, sqlite_where=sa.text('released_at IS NULL'), postgresql_where=sa.text('released_at IS NULL'))
 
+    op.create_table('monitors',
+    sa.Column('user_id', sa.Integer(), nullable=False),
+    sa.Column('of_user_id', sa.Integer(), nullable=False),
+    sa.Column('attempt_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('mode', sa.Enum('listen', 'whisper', 'barge', name='monitormode', native_enum=False, length=32), nullable=False),
+    sa.Column('began_at', calltree.db.UtcDateTime(), nullable=False),
+    sa.Column('changed_at', calltree.db.UtcDateTime(), nullable=False),
+    sa.ForeignKeyConstraint(['attempt_id'], ['attempts.id'], name=op.f('fk_monitors_attempt_id')),
+    sa.ForeignKeyConstraint(['of_user_id'], ['users.id'], name=op.f('fk_monitors_of_user_id')),
+    sa.ForeignKeyConstraint(['user_id'], ['users.id'], name=op.f('fk_monitors_user_id')),
+    sa.PrimaryKeyConstraint('user_id', name=op.f('pk_monitors'))
+    )
+    with op.batch_alter_table('monitors', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_monitors_attempt_id'), ['attempt_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_monitors_of_user_id'), ['of_user_id'], unique=False)
+
     op.create_table('operators',
     sa.Column('user_id', sa.Integer(), nullable=False),
     sa.Column('state', sa.Enum('signed_out', 'away', 'browsing', 'ready', 'offered', 'dialling', 'talking', 'wrap_up', name='operatorstate', native_enum=False, length=32), nullable=False),
@@ -740,6 +907,8 @@ def upgrade() -> None:
     sa.Column('attempt_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
     sa.Column('customer_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
     sa.Column('queue_id', sa.Integer(), nullable=True),
+    sa.Column('campaign_id', sa.Integer(), nullable=True),
+    sa.Column('leaves_campaign', sa.Boolean(), nullable=False),
     sa.Column('record_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
     sa.Column('dial_at', calltree.db.UtcDateTime(), nullable=True),
     sa.Column('chosen_number', sa.String(length=16), nullable=False),
@@ -754,14 +923,18 @@ def upgrade() -> None:
     sa.Column('leg_since', calltree.db.UtcDateTime(), nullable=True),
     sa.Column('muted', sa.Boolean(), nullable=False),
     sa.ForeignKeyConstraint(['attempt_id'], ['attempts.id'], name=op.f('fk_operators_attempt_id')),
+    sa.ForeignKeyConstraint(['campaign_id'], ['campaigns.id'], name=op.f('fk_operators_campaign_id')),
     sa.ForeignKeyConstraint(['chosen_caller_id'], ['caller_numbers.id'], name=op.f('fk_operators_chosen_caller_id')),
     sa.ForeignKeyConstraint(['user_id'], ['users.id'], name=op.f('fk_operators_user_id')),
     sa.PrimaryKeyConstraint('user_id', name=op.f('pk_operators'))
     )
+    with op.batch_alter_table('operators', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_operators_campaign_id'), ['campaign_id'], unique=False)
+
     op.create_table('switch_commands',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('node', sa.String(length=64), nullable=False),
-    sa.Column('kind', sa.Enum('dial', 'hang_up', 'hold', 'resume', 'mute', 'unmute', 'dtmf', 'connect_leg', 'drop_leg', 'load_trunks', 'check', name='commandkind', native_enum=False, length=32), nullable=False),
+    sa.Column('kind', sa.Enum('dial', 'hang_up', 'hold', 'resume', 'mute', 'unmute', 'dtmf', 'connect_leg', 'drop_leg', 'monitor', 'monitor_end', 'load_trunks', 'check', name='commandkind', native_enum=False, length=32), nullable=False),
     sa.Column('attempt_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
     sa.Column('user_id', sa.Integer(), nullable=True),
     sa.Column('args', calltree.db.Json, nullable=False),
@@ -919,7 +1092,15 @@ def downgrade() -> None:
         batch_op.drop_index('ix_switch_commands_open', sqlite_where=sa.text('taken_at IS NULL'), postgresql_where=sa.text('taken_at IS NULL'))
 
     op.drop_table('switch_commands')
+    with op.batch_alter_table('operators', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_operators_campaign_id'))
+
     op.drop_table('operators')
+    with op.batch_alter_table('monitors', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_monitors_of_user_id'))
+        batch_op.drop_index(batch_op.f('ix_monitors_attempt_id'))
+
+    op.drop_table('monitors')
     with op.batch_alter_table('lines', schema=None) as batch_op:
         batch_op.drop_index('ix_lines_open', sqlite_where=sa.text('released_at IS NULL'), postgresql_where=sa.text('released_at IS NULL'))
         batch_op.drop_index(batch_op.f('ix_lines_attempt_id'))
@@ -955,7 +1136,9 @@ def downgrade() -> None:
         batch_op.drop_index('uq_attempts_live_number', sqlite_where=sa.text('ended_at IS NULL'), postgresql_where=sa.text('ended_at IS NULL'))
         batch_op.drop_index(batch_op.f('ix_attempts_state'))
         batch_op.drop_index('ix_attempts_number_dialled')
+        batch_op.drop_index('ix_attempts_live_campaign', sqlite_where=sa.text('ended_at IS NULL'), postgresql_where=sa.text('ended_at IS NULL'))
         batch_op.drop_index('ix_attempts_customer')
+        batch_op.drop_index('ix_attempts_campaign_day', sqlite_where=sa.text('campaign_id IS NOT NULL'), postgresql_where=sa.text('campaign_id IS NOT NULL'))
 
     op.drop_table('attempts')
     with op.batch_alter_table('customers', schema=None) as batch_op:
@@ -963,6 +1146,7 @@ def downgrade() -> None:
         batch_op.drop_index('ix_customers_number')
         batch_op.drop_index('ix_customers_list_status')
         batch_op.drop_index('ix_customers_import')
+        batch_op.drop_index('ix_customers_due', sqlite_where=sa.text('next_try_at IS NOT NULL'), postgresql_where=sa.text('next_try_at IS NOT NULL'))
 
     op.drop_table('customers')
     with op.batch_alter_table('work_queues', schema=None) as batch_op:
@@ -982,6 +1166,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_imports_list_id'))
 
     op.drop_table('imports')
+    with op.batch_alter_table('campaign_lists', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_campaign_lists_list_id'))
+
+    op.drop_table('campaign_lists')
     with op.batch_alter_table('saved_searches', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_saved_searches_project_id'))
 
@@ -1002,7 +1190,17 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_lists_project_id'))
 
     op.drop_table('lists')
+    with op.batch_alter_table('inbound_steps', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_inbound_steps_guidance_id'))
+
+    op.drop_table('inbound_steps')
+    op.drop_table('inbound_closed_days')
     op.drop_table('do_not_call_projects')
+    with op.batch_alter_table('campaigns', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_campaigns_state'))
+        batch_op.drop_index(batch_op.f('ix_campaigns_project_id'))
+
+    op.drop_table('campaigns')
     with op.batch_alter_table('webhook_deliveries', schema=None) as batch_op:
         batch_op.drop_index('ix_webhook_deliveries_log')
         batch_op.drop_index('ix_webhook_deliveries_due', sqlite_where=sa.text('due_at IS NOT NULL'), postgresql_where=sa.text('due_at IS NOT NULL'))
@@ -1011,6 +1209,11 @@ def downgrade() -> None:
 
     op.drop_table('webhook_deliveries')
     op.drop_table('projects')
+    with op.batch_alter_table('notice_readers', schema=None) as batch_op:
+        batch_op.drop_index('ix_notice_readers_unread', sqlite_where=sa.text('read_at IS NULL'), postgresql_where=sa.text('read_at IS NULL'))
+
+    op.drop_table('notice_readers')
+    op.drop_table('inbound_routes')
     with op.batch_alter_table('do_not_call', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_do_not_call_record_id'))
         batch_op.drop_index('ix_do_not_call_number')
@@ -1027,6 +1230,16 @@ def downgrade() -> None:
         batch_op.drop_index('ix_operator_intervals_day')
 
     op.drop_table('operator_intervals')
+    with op.batch_alter_table('notices', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_notices_created_at'))
+
+    op.drop_table('notices')
+    op.drop_table('inbound_refusals')
+    with op.batch_alter_table('help_requests', schema=None) as batch_op:
+        batch_op.drop_index('uq_help_requests_open_user', sqlite_where=sa.text('over_at IS NULL'), postgresql_where=sa.text('over_at IS NULL'))
+
+    op.drop_table('help_requests')
+    op.drop_table('guidances')
     with op.batch_alter_table('group_members', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_group_members_user_id'))
 
