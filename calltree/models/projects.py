@@ -30,6 +30,8 @@ class Site(Base):
     b2c_closes: Mapped[time] = mapped_column(default=time(21, 0))
     min_gap_min: Mapped[int] = mapped_column(default=60)
     wrap_up_limit_s: Mapped[int] = mapped_column(default=180)
+    shows_monitoring: Mapped[bool] = mapped_column(default=True)
+    """Whether an operator sees that somebody listens to their call."""
     extra_prefixes: Mapped[list[str]] = mapped_column(default=list)
     away_reasons: Mapped[list[str]] = mapped_column(default=list)
     allowed_networks: Mapped[list[str]] = mapped_column(default=list)

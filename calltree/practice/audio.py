@@ -17,6 +17,7 @@ _HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
 
 OPERATOR_HZ = 600.0
 CUSTOMER_HZ = 440.0
+SUPERVISOR_HZ = 900.0
 
 
 def _voice(pitch: float, moment: float) -> float:
@@ -33,6 +34,8 @@ def _tone(pitch: float, moment: float, on: float, period: float) -> float:
 def _sample(name: str, moment: float) -> float:
     if name == "operator":
         return _voice(OPERATOR_HZ, moment)
+    if name == "supervisor":
+        return _voice(SUPERVISOR_HZ, moment)
     if name == "customer":
         return _voice(CUSTOMER_HZ, moment)
     if name == "announcement":
@@ -52,7 +55,10 @@ def _sample(name: str, moment: float) -> float:
 
 @lru_cache(maxsize=32)
 def loop(name: str) -> array[int]:
-    """Two seconds of a sound; unknown names are silence."""
+    """Two seconds of a sound, or of several at once (a+b); unknown names are silence."""
+    if "+" in name:
+        mixed = zip(*(loop(one) for one in name.split("+")), strict=True)
+        return array("h", (max(-32768, min(32767, sum(samples))) for samples in mixed))
     count = RATE * LOOP_SECONDS
     if _sample(name, 0.123) == 0.0 and name not in ("fax", "ringback", "beep"):
         return array("h", bytes(2 * count))

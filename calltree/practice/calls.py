@@ -6,6 +6,7 @@ before anything happened, and the events tell what did.
 
 import asyncio
 
+from calltree.practice import monitoring
 from calltree.practice.channels import Channel, Doing, closing_variables, sip_variables
 from calltree.practice.recording import Recording
 from calltree.practice.switch import Switch
@@ -319,6 +320,7 @@ def hangup(
     for timer in channel.timers:
         timer.cancel()
     switch.tell("CHANNEL_HANGUP", channel)
+    monitoring.end_of(channel)
     if channel.outcome is not None and not channel.outcome.done():
         channel.outcome.set_result(cause)
     if was is Doing.JOINING and channel.other is not None and channel.other.doing is Doing.JOINING:

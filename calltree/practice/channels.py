@@ -111,6 +111,12 @@ class Channel:
     sip_status: str = ""
     disposition: str = ""
 
+    listens_to: "Channel | None" = None
+    """The leg whose call it is in, by eavesdrop."""
+    listeners: "list[Channel]" = field(default_factory=list)
+    """The legs that are in its call."""
+    listening_over: asyncio.Event | None = None
+
     work: asyncio.Task[None] | None = None
     """The chain of applications it executes."""
     far_end: asyncio.Task[None] | None = None

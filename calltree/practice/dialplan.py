@@ -6,7 +6,7 @@ import wave
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from calltree.practice import calls, outgoing
+from calltree.practice import calls, monitoring, outgoing
 from calltree.practice.channels import Channel, Doing
 from calltree.practice.originate import (
     App,
@@ -29,6 +29,12 @@ EXTENSIONS = {
         "endless_playback:local_stream://default"
     ),
     "orphan-end": "playback:apology,hangup:NORMAL_CLEARING",
+    # Who answered a campaign's dial; the wait is a variable of the leg.
+    "answered": (
+        "sleep:400,playback:guidance,sleep:${calltree_wait_ms},"
+        "playback:apology,hangup:NORMAL_CLEARING"
+    ),
+    "answered-end": "playback:apology,hangup:NORMAL_CLEARING",
     "agent": "set:park_after_bridge=true,set:hangup_after_bridge=false,answer:,park:",
     "park": "park:",
 }
@@ -45,7 +51,8 @@ def run_extension(
     if dialplan == "inline":
         chain = inline_apps(extension)
     elif extension in EXTENSIONS:
-        chain = inline_apps(EXTENSIONS[extension])
+        wait = channel.variables.get("calltree_wait_ms", "2000")
+        chain = inline_apps(EXTENSIONS[extension].replace("${calltree_wait_ms}", wait))
     elif context == "public":
         chain = inline_apps(PUBLIC)
     else:
@@ -235,8 +242,25 @@ async def _bridge_out(switch: Switch, channel: Channel, data: str) -> str:
 
 
 async def _stay(switch: Switch, channel: Channel, data: str) -> bool:
-    """eavesdrop, conference, echo: the leg stays until somebody takes it away."""
+    """conference, echo: the leg stays until somebody takes it away."""
     return True
+
+
+async def _eavesdrop(switch: Switch, channel: Channel, data: str) -> bool:
+    """Be in another leg's calls until that leg ends or this one is taken away.
+
+    A leg that is gone or not answered is nobody to listen to: the chain goes on at once.
+    """
+    watched = switch.find(data)
+    if watched is None or watched is channel or not watched.answered:
+        return False
+    over = asyncio.Event()
+    monitoring.enter(switch, channel, watched, over)
+    try:
+        await over.wait()
+    finally:
+        monitoring.leave(switch, channel)
+    return False
 
 
 _ACTIONS: dict[str, Action] = {
@@ -255,7 +279,7 @@ _ACTIONS: dict[str, Action] = {
     "record_session": _record_session,
     "stop_record_session": _stop_record_session,
     "bridge": _bridge,
-    "eavesdrop": _stay,
+    "eavesdrop": _eavesdrop,
     "three_way": _stay,
     "conference": _stay,
     "echo": _stay,

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from calltree.practice import monitoring
 from calltree.practice.audio import RATE, WavFile
 from calltree.practice.channels import Channel
 
@@ -13,6 +14,10 @@ BATCH_SECONDS = 1.0
 
 def heard_by(channel: Channel) -> str:
     """The sound sent towards a leg: what is played to it, or what its partner says."""
+    return "+".join([_own_sound(channel), *monitoring.heard_by(channel)])
+
+
+def _own_sound(channel: Channel) -> str:
     if channel.playing:
         return "ringback" if channel.playing.startswith("tone_stream") else "music"
     partner = channel.partner

@@ -128,18 +128,33 @@ def of(session: Session, *, campaign: Campaign, now: datetime) -> Facts:
     )
 
 
+_COUNTS = (
+    func.count(),
+    func.count(Attempt.answered_at),
+    func.count(Attempt.joined_at),
+    func.count(case((Attempt.state == CallState.ABANDONED, 1))),
+    func.count(case((and_(Attempt.improper, Attempt.state == CallState.ABANDONED), 1))),
+)
+
+
 def day_of(session: Session, *, campaign_id: int, now: datetime) -> Day:
     """Count a campaign's site day; a call belongs to the day its dial began."""
     row = session.execute(
-        select(
-            func.count(),
-            func.count(Attempt.answered_at),
-            func.count(Attempt.joined_at),
-            func.count(case((Attempt.state == CallState.ABANDONED, 1))),
-            func.count(case((and_(Attempt.improper, Attempt.state == CallState.ABANDONED), 1))),
-        ).where(Attempt.campaign_id == campaign_id, Attempt.dialled_at >= day_begins(now))
+        select(*_COUNTS).where(
+            Attempt.campaign_id == campaign_id, Attempt.dialled_at >= day_begins(now)
+        )
     ).one()
     return Day(*(int(count) for count in row))
+
+
+def days(session: Session, *, now: datetime) -> dict[int, Day]:
+    """Count the site day of every campaign that dialled, by its id, in one statement."""
+    rows = session.execute(
+        select(Attempt.campaign_id, *_COUNTS)
+        .where(Attempt.campaign_id.is_not(None), Attempt.dialled_at >= day_begins(now))
+        .group_by(Attempt.campaign_id)
+    )
+    return {int(row[0]): Day(*(int(count) for count in row[1:])) for row in rows}
 
 
 def told_by_loop(session: Session) -> dict[str, Any]:

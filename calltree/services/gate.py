@@ -292,6 +292,8 @@ def _write(session: Session, case: Case, verdict: Verdict, now: datetime) -> Att
         customer_id=request.customer_id,
         list_id=case.folder.id if case.folder else None,
         project_id=case.project.id if case.project else None,
+        campaign_id=request.campaign_id,
+        reserved_user_id=request.reserved_user_id,
         number=request.number[:16],
         caller_number_id=case.caller.id if case.caller else None,
         node=node_of(case),
@@ -309,9 +311,13 @@ def _write(session: Session, case: Case, verdict: Verdict, now: datetime) -> Att
 
 def _take_operator(session: Session, attempt: Attempt, now: datetime) -> bool:
     """Lock the operator; one whom an inbound call or a transfer took meanwhile turns it to a no."""
-    if attempt.user_id is None or operators.lock(
-        session, user_id=attempt.user_id, attempt_id=attempt.id, now=now
-    ):
+    if attempt.user_id is not None:
+        who, by = attempt.user_id, operators.Move.DIAL
+    elif attempt.reserved_user_id is not None:
+        who, by = attempt.reserved_user_id, operators.Move.OFFER
+    else:
+        return True
+    if operators.lock(session, user_id=who, attempt_id=attempt.id, now=now, by=by):
         return True
     attempt.state, attempt.verdict, attempt.ended_at = CallState.REFUSED, "in_a_call", now
     session.flush()

@@ -15,7 +15,8 @@ what passes by itself, and the questions last, so that a yes to a question leads
 9a. `trunk_down`          every trunk for this number is left alone, for `seconds` yet
 10. `number_in_call`       somebody is in a call with this number
 11. `no_lines`, `no_lines_number`, `no_lines_predictive`   R-CL-8, with `lines`
-12. `too_soon`             automatic modes within the minimum gap (R-CL-15)
+12. `abandoned_lately`, `needs_operator`, `preview_only`   automatic modes after 放棄 (R-DL-4)
+12a. `too_soon`            automatic modes within the minimum gap (R-CL-15)
 13. `ask_hours`, `ask_gap` a press may go on with `confirmed`; `asks` lists every open question
 """
 
@@ -46,6 +47,7 @@ from calltree.services import (
     hours,
     leases,
     operators,
+    redialling,
     trunk_health,
     trunks,
 )
@@ -84,6 +86,10 @@ class DialRequest:
     """The operator said yes to the questions of the verdict before."""
     node: str = ""
     """Where to dial when there is no operator's leg to say so."""
+    campaign_id: int | None = None
+    """The campaign that dials it; its rules of redialling hold."""
+    reserved_user_id: int | None = None
+    """The operator to be kept free for this customer, in the same transaction (R-DL-4)."""
     epoch: int = 0
     """The leader's, for what the `switch` role dials; 0 for presses."""
 
@@ -265,13 +271,38 @@ def _line_free(_session: Session, case: Case, _now: datetime) -> Verdict | None:
     return None
 
 
+def _abandons_kept(session: Session, case: Case, now: datetime) -> Verdict | None:
+    if not case.automatic:
+        return None  # an operator may press CALL
+    if case.customer is not None and case.customer.preview_only:
+        return Verdict("preview_only", {})
+    count, last = redialling.abandons_of(session, number=case.request.number)
+    if last is None:
+        return None
+    if now - last < redialling.ABANDONED_GAP:
+        until = last + redialling.ABANDONED_GAP
+        return Verdict("abandoned_lately", {"until": until.isoformat()})
+    if count >= redialling.MOST_ABANDONS:
+        return Verdict("preview_only", {})
+    kept_free = case.request.reserved_user_id or case.request.user_id
+    return None if kept_free else Verdict("needs_operator", {})
+
+
 def _gap_kept(session: Session, case: Case, now: datetime) -> Verdict | None:
     last = case.facts.last
     if last is None or now - last.at >= timedelta(minutes=case.site.min_gap_min):
         return None
     minutes = max(0, int((now - last.at).total_seconds() // 60))
     if case.automatic:
-        return Verdict("too_soon", {"minutes": minutes, "gap": case.site.min_gap_min})
+        gap = redialling.minimum_gap(
+            session,
+            site=case.site,
+            campaign_id=case.request.campaign_id,
+            number=case.request.number,
+        )
+        if now - last.at >= gap:
+            return None
+        return Verdict("too_soon", {"minutes": minutes, "gap": gap // timedelta(minutes=1)})
     if not _same_open_customer(session, case, last):
         case.asked.append(Verdict("ask_gap", {"minutes": minutes, "name": last.name}))
     return None
@@ -302,6 +333,7 @@ CHECKS: tuple[_Check, ...] = (
     _trunk_works,
     _number_free,
     _line_free,
+    _abandons_kept,
     _gap_kept,
 )
 """In the order of precedence that the head of this file gives."""

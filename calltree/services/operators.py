@@ -48,6 +48,8 @@ class Move(StrEnum):
     """Whatever ended it: the result is still to be saved."""
     NO_CALL = "no_call"
     """The lock is released and nothing had left for the network."""
+    WITHDRAW = "withdraw"
+    """A customer who was pushed did not come: back to 待機, with nothing to save."""
     SAVE_RESULT = "save_result"
 
 
@@ -74,6 +76,7 @@ MOVES: Mapping[Move, Mapping[OperatorState, OperatorState]] = {
     Move.JOIN: _from((S.OFFERED, S.DIALLING), S.TALKING),
     Move.END_CALL: _from(_IN_CALL, S.WRAP_UP),
     Move.NO_CALL: _from(_IN_CALL, S.BROWSING),
+    Move.WITHDRAW: _from((S.OFFERED,), S.READY),
     Move.SAVE_RESULT: _from((S.WRAP_UP,), S.BROWSING),
 }
 

@@ -44,6 +44,7 @@ _KINDS = {
     Origin.MANUAL: RecordKind.MANUAL,
     Origin.TEST: RecordKind.MANUAL,
     Origin.PREDICTIVE: RecordKind.PREDICTIVE,
+    Origin.PROGRESSIVE: RecordKind.PREDICTIVE,
     Origin.INBOUND: RecordKind.INBOUND,
 }
 

@@ -52,6 +52,7 @@ class Right(StrEnum):
     RUN_CAMPAIGNS = "run_campaigns"
     EDIT_CAMPAIGNS = "edit_campaigns"
     WATCH = "watch"
+    LISTEN = "listen"
     SEE_FIGURES = "see_figures"
     SEE_SETTINGS = "see_settings"
     EDIT_SETTINGS = "edit_settings"
@@ -101,6 +102,7 @@ ROLES_OF: dict[Right, frozenset[Role]] = {
     Right.RUN_CAMPAIGNS: _MGR_SV,  # see, start, pause, stop, multiplier
     Right.EDIT_CAMPAIGNS: _MGR,
     Right.WATCH: _MGR_SV,
+    Right.LISTEN: _CALLERS,  # an operator if granted
     Right.SEE_FIGURES: _CALLERS,  # an operator their own
     Right.SEE_SETTINGS: _MGR_SV,
     Right.EDIT_SETTINGS: _MGR,
@@ -111,6 +113,7 @@ RESTRICTED_BY: dict[Right, str] = {
     Right.DIAL_MANUALLY: "may_dial_manually",
     Right.EDIT_CUSTOMERS: "may_edit_customers",
     Right.PLAY_RECORDINGS: "may_play_recordings",
+    Right.LISTEN: "may_monitor",
 }
 """機能制限 (R-US-5): a right that can be taken from one operator."""
 

@@ -17,15 +17,18 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from calltree.models.calls import LIVE_STATES, Attempt, CallState, Operator
+from calltree.services import campaign_answers
 from calltree.services.leases import LeaseLost
 from calltree.telephony import commands, ledger
 from calltree.telephony.acts import (
     Act,
+    Apologise,
     CancelTimers,
     HangUp,
     Join,
     LimitEarly,
     Look,
+    Park,
     PlayRingback,
     SetMute,
     StopPlaying,
@@ -130,6 +133,10 @@ class Actor:
                 self._ask(link, commands.stop_playing(leg))
             case SetMute(leg=leg, muted=muted):
                 self._ask(link, commands.mute(leg) if muted else commands.unmute(leg))
+            case Park(leg=leg):
+                self._ask(link, commands.park(leg))
+            case Apologise(customer=customer):
+                self._ask(link, commands.apologise(customer))
             case LimitEarly(customer=customer, seconds=seconds):
                 self._ask(link, commands.hang_up_in(seconds, customer))
             case CancelTimers(leg=leg):
@@ -180,10 +187,19 @@ class Actor:
                 gone = session.get_one(Operator, operator.user_id, populate_existing=True)
                 if gone.leg_uuid == join.operator:
                     ledger.leg_lost(session, gone, now=self._reconciler.clock())
-        if attempt.state is CallState.ANSWERED and attempt.joined_at is None:
+        if attempt.campaign_id is not None and attempt.joined_at is None:
+            self._next_operator(join)  # the customer hears the guidance meanwhile
+        elif attempt.state is CallState.ANSWERED and attempt.joined_at is None:
             # Music and an apology, kept by the switch itself, until a leg comes or time is up. One
             # who was joined before is there already: the end of that bridge sent them.
             self._ask(link, commands.send_to_orphanage(join.customer))
+
+    def _next_operator(self, join: Join) -> None:
+        """Let go of the operator with whom a campaign's customer could not be joined."""
+        with self._reign.write() as session:
+            attempt = session.get_one(Attempt, join.attempt_id, populate_existing=True)
+            if attempt.state in LIVE_STATES and attempt.joined_at is None:
+                campaign_answers.unassign(session, attempt=attempt, now=self._reconciler.clock())
 
     def _ask(self, link: Link, command: ApiCommand) -> None:
         try:

@@ -47,6 +47,13 @@ class SetMute(Act):
 
 
 @dataclass(frozen=True, slots=True)
+class Park(Act):
+    """Take a leg out of a call that nobody knows it listens to."""
+
+    leg: str
+
+
+@dataclass(frozen=True, slots=True)
 class LimitEarly(Act):
     """Early media never ends by itself: the switch's own timer ends it."""
 
@@ -67,6 +74,13 @@ class HangUp(Act):
 
     leg: str
     answered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Apologise(Act):
+    """Tell a customer for whom nobody became free that we are sorry, and release them."""
+
+    customer: str
 
 
 @dataclass(frozen=True, slots=True)

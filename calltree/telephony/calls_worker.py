@@ -139,7 +139,16 @@ def run(node_name: str | None = None) -> None:
     node = _node(node_name)
     timings = Timings().hurried(settings.clock_rate)
     _warm = Warm(
-        node, Desk(store, runtime.holder(), timings, utcnow, Care(settings, store)), timings
+        node,
+        Desk(
+            store,
+            runtime.holder(),
+            timings,
+            utcnow,
+            Care(settings, store),
+            settings.switch_recordings or str(settings.recordings_dir),
+        ),
+        timings,
     )
     try:
         work_until_stopped(partial(_worker, store, _warm), runtime.stop_on_signals())

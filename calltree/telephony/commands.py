@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NewType
 
+from calltree.models.supervision import MonitorMode
 from calltree.models.trunks import CallerIdForm, NumberForm
 
 ApiCommand = NewType("ApiCommand", str)
@@ -23,6 +24,11 @@ SwitchPath = NewType("SwitchPath", str)
 # Where a customer waits whose partner went away: music, an apology, the end, with no application.
 ORPHAN_EXTENSION = "orphan"
 ORPHAN_CONTEXT = "calltree"
+
+# Where a customer waits who answered a campaign's dial: guidance, a wait, an apology, the end.
+ANSWERED_EXTENSION = "answered"
+APOLOGY_EXTENSION = "answered-end"
+WAIT_VARIABLE = "calltree_wait_ms"
 
 HOLD_MUSIC = "local_stream://default"
 
@@ -40,6 +46,13 @@ _CALLER_ID = {
         "origination_privacy": "screen:hide_name:hide_number",
     },
 }
+
+_HEARD_BY = {
+    MonitorMode.LISTEN: ("false", "false"),
+    MonitorMode.WHISPER: ("false", "true"),
+    MonitorMode.BARGE: ("true", "true"),
+}
+"""Whether the customer, and whether the operator hears a supervisor."""
 
 _NUMBER = re.compile(r"[0-9]{3,15}")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -156,26 +169,20 @@ def originate_manual(call: OutsideCall) -> ApiCommand:
 
 
 def originate_predictive(
-    call: OutsideCall,
-    *,
-    recording: SwitchPath,
-    guidance: SwitchPath,
-    apology: SwitchPath,
-    wait_s: int,
+    call: OutsideCall, *, recording: SwitchPath | None, wait_s: int
 ) -> ApiCommand:
     """Dial, and if the application is away let the customer hear the guidance and be released.
 
-    Joined on its first CHANNEL_EXECUTE; the bridge leaves the chain at any point. `wait_s` is how
-    long the customer may wait in the queue after the guidance.
+    Joined on its first CHANNEL_EXECUTE; the bridge leaves the extension at any point. `wait_s` is
+    how long the customer may wait after the guidance when nobody releases them before.
     """
     variables = call._variables()
     variables["ignore_early_media"] = "true"
-    variables["execute_on_answer"] = f"'record_session {_path(recording)}'"
-    chain = (
-        f"sleep:400,playback:{_path(guidance)},sleep:{_seconds(wait_s, limit=60) * 1000},"
-        f"playback:{_path(apology)},hangup:NORMAL_CLEARING"
-    )
-    return _originate(variables, call._dial_string(), f"'{chain}' inline")
+    variables[WAIT_VARIABLE] = str(_seconds(wait_s, limit=60) * 1000)
+    if recording is not None:
+        variables["execute_on_answer"] = f"'record_session {_path(recording)}'"
+    then = f"{ANSWERED_EXTENSION} XML {ORPHAN_CONTEXT}"
+    return _originate(variables, call._dial_string(), then)
 
 
 def originate_operator_device(
@@ -216,10 +223,9 @@ def hold(customer: str) -> ApiCommand:
     return ApiCommand(f"uuid_transfer {_uuid(customer)} endless_playback:{HOLD_MUSIC} inline")
 
 
-def release_with_guidance(customer: str, guidance: SwitchPath) -> ApiCommand:
-    """Play a sentence to a customer for whom nobody is free, then hang up."""
-    chain = f"playback:{_path(guidance)},hangup:NORMAL_CLEARING"
-    return ApiCommand(f"uuid_transfer {_uuid(customer)} '{chain}' inline")
+def apologise(customer: str) -> ApiCommand:
+    """Play the apology to a customer for whom nobody is free, then hang up."""
+    return ApiCommand(f"uuid_transfer {_uuid(customer)} {APOLOGY_EXTENSION} XML {ORPHAN_CONTEXT}")
 
 
 def send_to_orphanage(customer: str) -> ApiCommand:
@@ -265,6 +271,30 @@ def unmute(operator: str) -> ApiCommand:
 
 def send_dtmf(customer: str, digits: str) -> ApiCommand:
     return ApiCommand(f"uuid_send_dtmf {_uuid(customer)} {_match(_DIGITS, digits, 'push tones')}")
+
+
+def monitor(supervisor: str, operator: str, mode: MonitorMode) -> ApiCommand:
+    """Put a supervisor's leg into an operator's call, or change who hears it there.
+
+    **The operator's leg is named**, never the customer's, and both switches are set each time:
+    they stay on the leg, and `whisper_aleg` alone is heard by the customer. When the operator's
+    leg is gone the supervisor's parks again.
+    """
+    if supervisor == operator:
+        raise UnsafePartError("a leg does not listen to itself")
+    heard_by_customer, heard_by_operator = _HEARD_BY[MonitorMode(mode)]
+    chain = (
+        f"set:eavesdrop_whisper_aleg={heard_by_customer},"
+        f"set:eavesdrop_whisper_bleg={heard_by_operator},"
+        # a key on a telephone must not let the customer hear
+        f"set:eavesdrop_enable_dtmf=false,eavesdrop:{_uuid(operator)},park:"
+    )
+    return ApiCommand(f"uuid_transfer {_uuid(supervisor)} '{chain}' inline")
+
+
+def park(leg: str) -> ApiCommand:
+    """Take a supervisor's leg out of whatever it listens to."""
+    return ApiCommand(f"uuid_transfer {_uuid(leg)} park: inline")
 
 
 def hang_up_in(seconds: int, uuid: str, cause: Cause = Cause.NO_ANSWER) -> ApiCommand:

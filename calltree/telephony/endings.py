@@ -11,7 +11,17 @@ from sqlalchemy.orm import Session
 from calltree.db import announce
 from calltree.models.calls import LIVE_STATES, Attempt, CallState, Line, Origin
 from calltree.models.recordings import Recording, RecordingState
-from calltree.services import operators, outbox, outcomes, recordings, records, trunk_health
+from calltree.services import (
+    campaign_answers,
+    monitoring,
+    operators,
+    outbox,
+    outcomes,
+    recordings,
+    records,
+    redialling,
+    trunk_health,
+)
 from calltree.services.outcomes import Outcome
 from calltree.telephony import failover
 from calltree.telephony.calls import Heard, next_state
@@ -147,7 +157,10 @@ def end(
     trunk_health.call_ended(session, attempt=attempt, outcome=outcome, now=now)
     if attempt.dialled_at is not None:
         records.call_ended(session, attempt=attempt, outcome=outcome, now=now)
-    if attempt.user_id is not None:
+    redialling.call_ended(session, attempt=attempt, outcome=outcome, now=now)
+    if attempt.campaign_id is not None:
+        campaign_answers.let_go(session, attempt=attempt, now=now)
+    elif attempt.user_id is not None:
         needs_result = (
             attempt.dialled_at is not None
             and not outcome.line_error
@@ -155,6 +168,7 @@ def end(
         )
         move = operators.Move.END_CALL if needs_result else operators.Move.NO_CALL
         operators.unlock(session, user_id=attempt.user_id, attempt_id=attempt.id, now=now, by=move)
+    monitoring.call_ended(session, attempt=attempt, now=now)
     outbox.call_ended(session, attempt=attempt, now=now)
     announce(session, "call", attempt_id=attempt.id, user_id=attempt.user_id)
     log.info(

@@ -29,7 +29,7 @@ from calltree.models.calls import (
 )
 from calltree.models.projects import Project
 from calltree.models.recordings import Recording
-from calltree.services import effects, operators, recordings, records
+from calltree.services import campaign_answers, effects, monitoring, operators, recordings, records
 from calltree.services.outcomes import NO_CHANNEL_CAUSES
 from calltree.telephony import endings, events
 from calltree.telephony.acts import (
@@ -48,6 +48,8 @@ from calltree.telephony.calls import Heard, next_state
 log = structlog.get_logger(__name__)
 
 DEFAULT_RING_S = 30
+FIRST_OF_ANSWERED = "sleep"
+"""The application with which the dialplan takes who answered a campaign's dial."""
 AGENTS_CONTEXT = "agents"
 """Where the dialplan takes what an operator's page calls."""
 
@@ -107,6 +109,8 @@ def is_news(event: events.SwitchEvent) -> bool:
     """Answer whether `hear` has any use for it; what has none need not wait for the database."""
     if isinstance(event, events.JobDone):
         return not event.ok  # +OK of an originate does not even mean ringing
+    if isinstance(event, events.Executed):
+        return event.application == FIRST_OF_ANSWERED
     return type(event) in _CUSTOMER
 
 
@@ -117,6 +121,8 @@ def can_wait(event: events.SwitchEvent) -> bool:
 
 def customer_joins(session: Session, attempt: Attempt) -> list[Act]:
     """Give the act that joins an unjoined customer with their operator, or nothing."""
+    if attempt.user_id is None and attempt.campaign_id is not None:
+        return []  # they wait for whoever becomes free first
     operator = session.get(Operator, attempt.user_id) if attempt.user_id else None
     if operator is None or operator.attempt_id != attempt.id:
         log.warning("customer without an operator", attempt=attempt.id, state=attempt.state)
@@ -149,6 +155,7 @@ def joined(
     if attempt.state not in LIVE_STATES:
         return
     answered = answered or attempt.answered_at is not None
+    first = attempt.joined_at is None
     attempt.joined_at = attempt.joined_at or at
     attempt.held_since = None
     if answered:
@@ -157,6 +164,8 @@ def joined(
     if attempt.user_id is not None:
         operators.leg_moved(session, user_id=attempt.user_id, uuid=leg, to=LegState.JOINED, now=now)
     _operator_talks(session, attempt, now)
+    if first and attempt.campaign_id is not None:
+        campaign_answers.connected(session, attempt=attempt, now=now)
 
 
 def note_answer(session: Session, attempt: Attempt, at: datetime, now: datetime) -> None:
@@ -177,12 +186,15 @@ def note_answer(session: Session, attempt: Attempt, at: datetime, now: datetime)
 
 def leg_lost(session: Session, operator: Operator, *, now: datetime) -> None:
     """Note that an operator's leg is gone; their customer is kept for another one."""
+    monitoring.leg_left(session, leg_uuid=operator.leg_uuid, now=now)
     operators.leg_moved(
         session, user_id=operator.user_id, uuid=operator.leg_uuid, to=LegState.LOST, now=now
     )
     attempt = session.get(Attempt, operator.attempt_id) if operator.attempt_id else None
     if attempt is not None and attempt.state is CallState.TALKING:
         step(session, attempt, Heard.LEG_LOST, "leg lost")
+    elif attempt is not None and attempt.campaign_id is not None:
+        campaign_answers.unassign(session, attempt=attempt, now=now)
 
 
 def leg_parked(session: Session, operator: Operator, *, now: datetime) -> list[Act]:
@@ -190,6 +202,7 @@ def leg_parked(session: Session, operator: Operator, *, now: datetime) -> list[A
 
     PARK of this leg means no more than that: it parks during hold and at a call's end too.
     """
+    monitoring.leg_left(session, leg_uuid=operator.leg_uuid, now=now)
     operators.leg_moved(
         session, user_id=operator.user_id, uuid=operator.leg_uuid, to=LegState.PARKED, now=now
     )
@@ -285,7 +298,25 @@ def _parked(case: _Case) -> list[Act]:
 def _answered(case: _Case) -> list[Act]:
     was_early = case.attempt.state is CallState.EARLY
     note_answer(case.session, case.attempt, case.event.at, case.now)
+    if case.attempt.campaign_id is not None:
+        campaign_answers.assign(case.session, attempt=case.attempt, now=case.now)
     return [CancelTimers(case.attempt.node, case.attempt.uuid)] if was_early else []
+
+
+def _executed(case: _Case) -> list[Act]:
+    """The leg has left its originate: from now on it can be joined without losing it."""
+    if case.attempt.campaign_id is None or case.attempt.joined_at is not None:
+        return []
+    if case.event.answered:
+        note_answer(case.session, case.attempt, case.event.at, case.now)
+    return answered_joins(case.session, case.attempt, case.now)
+
+
+def answered_joins(session: Session, attempt: Attempt, now: datetime) -> list[Act]:
+    """Join who answered a campaign's dial with the operator longest idle, if anybody is free."""
+    if campaign_answers.assign(session, attempt=attempt, now=now) is None:
+        return []
+    return customer_joins(session, attempt)
 
 
 def _operator_talks(session: Session, attempt: Attempt, now: datetime) -> None:
@@ -383,6 +414,7 @@ _CUSTOMER: dict[type, Callable[[_Case], list[Act]]] = {
     events.EarlyMedia: _sound,
     events.Parked: _parked,
     events.Answered: _answered,
+    events.Executed: _executed,
     events.Bridged: _bridged,
     events.Unbridged: _unbridged,
     events.RecordStarted: _recording_started,

@@ -28,9 +28,10 @@ from calltree.models.calls import (
 )
 from calltree.models.projects import Site
 from calltree.models.recordings import Recording, RecordingState
-from calltree.services import backups, operators, records
+from calltree.models.supervision import Monitor
+from calltree.services import backups, monitoring, operators, records
 from calltree.telephony import commands, endings, ledger
-from calltree.telephony.acts import Act, CancelTimers, Look
+from calltree.telephony.acts import Act, CancelTimers, Look, Park
 from calltree.telephony.calls import Heard
 from calltree.telephony.esl import CommandRefused, Link
 from calltree.telephony.lease import Reign
@@ -38,6 +39,8 @@ from calltree.telephony.timings import Timings
 
 log = structlog.get_logger(__name__)
 
+APPLICATION, LISTENS = "variable_current_application", "eavesdrop"
+"""What a leg does that is in somebody else's call."""
 BRIDGED = ("CS_EXCHANGE_MEDIA", "CS_SOFT_EXECUTE")
 """Channel states of the two sides of a bridge; the variables that name the partner stay behind."""
 
@@ -157,11 +160,29 @@ class Reconciler:
                 return []
             ledger.leg_lost(session, operator, now=now)
             return []
+        if (row := monitoring.of(session, user_id=user_id)) or dump.get(APPLICATION) == LISTENS:
+            return self._mend_listening(session, operator, row, dump, now)
         if dump.get("Answer-State") != "answered" or dump.get("Channel-State") in BRIDGED:
             return []
         if operator.leg_state is not LegState.PARKED:
             return ledger.leg_parked(session, operator, now=now)
         return []
+
+    def _mend_listening(
+        self,
+        session: Session,
+        operator: Operator,
+        row: Monitor | None,
+        dump: dict[str, str],
+        now: datetime,
+    ) -> list[Act]:
+        """A leg listens where its row says so, and nowhere else."""
+        listens = dump.get(APPLICATION) == LISTENS
+        if row is None:
+            return [Park(self.node, operator.leg_uuid)]
+        if listens or now - row.changed_at < monitoring.SETTLES:
+            return []
+        return ledger.leg_parked(session, operator, now=now)
 
     def _take_leg(
         self, session: Session, uuid: str, dump: dict[str, str], now: datetime

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import structlog
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.exc import NoResultFound
 from sqlalchemy.orm import Session
 
@@ -27,12 +27,15 @@ from calltree.models.calls import (
     Operator,
     SwitchCommand,
 )
+from calltree.models.campaigns import Campaign
 from calltree.models.people import User
 from calltree.models.projects import Site
 from calltree.services import (
     do_not_call,
     leases,
+    monitoring,
     operators,
+    recordings,
     switch_commands,
     trunk_health,
     trunks,
@@ -102,6 +105,7 @@ class Order:
     timings: Timings
     around: Circumstances
     care: Care | None = None
+    recordings_root: str = ""
 
     @property
     def attempt(self) -> Attempt:
@@ -119,6 +123,8 @@ class Desk:
     clock: Callable[[], datetime]
     care: Care | None = None
     """Looks after the switch itself; the leader has none and leaves those commands alone."""
+    recordings_root: str = ""
+    """As the switch sees it; without one a campaign's calls are recorded from the join on."""
 
     def serve(self, command_id: int, link: Link) -> bool:
         """Serve one command; False when somebody else has taken it.
@@ -199,7 +205,7 @@ class Desk:
         command = switch_commands.take(session, command_id=command_id, by=self.holder, now=now)
         if command is None:
             return None
-        order = Order(session, command, now, self.timings, around, self.care)
+        order = Order(session, command, now, self.timings, around, self.care, self.recordings_root)
         plan = _PLANS[command.kind](order)
         if isinstance(plan, Refusal):
             switch_commands.finish(session, command_id=command_id, now=now, failure=plan.code)
@@ -289,7 +295,21 @@ def _dial(order: Order) -> Plan:
         number_form=route.number_form,
         caller_id_form=route.caller_id_form,
     )
-    return [Ask(commands.originate_manual(call), job_uuid=attempt.uuid)]
+    return [Ask(_originate(order, attempt, call), job_uuid=attempt.uuid)]
+
+
+def _originate(order: Order, attempt: Attempt, call: commands.OutsideCall) -> ApiCommand:
+    """A campaign's customer waits in the dialplan once they answer; a press's is parked."""
+    if attempt.campaign_id is None:
+        return commands.originate_manual(call)
+    path = None
+    if order.recordings_root:
+        name = recordings.raw_name(attempt)
+        path = commands.switch_path(order.recordings_root, *name.split("/"))
+    wait_s = order.session.scalar(
+        select(Campaign.answered_wait_s).where(Campaign.id == attempt.campaign_id)
+    )
+    return commands.originate_predictive(call, recording=path, wait_s=wait_s or 2)
 
 
 def _why_not_dial(order: Order) -> str:
@@ -435,11 +455,30 @@ def _connect_leg(order: Order) -> Plan:
 
 def _drop_leg(order: Order) -> Plan:
     uuid = str(order.command.args["uuid"])
+    monitoring.leg_left(order.session, leg_uuid=uuid, now=order.now)
     if order.command.user_id is not None:
         operators.leg_moved(
             order.session, user_id=order.command.user_id, uuid=uuid, to=LegState.NONE, now=order.now
         )
     return [Ask(commands.kill(uuid))]
+
+
+def _monitor(order: Order) -> Plan:
+    args, row = order.command.args, monitoring.of(order.session, user_id=_who(order))
+    if row is None or (row.attempt_id, row.mode) != (args["attempt"], args["mode"]):
+        return Refusal("not_wanted")
+    return [Ask(commands.monitor(str(args["uuid"]), str(args["of"]), row.mode))]
+
+
+def _monitor_end(order: Order) -> Plan:
+    row = monitoring.of(order.session, user_id=_who(order))
+    if row is None or row.attempt_id != order.command.args["attempt"]:
+        return Refusal("not_wanted")  # it is out of that call
+    return [Ask(commands.park(str(order.command.args["uuid"])))]
+
+
+def _who(order: Order) -> int:
+    return int(order.command.user_id or 0)
 
 
 def _care(order: Order) -> Plan:
@@ -457,6 +496,8 @@ _PLANS: dict[CommandKind, Callable[[Order], Plan]] = {
     CommandKind.DTMF: _dtmf,
     CommandKind.CONNECT_LEG: _connect_leg,
     CommandKind.DROP_LEG: _drop_leg,
+    CommandKind.MONITOR: _monitor,
+    CommandKind.MONITOR_END: _monitor_end,
     CommandKind.LOAD_TRUNKS: _care,
     CommandKind.CHECK: _care,
 }
@@ -475,6 +516,12 @@ def _undo(session: Session, command: SwitchCommand, failure: str, now: datetime)
         )
     elif command.kind is CommandKind.MUTE and command.user_id and NO_SUCH_CHANNEL not in failure:
         operators.set_muted(session, user_id=command.user_id, muted=False)
+    elif command.kind is CommandKind.MONITOR and command.user_id is not None:
+        uuid = str(command.args["uuid"])
+        if monitoring.leg_left(session, leg_uuid=uuid, now=now):
+            operators.leg_moved(
+                session, user_id=command.user_id, uuid=uuid, to=LegState.PARKED, now=now
+            )
     elif command.kind is CommandKind.CONNECT_LEG and command.user_id is not None:
         operators.leg_moved(
             session,

@@ -25,11 +25,12 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from calltree.config import Settings
 from calltree.db import Announcement, Store, utcnow
 from calltree.models.calls import Attempt, CallState
-from calltree.services import desk, holds, legs, operators, switch_commands
+from calltree.services import campaign_facts, desk, holds, legs, operators, switch_commands
 from calltree.services.leases import LeaseLost
 from calltree.telephony import endings, ledger
 from calltree.telephony.acting import Actor, Recordings
 from calltree.telephony.acts import Act, HangUp, Look
+from calltree.telephony.dialler.loop import Dialler
 from calltree.telephony.esl import LinkDown
 from calltree.telephony.foretelling import Foretelling
 from calltree.telephony.hearing import Hearing, Told
@@ -100,18 +101,32 @@ class Leader:
         self._timings = role.timings
         self._clock = role.clock
         self._inbox: queue.Queue[Told] = queue.Queue(role.inbox_limit)
-        self._desk = Desk(role.store, f"{role.holder}/sweep", role.timings, role.clock)
+        self._desk = Desk(
+            role.store,
+            f"{role.holder}/sweep",
+            role.timings,
+            role.clock,
+            recordings_root=role.recordings_root,
+        )
         self._actors: dict[str, Actor] = {}
         self._hearings: dict[str, Hearing] = {}
         self._unjoined: dict[int, float] = {}
         self._foretelling = Foretelling(lambda: role.store.publisher, reign.over)
         for node in role.nodes:
             self._add(node)
+        self._dialler = Dialler(
+            reign=reign,
+            timings=role.timings,
+            clock=role.clock,
+            act=self._act,
+            nodes=self._heard,
+            publisher=lambda: role.store.publisher,
+        )
 
     def lead(self, stop: threading.Event) -> None:
         """Run every thread of the reign until it is over."""
         works: list[Callable[[], None]] = [self._keep, self._write_down, self._watch_clocks]
-        works.append(self._foretelling.run)
+        works += [self._foretelling.run, self._dialler.run]
         works += [hearing.run for hearing in self._hearings.values()]
         works += [actor.run for actor in self._actors.values()]
         threads = [
@@ -166,7 +181,12 @@ class Leader:
         return {
             "nodes": {name: hearing.note() for name, hearing in self._hearings.items()},
             "holder": self._role.holder,
+            campaign_facts.NOTE: self._dialler.note(),
         }
+
+    def _heard(self) -> list[str]:
+        """The switches whose events come in now: nobody is dialled whom nobody would hear."""
+        return [name for name, hearing in self._hearings.items() if hearing.note()["link_up"]]
 
     def _act(self, act: Act) -> None:
         delay_s = act.after_s or self._timings.doubt_s if isinstance(act, Look) else 0.0
@@ -225,6 +245,7 @@ class Leader:
             acts = self._one_by_one(batch) if len(batch) > 1 else []
         for act in acts:
             self._act(act)
+        self._dialler.poke()
 
     def _one_by_one(self, batch: list[Told]) -> list[Act]:
         acts: list[Act] = []

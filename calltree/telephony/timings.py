@@ -43,6 +43,11 @@ class Timings:
     backoff_first_s: float = 0.5
     backoff_limit_s: float = 1.5
     """Three seconds after the switch answers again operators and calls are right."""
+    second_s: float = 1.0
+    """A second of the dialler: its tick, its calls a second, a customer's wait for an operator."""
+    settle_s: float = 30.0
+    """A dialler that has just begun paces 1:1 for so long."""
+    idle_alarm_s: float = 60.0
     hold_s: float = 600.0
     housekeeping_s: float = 60.0
 

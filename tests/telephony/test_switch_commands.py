@@ -61,18 +61,10 @@ def test_a_manual_call_is_parked_with_our_ids() -> None:
 
 
 def test_a_predictive_call_is_released_by_the_switch_alone() -> None:
-    command = commands.originate_predictive(
-        call(),
-        recording=FILE,
-        guidance=switch_path("/media", "guidance.wav"),
-        apology=switch_path("/media", "apology.wav"),
-        wait_s=2,
-    )
-    assert command.endswith(
-        "}sofia/gateway/carrier/0312345670 'sleep:400,playback:/media/guidance.wav,sleep:2000,"
-        "playback:/media/apology.wav,hangup:NORMAL_CLEARING' inline"
-    )
+    command = commands.originate_predictive(call(), recording=FILE, wait_s=2)
+    assert command.endswith("}sofia/gateway/carrier/0312345670 answered XML calltree")
     assert variables(command)["ignore_early_media"] == "true"
+    assert variables(command)["calltree_wait_ms"] == "2000"
     assert variables(command)["execute_on_answer"] == f"'record_session {FILE}'"
     assert "park_timeout" not in variables(command)
 
@@ -97,10 +89,7 @@ def test_a_desk_phone_is_parked_and_outlives_the_customer() -> None:
             commands.hold(C),
             f"uuid_transfer {C} endless_playback:local_stream://default inline",
         ),
-        (
-            commands.release_with_guidance(C, switch_path("/m", "g.wav")),
-            f"uuid_transfer {C} 'playback:/m/g.wav,hangup:NORMAL_CLEARING' inline",
-        ),
+        (commands.apologise(C), f"uuid_transfer {C} answered-end XML calltree"),
         (commands.send_to_orphanage(C), f"uuid_transfer {C} orphan XML calltree"),
         (commands.record_start(C, FILE), f"uuid_record {C} start {FILE}"),
         (commands.record_stop(C, FILE), f"uuid_record {C} stop {FILE}"),
@@ -145,12 +134,8 @@ BUILDERS: list[Callable[[str], object]] = [
     lambda t: commands.originate_manual(call(site_id=t)),
     lambda t: commands.originate_manual(call(attempt_id=t)),
     lambda t: commands.originate_manual(call(ring_s=t)),
-    lambda t: commands.originate_predictive(
-        call(), recording=SwitchPath(t), guidance=FILE, apology=FILE, wait_s=1
-    ),
-    lambda t: commands.originate_predictive(
-        call(), recording=FILE, guidance=SwitchPath(t), apology=FILE, wait_s=1
-    ),
+    lambda t: commands.originate_predictive(call(), recording=SwitchPath(t), wait_s=1),
+    lambda t: commands.originate_predictive(call(), recording=FILE, wait_s=t),
     lambda t: commands.originate_operator_device(
         uuid=A, extension=t, domain="d", user_id=1, site_id="s", ring_s=1
     ),
@@ -161,9 +146,9 @@ BUILDERS: list[Callable[[str], object]] = [
     lambda t: commands.bridge(C, t),
     lambda t: commands.kill(t),
     lambda t: commands.hold(t),
-    lambda t: commands.release_with_guidance(C, SwitchPath(t)),
-    lambda t: commands.release_with_guidance(C, switch_path("/m", t)),
-    lambda t: commands.release_with_guidance(C, switch_path(t, "g.wav")),
+    lambda t: commands.apologise(t),
+    lambda t: commands.record_start(C, switch_path("/m", t)),
+    lambda t: commands.record_start(C, switch_path(t, "g.wav")),
     lambda t: commands.record_start(C, SwitchPath(t)),
     lambda t: commands.send_dtmf(C, t),
     lambda t: commands.hang_up_in(1, t),

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from calltree.telephony.commands import HOLD_MUSIC, ORPHAN_CONTEXT, ORPHAN_EXTENSION, RINGBACK
+from calltree.telephony.commands import (
+    ANSWERED_EXTENSION,
+    APOLOGY_EXTENSION,
+    HOLD_MUSIC,
+    ORPHAN_CONTEXT,
+    ORPHAN_EXTENSION,
+    RINGBACK,
+    WAIT_VARIABLE,
+)
 from calltree.telephony.config.xml import Own, action, comment, element
 
 GUIDANCE = "$${conf_dir}/sounds/guidance.wav"
@@ -13,6 +21,8 @@ RINGING = RINGBACK.partition(";")[2]
 BUSY = "%(500,500,400)"
 
 ORPHAN_S = 20
+BEFORE_GUIDANCE_MS = 400
+"""A campaign's customer is joined within these, or hears the guidance."""
 
 
 def extension(name: str, number: str, *actions: str, uuid: str = "") -> list[str]:
@@ -65,6 +75,22 @@ def orphanage() -> list[str]:
         extension(
             f"{ORPHAN_EXTENSION}-end",
             f"^{ORPHAN_EXTENSION}-end$",
+            action("playback", APOLOGY),
+            action("hangup", "NORMAL_CLEARING"),
+        ),
+        [comment("who answers a campaign's dial and for whom nobody is free yet")],
+        extension(
+            ANSWERED_EXTENSION,
+            f"^{ANSWERED_EXTENSION}$",
+            action("sleep", str(BEFORE_GUIDANCE_MS)),
+            action("playback", GUIDANCE),
+            action("sleep", Own(f"${{{WAIT_VARIABLE}}}")),
+            action("playback", APOLOGY),
+            action("hangup", "NORMAL_CLEARING"),
+        ),
+        extension(
+            APOLOGY_EXTENSION,
+            f"^{APOLOGY_EXTENSION}$",
             action("playback", APOLOGY),
             action("hangup", "NORMAL_CLEARING"),
         ),

@@ -1,0 +1,360 @@
+"""Driving one campaign: what it has learnt, whom it has in hand, and its next dials."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from calltree.models import Attempt, CallState, Campaign, CampaignState, Project
+from calltree.services import (
+    campaign_checks,
+    campaign_dialling,
+    campaign_facts,
+    campaign_leads,
+    campaign_scene,
+    campaigns,
+    gate,
+    redialling,
+)
+from calltree.services.campaign_facts import Why
+from calltree.services.campaign_leads import Lead, Places
+from calltree.services.campaign_scene import Counted
+from calltree.telephony.pacing import Decision, Memory, Rule, Scene, Share, decide, remembered
+from calltree.telephony.timings import Timings
+
+log = structlog.get_logger(__name__)
+
+AT_ONCE = 5
+"""Dials of one transaction: a press waits no longer than for these."""
+REMEMBERED = 1000
+"""Dials of before from which a new leader learns."""
+COUNTED_EVERY = 20
+"""Ticks between two counts of whole lists, and between two looks for wrongs."""
+
+Sessions = Callable[[], AbstractContextManager[Session]]
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What every pilot of one reign stands on."""
+
+    read: Sessions
+    write: Sessions
+    epoch: int
+    timings: Timings
+    clock: Callable[[], datetime]
+    nodes: Callable[[], Collection[str]]
+    """The switches that are heard now."""
+    began: float
+    """When this leader began, by the monotonic clock."""
+
+    def seconds(self, since: datetime, now: datetime) -> float:
+        """Seconds of the dialler: a hurried site's pass faster."""
+        return (now - since).total_seconds() / self.timings.second_s
+
+    @property
+    def settling(self) -> bool:
+        """Whether the leader has only just begun."""
+        return time.monotonic() - self.began < self.timings.settle_s
+
+
+@dataclass(slots=True)
+class View:
+    """How a campaign stands at one moment."""
+
+    campaign: Campaign
+    rule: Rule
+    why: Why | None
+    """What forbids every dial."""
+    counted: Counted
+    share: Share
+    lines_free: int
+    lines: int
+
+
+@dataclass(slots=True)
+class Pilot:
+    """One running campaign, for one reign. Kept by one thread."""
+
+    campaign_id: int
+    ground: Ground
+    memory: Memory | None = None
+    why: Why = field(default_factory=lambda: Why("pacing_settling", {"dial": 0}))
+    dialling: bool = False
+    alarms: list[Why] = field(default_factory=list)
+    left: int | None = None
+    _next_due: datetime | None = None
+    _ringing: dict[int, datetime] = field(default_factory=dict)
+    _leads: deque[Lead] = field(default_factory=deque)
+    _places: Places = field(default_factory=Places)
+    _dialled: deque[float] = field(default_factory=deque)
+    """When each of the last dials was made, by the monotonic clock."""
+    _blocked_until: float = 0.0
+    _idle_since: float | None = None
+    _ticks: int = 0
+
+    def tick(self) -> int:
+        """Look at the campaign and dial what may be dialled; give how many were."""
+        with self.ground.read() as session:
+            view = self._view(session)
+            if view is None:
+                return 0
+            self._learn(session, view)
+            self._count_now_and_then(session, view)
+            decision = self._decide(view)
+            wanted = 0 if view.why or self._blocked else decision.dial
+            if wanted:
+                self._refill(session, view, wanted)
+        self._say(view, decision)
+        if wanted and self._leads:
+            dialled = self._dial(wanted)
+        else:
+            dialled = 0
+            self._keep_brake(view, decision)
+        self._watch_idle(view, dialled)
+        return dialled
+
+    def told(self) -> dict[str, Any]:
+        """Say how it is, for the leader's note."""
+        return {
+            "why": self.why.code,
+            "values": dict(self.why.values),
+            "dialling": self.dialling,
+            "left": self.left,
+            "alarms": [{"code": a.code, "values": dict(a.values)} for a in self.alarms],
+        }
+
+    @property
+    def _blocked(self) -> bool:
+        return time.monotonic() < self._blocked_until
+
+    def _view(self, session: Session) -> View | None:
+        now = self.ground.clock()
+        campaign = session.get(Campaign, self.campaign_id, populate_existing=True)
+        if campaign is None or campaign.state is not CampaignState.RUNNING:
+            return None
+        project = session.get_one(Project, campaign.project_id, populate_existing=True)
+        lists = campaign_leads.lists_in_use(session, campaign_id=campaign.id)
+        nodes = self.ground.nodes()
+        free, lines = campaign_scene.lines_free(session, campaign=campaign, project=project)
+        return View(
+            campaign=campaign,
+            rule=campaigns.rule(campaign, project),
+            why=campaign_scene.why_not(session, project=project, lists=lists, nodes=nodes, now=now),
+            counted=campaign_scene.count(session, campaign_id=campaign.id),
+            share=campaign_facts.day_of(session, campaign_id=campaign.id, now=now).share,
+            lines_free=free,
+            lines=lines,
+        )
+
+    def _decide(self, view: View) -> Decision:
+        now, memory = self.ground.clock(), self._remembering(view)
+        memory.braked = view.campaign.braked
+        calls_left = view.campaign.calls_per_second - self._dialled_just_now()
+        scene = Scene(
+            ready=sum(view.counted.ready.values()),
+            signed_in=view.counted.signed_in,
+            ringing=[self.ground.seconds(at, now) for at in view.counted.ringing.values()],
+            waiting=view.counted.waiting,
+            lines_free=view.lines_free,
+            dials_left=max(0, calls_left),
+            numbers_left=0 if self.left == 0 else None,
+            settling=self.ground.settling,
+        )
+        return decide(view.rule, scene, view.share, memory)
+
+    def _remembering(self, view: View) -> Memory:
+        if self.memory is None:
+            self.memory = Memory(ring_timeout_s=view.rule.ring_timeout_s)
+        return self.memory
+
+    def _dialled_just_now(self) -> int:
+        since = time.monotonic() - self.ground.timings.second_s
+        while self._dialled and self._dialled[0] < since:
+            self._dialled.popleft()
+        return len(self._dialled)
+
+    # --- learning
+
+    def _learn(self, session: Session, view: View) -> None:
+        if self.memory is None:
+            self.memory = self._from_the_ledger(session, view)
+        over = self._ringing.keys() - view.counted.ringing.keys()
+        if over:
+            for answered, after_s in self._ends(session, Attempt.id.in_(over)):
+                tell = self.memory.answered if answered else self.memory.silent
+                tell(after_s)
+        self._ringing = dict(view.counted.ringing)
+
+    def _from_the_ledger(self, session: Session, view: View) -> Memory:
+        newest = (
+            select(Attempt.id)
+            .where(Attempt.campaign_id == self.campaign_id, Attempt.ended_at.is_not(None))
+            .order_by(Attempt.id.desc())
+            .limit(REMEMBERED)
+        )
+        ends = self._ends(session, Attempt.id.in_(newest))
+        return remembered(ends, view.rule.ring_timeout_s)
+
+    def _ends(self, session: Session, which: Any) -> list[tuple[bool, float]]:
+        """What became of dials that left for the network; a fault of ours tells nothing."""
+        rows = session.execute(
+            select(Attempt.dialled_at, Attempt.answered_at, Attempt.ended_at)
+            .where(
+                which,
+                Attempt.dialled_at.is_not(None),
+                Attempt.state != CallState.FAILED,
+                Attempt.reserved_user_id.is_(None),
+            )
+            .order_by(Attempt.id)
+        ).all()
+        ends: list[tuple[bool, float]] = []
+        for dialled, answered, ended in rows:
+            at = answered or ended
+            if dialled is not None and at is not None:
+                ends.append((answered is not None, self.ground.seconds(dialled, at)))
+        return ends
+
+    # --- whom to dial
+
+    def _refill(self, session: Session, view: View, wanted: int) -> None:
+        if len(self._leads) >= wanted:
+            return
+        lists = campaign_leads.lists_in_use(session, campaign_id=self.campaign_id)
+        self._leads = deque(
+            campaign_leads.next_leads(
+                session,
+                campaign=view.campaign,
+                lists=lists,
+                places=self._places,
+                most=wanted + AT_ONCE,
+                now=self.ground.clock(),
+            )
+        )
+        if not self._leads:
+            self._places = Places()
+            self._count(session, view)
+
+    def _count_now_and_then(self, session: Session, view: View) -> None:
+        if self._ticks % COUNTED_EVERY == 0:
+            self._places = Places()  # who was passed over may be free by now
+            self._count(session, view)
+            self.alarms = [
+                *(alarm for alarm in self.alarms if alarm.code == "alarm_idle"),
+                *campaign_checks.wrongs(session, campaign=view.campaign, now=self.ground.clock()),
+            ]
+        self._ticks += 1
+
+    def _count(self, session: Session, view: View) -> None:
+        lists = campaign_leads.lists_in_use(session, campaign_id=self.campaign_id)
+        self.left, self._next_due = campaign_leads.count_left(
+            session, campaign=view.campaign, lists=lists
+        )
+
+    # --- dialling
+
+    def _dial(self, wanted: int) -> int:
+        dialled = 0
+        while wanted > 0 and self._leads and not self._blocked:
+            made = self._dial_some(wanted)
+            dialled += made
+            wanted -= made
+            if not made:
+                break
+        return dialled
+
+    def _dial_some(self, wanted: int) -> int:
+        """Dial a few in one transaction, in which all that allows them is counted anew."""
+        made = 0
+        with self.ground.write() as session:
+            gate.take_turn(session)
+            view = self._view(session)
+            if view is None or view.why:
+                return 0
+            decision = self._decide(view)
+            view.campaign.braked = decision.braked
+            node = campaign_scene.node_for(view.counted, self.ground.nodes())
+            most = min(wanted, decision.dial, AT_ONCE)
+            while made < most and self._leads and node is not None:
+                lead = self._leads.popleft()
+                code, attempt = campaign_dialling.dial(
+                    session,
+                    campaign=view.campaign,
+                    lead=lead,
+                    node=node,
+                    epoch=self.ground.epoch,
+                    now=self.ground.clock(),
+                )
+                if code in redialling.OF_CAMPAIGN:
+                    self._leads.clear()
+                    self._places = Places()
+                    self._blocked_until = time.monotonic() + 2 * self.ground.timings.second_s
+                    break
+                if code != gate.ALLOWED or attempt is None:
+                    log.info("not dialled", campaign=self.campaign_id, why=code)
+                    continue
+                made += 1
+                self._dialled.append(time.monotonic())
+                if attempt.reserved_user_id is not None:
+                    break  # one operator fewer waits: count anew
+        return made
+
+    def _keep_brake(self, view: View, decision: Decision) -> None:
+        if decision.braked == view.campaign.braked:
+            return
+        with self.ground.write() as session:
+            campaign = session.get_one(Campaign, self.campaign_id, populate_existing=True)
+            campaign.braked = decision.braked
+
+    # --- what is said
+
+    def _say(self, view: View, decision: Decision) -> None:
+        self.why = self._reason(view, decision)
+        self.dialling = (
+            view.why is None and bool(self.left) and decision.reason not in ("pacing_nobody_ready",)
+        )
+
+    def _reason(self, view: View, decision: Decision) -> Why:
+        if view.why is not None:
+            return view.why
+        under_way = len(view.counted.ringing) + view.counted.waiting
+        if self.left == 0 and not under_way:
+            return Why("campaign_no_numbers")
+        nobody_now = decision.dial > 0 and not self._leads and not under_way
+        if nobody_now and self._next_due is not None:
+            return Why("campaign_numbers_later", {"due_at": self._next_due.isoformat()})
+        if view.counted.ready and not view.lines_free and not under_way:
+            return Why("campaign_lines_full", {"lines": view.lines})
+        return Why(decision.reason, decision.values)
+
+    def _watch_idle(self, view: View, dialled: int) -> None:
+        """Operators who wait while everything is there to dial: something of ours is wrong."""
+        ready = sum(view.counted.ready.values())
+        could = view.why is None and ready and view.lines_free and self._leads_there(view)
+        under_way = view.counted.ringing or view.counted.waiting or view.counted.reserved
+        if not could or dialled or under_way:
+            self._idle_since = None
+        elif self._idle_since is None:
+            self._idle_since = time.monotonic()
+        waited = time.monotonic() - self._idle_since if self._idle_since is not None else 0.0
+        rest = [alarm for alarm in self.alarms if alarm.code != "alarm_idle"]
+        if waited >= self.ground.timings.idle_alarm_s:
+            seconds = int(waited / self.ground.timings.second_s)
+            values = {"name": view.campaign.name, "ready": ready, "seconds": seconds}
+            rest.insert(0, Why("alarm_idle", values))
+        self.alarms = rest
+
+    def _leads_there(self, view: View) -> bool:
+        """Whether somebody could be dialled now, by the last count."""
+        now = self.ground.clock()
+        due = self._next_due is None or self._next_due <= now
+        return bool(self.left) and (bool(self._leads) or due)
