@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from flask import Flask, current_app, g, request, session, url_for
 from flask_babel import gettext as _
@@ -33,6 +34,20 @@ class Item:
     """What waits behind it; None where nothing is counted."""
     key: str = ""
 
+
+class Section(NamedTuple):
+    """Entries under one heading, which folds them away."""
+
+    title: str
+    items: list[Item]
+    key: str
+    is_open: bool
+
+
+FOLDED = {"settings"}
+"""Sections that are folded until somebody opens them: a week goes by without them."""
+COOKIE = "menu"
+"""What was folded and opened in this browser, written by menu.js: settings:1.lists:0"""
 
 ADMIN: list[tuple[str, list[tuple[str, str]]]] = [
     ("", [("admin.home", N_("Home"))]),
@@ -140,16 +155,27 @@ def admin_only() -> None:
         raise NotAllowed
 
 
-def navigation() -> list[tuple[str, list[Item]]]:
+def navigation() -> list[Section]:
     """Return the sections of the present screen that the viewer may use."""
     if not current_user.is_authenticated:
         return []
     sections = ADMIN if screen() == "admin" else OPERATOR
+    told = dict(one.partition(":")[::2] for one in request.cookies.get(COOKIE, "").split("."))
     return [
-        (_(title) if title else "", [_item(endpoint, label) for endpoint, label in entries])
+        _section(title, entries, told)
         for title, entries in ((title, _allowed(entries)) for title, entries in sections)
         if entries
     ]
+
+
+def _section(title: str, entries: list[tuple[str, str]], told: Mapping[str, str]) -> Section:
+    """Open is where one is, and what was not folded away."""
+    items = [_item(endpoint, label) for endpoint, label in entries]
+    key = title.lower().replace(" ", "-")
+    is_open = key not in FOLDED if key not in told else told[key] != "0"
+    return Section(
+        _(title) if title else "", items, key, is_open or any(item.active for item in items)
+    )
 
 
 def _allowed(entries: list[tuple[str, str]]) -> list[tuple[str, str]]:

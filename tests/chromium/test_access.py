@@ -118,7 +118,7 @@ def wrong(page: Page, path: str, where: str) -> list[str]:
     return [*found, *page.evaluate(FITS), *page.evaluate(REACHES), *page.evaluate(LOOK, where)]
 
 
-def test_the_keyboard_skips_the_menu_and_comes_back_from_dialogs(
+def test_the_keyboard_skips_the_menu_folds_it_and_comes_back_from_dialogs(
     app: Flask, world: World, browser_of: Any, chromium: Windows
 ) -> None:
     page = Served(chromium, browser_of(world.users[Role.MANAGER])).page()
@@ -129,6 +129,20 @@ def test_the_keyboard_skips_the_menu_and_comes_back_from_dialogs(
     expect(page.locator("#main")).to_be_focused()
     page.keyboard.press("Tab")
     expect(page.locator("#main .page-actions a").first).to_be_focused()
+
+    settings = page.locator("#nav summary", has_text="設定")
+    settings.focus()
+    page.keyboard.press("Enter")  # folded away; the page that stands in it opens it again
+    page.goto("/admin/users/audit")
+    expect(settings.locator("..")).to_have_attribute("open", "")
+    expect(page.locator("#nav [aria-current]")).to_be_in_viewport(ratio=1)
+    page.goto("/admin/")
+    expect(settings.locator("..")).not_to_have_attribute("open", "")
+    fits = "(menu) => menu.scrollHeight <= menu.clientHeight"
+    assert page.locator("#nav").evaluate(fits)
+    settings.focus()
+    page.keyboard.press("Space")
+    page.goto("/admin/projects/numbers")
 
     for closing in ("Escape", "Enter"):  # Enter: the dialog's first button is キャンセル
         opener = page.locator("main [data-opens]").first
