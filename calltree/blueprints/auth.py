@@ -28,7 +28,7 @@ from calltree.db import utcnow
 from calltree.errors import Refused
 from calltree.extensions import limiter, login, reading, settings, writing
 from calltree.locale import sentence
-from calltree.services import accounts, desk, people, records
+from calltree.services import accounts, desk, people, records, second_factor
 from calltree.services.accounts import Account
 from calltree.services.rights import Right, Viewer, landing
 from calltree.text.folding import fold_name
@@ -153,20 +153,26 @@ def password() -> ResponseReturnValue:
         else:
             flash(_("Your password was changed."), "ok")
             return redirect(url_for("auth.home"), 303)
-    return render_template("auth/password.html", error=error), 422 if error else 200
+    codes_left = second_factor.codes_left(reading(), user_id=viewer().user_id)
+    page = render_template("auth/password.html", error=error, codes_left=codes_left)
+    return page, 422 if error else 200
 
 
 def _change_own_password() -> None:
     mine = viewer().user_id
-    present = request.form.get("present", "")
-    if not people.is_password_of(reading(), user_id=mine, password=present):
-        raise Refused("password_wrong")
+    require_password(request.form.get("present", ""))
     hashed = people.hash_password(request.form.get("password", ""))
     with writing() as write:
         people.set_password(
             write, viewer=viewer(), user_id=mine, password_hash=hashed, now=utcnow()
         )
     go_on()
+
+
+def require_password(given: str) -> None:
+    """Raise Refused 'password_wrong' unless it is the viewer's: somebody else may sit there."""
+    if not people.is_password_of(reading(), user_id=viewer().user_id, password=given):
+        raise Refused("password_wrong")
 
 
 @bp.post("/sign-out-elsewhere")

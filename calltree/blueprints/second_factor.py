@@ -1,4 +1,4 @@
-"""2段階認証 at sign-in: the code is asked for, or the app is set up first (R-US-6)."""
+"""2段階認証: asked for at sign-in, or set up first; new recovery codes afterwards (R-US-6)."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from flask.typing import ResponseReturnValue
 from flask_babel import ngettext
 from markupsafe import Markup
 
-from calltree.blueprints import halfway
-from calltree.blueprints.access import View, public
-from calltree.blueprints.auth import come_in, next_address
+from calltree.blueprints import halfway, shown_once
+from calltree.blueprints.access import View, public, requires, viewer
+from calltree.blueprints.auth import come_in, next_address, require_password
 from calltree.db import utcnow
 from calltree.errors import Refused
 from calltree.extensions import limiter, reading, settings, writing
 from calltree.locale import sentence
 from calltree.services import people, second_factor
 from calltree.services.accounts import Account
+from calltree.services.rights import Right
 from calltree.services.settings import get as site_settings
 
 bp = Blueprint("second_factor", __name__, url_prefix="/sign-in")
@@ -106,6 +107,34 @@ def set_up(who: Account) -> ResponseReturnValue:
         return _set_up_page(who, sentence(refusal.code)), 422
     come_in(who, proven=True)
     return render_template("auth/recovery_codes.html", codes=codes, go_on=next_address(who))
+
+
+@bp.post("/recovery-codes")
+@requires(Right.OWN_ACCOUNT)
+@limiter.limit("10/minute")
+def renew_codes() -> ResponseReturnValue:
+    """Make new recovery codes for oneself, asked for the password; the next page shows them."""
+    mine = viewer()
+    try:
+        require_password(request.form.get("present", ""))
+        with writing() as write:
+            codes = second_factor.renew_codes(write, viewer=mine, now=utcnow())
+    except Refused as refusal:
+        flash(sentence(refusal.code, **refusal.values), "bad")
+        return redirect(url_for("auth.password"), 303)
+    shown_once.keep(" ".join(codes), of="recovery codes")
+    return redirect(url_for("second_factor.codes"), 303)
+
+
+@bp.get("/recovery-codes")
+@requires(Right.OWN_ACCOUNT)
+def codes() -> ResponseReturnValue:
+    """Show the codes just made; loaded anew it leads back to where more can be made."""
+    made = shown_once.take("recovery codes").split()
+    if not made:
+        return redirect(url_for("auth.password"), 303)
+    home = url_for("auth.home")
+    return render_template("auth/recovery_codes.html", codes=made, go_on=home, is_renewed=True)
 
 
 def _set_up_page(who: Account, error: str = "") -> str:

@@ -95,6 +95,28 @@ def prove(session: Session, *, user_id: int, given: str, key: str, now: datetime
     return None
 
 
+def codes_left(session: Session, *, user_id: int) -> int | None:
+    """Count the recovery codes that are still good; None for a user without a factor."""
+    if not is_set_up(session, user_id=user_id):
+        return None
+    return _count_codes(session, user_id)
+
+
+def renew_codes(session: Session, *, viewer: Viewer, now: datetime) -> list[str]:
+    """Return ten new recovery codes of one's own; the old ones are void.
+
+    Raises Refused 'factor_missing'.
+    """
+    mine = viewer.user_id
+    if not is_set_up(session, user_id=mine):
+        raise Refused("factor_missing")
+    audit.note(
+        session, viewer=viewer, action="user.recovery_codes_renewed", kind="user",
+        object_id=mine, now=now,
+    )  # fmt: skip
+    return _new_codes(session, mine)
+
+
 def reset(session: Session, *, viewer: Viewer | None, user_id: int, now: datetime) -> None:
     """Forget a user's factor and recovery codes, and end their sessions; audited.
 
@@ -134,13 +156,16 @@ def _use_recovery_code(session: Session, user: User, code: str, now: datetime) -
     )
     if used is None:
         raise Refused("factor_wrong")
-    of_user = select(func.count()).where(RecoveryCode.user_id == user.id)
-    left = session.scalar(of_user) or 0
+    left = _count_codes(session, user.id)
     audit.note(
         session, viewer=Viewer.of(user), action="user.recovery_code_used", kind="user",
         object_id=user.id, now=now, codes_left=left,
     )  # fmt: skip
     return left
+
+
+def _count_codes(session: Session, user_id: int) -> int:
+    return session.scalar(select(func.count()).where(RecoveryCode.user_id == user_id)) or 0
 
 
 def _new_codes(session: Session, user_id: int) -> list[str]:

@@ -174,6 +174,44 @@ def test_R_US_6_nobody_is_asked_while_the_telephone_is_theirs(
     assert browser.get("/operator/", status=303).location.startswith("/sign-in/code")
 
 
+def test_R_US_6_one_makes_new_recovery_codes_oneself(
+    app: Flask, store: Store, manager: User
+) -> None:
+    _secret, old = enrolled(app)
+    browser = password_given(app)
+    browser.get("/sign-in/code")
+    browser.submit("main form", code=old[0])
+    form = "form[action='/sign-in/recovery-codes']"
+    assert "残り9個" in browser.get("/password").one(form).text
+    browser.submit(form, present="not it")
+    assert "パスワード" in browser.get("/password").one("#toasts").text
+    browser.submit(form, present=PASSWORD)
+    shown = browser.get("/sign-in/recovery-codes")
+    new = [item.text.strip() for item in shown.all(".codes li")]
+    assert len(new) == 10
+    assert browser.get("/sign-in/recovery-codes", status=303).location == "/password"
+    assert "残り10個" in browser.get("/password").one(form).text
+    browser = password_given(app)
+    browser.get("/sign-in/code")
+    browser.submit("main form", code=old[1], status=422)
+    browser.submit("main form", code=new[0])
+    browser.get("/admin/")
+    with store.read() as session:
+        actions = session.scalars(select(AuditEntry.action)).all()
+    assert actions.count("user.recovery_codes_renewed") == 1
+
+
+def test_R_US_6_without_a_factor_there_are_no_codes_to_make(
+    store: Store, browser_of, manager: User
+) -> None:
+    with store.write() as session:
+        other = make_user(session, Role.BUSINESS, password_hash=HASH)
+    browser = browser_of(other)
+    assert browser.get("/password").all("form[action='/sign-in/recovery-codes']") == []
+    browser.post("/sign-in/recovery-codes", {"present": PASSWORD})
+    assert browser.get("/sign-in/recovery-codes", status=303).location == "/password"
+
+
 def test_R_US_6_a_half_done_sign_in_lasts_ten_minutes(app: Flask, manager: User) -> None:
     browser = password_given(app)
     with time_machine.travel(utcnow() + timedelta(minutes=11)):
