@@ -9,6 +9,7 @@ from flask_wtf import FlaskForm
 from wtforms import DateField, IntegerField, SelectField, StringField
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
 
+from calltree.blueprints import shown_once
 from calltree.blueprints.access import requires, viewer
 from calltree.blueprints.forms import CheckListField, end_of_day, put_error
 from calltree.db import utcnow
@@ -105,7 +106,7 @@ def index() -> ResponseReturnValue:
 @bp.route("/new", methods=["GET", "POST"])
 @requires(Right.EDIT_SETTINGS)
 def create() -> ResponseReturnValue:
-    """Make a token and show it, this once."""
+    """Make a token; the page that follows shows it, once."""
     form = TokenForm()
     form.offer()
     if form.validate_on_submit():
@@ -117,9 +118,19 @@ def create() -> ResponseReturnValue:
         except Refused as refusal:
             put_error(form, refusal)
         else:
-            return render_template("api_tokens/made.html", row=row, token=token)
+            shown_once.keep(token, of=f"token-{row.id}")
+            return go(url_for("api_tokens.made", token_id=row.id))
     page = render_template("api_tokens/form.html", form=form)
     return page, 422 if form.errors or form.form_errors else 200
+
+
+@bp.get("/<int:token_id>/made")
+@requires(Right.EDIT_SETTINGS)
+def made(token_id: int) -> ResponseReturnValue:
+    """Show the token just made; loaded anew the page says that it was shown."""
+    row = api_tokens.get(reading(), token_id)
+    token = shown_once.take(f"token-{token_id}")
+    return render_template("api_tokens/made.html", row=row, token=token)
 
 
 @bp.post("/<int:token_id>/revoke")

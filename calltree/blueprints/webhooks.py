@@ -11,6 +11,7 @@ from flask_wtf import FlaskForm
 from wtforms import BooleanField, StringField
 from wtforms.validators import InputRequired, Length
 
+from calltree.blueprints import shown_once
 from calltree.blueprints.access import requires, viewer
 from calltree.blueprints.forms import CheckListField, put_error, saved
 from calltree.db import utcnow
@@ -92,7 +93,7 @@ def index() -> ResponseReturnValue:
 @bp.route("/new", methods=["GET", "POST"])
 @requires(Right.EDIT_SETTINGS)
 def create() -> ResponseReturnValue:
-    """Add a webhook and show its secret, this once."""
+    """Add a webhook; the page that follows shows its secret, once."""
     form = WebhookForm()
     form.offer()
     if form.validate_on_submit():
@@ -108,7 +109,7 @@ def create() -> ResponseReturnValue:
         except Refused as refusal:
             put_error(form, refusal)
         else:
-            return _secret(row, secret)
+            return _secret_made(row, secret)
     return _form(form, None)
 
 
@@ -190,7 +191,7 @@ def send_again(webhook_id: int, delivery_id: int) -> ResponseReturnValue:
 @bp.post("/<int:webhook_id>/secret")
 @requires(Right.EDIT_SETTINGS)
 def renew_secret(webhook_id: int) -> ResponseReturnValue:
-    """Make another secret and show it, this once."""
+    """Make another secret; the page that follows shows it, once."""
     with writing() as session:
         row, secret = webhooks.renew_secret(
             session,
@@ -199,11 +200,21 @@ def renew_secret(webhook_id: int) -> ResponseReturnValue:
             key=settings().secret_key,
             now=utcnow(),
         )
-    return _secret(row, secret)
+    return _secret_made(row, secret)
 
 
-def _secret(row: Webhook, secret: str) -> ResponseReturnValue:
-    return render_template("webhooks/secret.html", webhook=row, secret=secret)
+def _secret_made(row: Webhook, secret: str) -> ResponseReturnValue:
+    shown_once.keep(secret, of=f"webhook-{row.id}")
+    return go(url_for("webhooks.secret", webhook_id=row.id))
+
+
+@bp.get("/<int:webhook_id>/secret")
+@requires(Right.EDIT_SETTINGS)
+def secret(webhook_id: int) -> ResponseReturnValue:
+    """Show the secret just made; loaded anew the page says that it was shown."""
+    row = webhooks.get(reading(), webhook_id)
+    made = shown_once.take(f"webhook-{webhook_id}")
+    return render_template("webhooks/secret.html", webhook=row, secret=made)
 
 
 @bp.post("/<int:webhook_id>/remove")

@@ -1,7 +1,7 @@
 """Webhook deliveries: claimed, sent side by side, noted. Each job may be run twice or end anywhere.
 
 Several webhooks are served at once and each in order; the first try that the receiver fails puts
-the rest of that webhook off, so that one dead receiver costs others nothing.
+the rest of that webhook off, and so does a slow one: others wait in the same lane.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class _Round:
                 "webhook tried", webhook=parcel.webhook_id, delivery=parcel.delivery_id,
                 status=answer.status, failure=answer.failure, took_ms=answer.took_ms,
             )  # fmt: skip
-            if answer.blames_receiver:
+            if answer.blames_receiver or answer.is_slow:
                 return self._put_back(heap, place + 1)
         return len(heap)
 

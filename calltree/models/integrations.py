@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -32,6 +33,8 @@ class ApiToken(Base):
     used_at: Mapped[datetime | None]
     """Last use, to the minute."""
     used_from: Mapped[str] = mapped_column(String(64), default="")
+    read_days: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """{scope: site day} of the last line in the audit log that it was read by."""
 
 
 class Webhook(Base):
@@ -54,6 +57,8 @@ class Webhook(Base):
     failures: Mapped[int] = mapped_column(default=0)
     """In a row, since the last answer that was good."""
     failing_since: Mapped[datetime | None]
+    failed_at: Mapped[datetime | None]
+    """The last try that failed."""
     paused_until: Mapped[datetime | None]
     """It did not answer: nothing is sent until then."""
     stopped_at: Mapped[datetime | None]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -19,6 +20,7 @@ from calltree.errors import NotAllowed, NotFound, Refused
 from calltree.models import ApiToken, User
 from calltree.services import audit
 from calltree.services.rights import Right, Viewer
+from calltree.text.days import site_day
 
 PREFIX = "ct_"
 """By which scanners of leaked secrets, and people, know one."""
@@ -56,6 +58,10 @@ RIGHT_OF: dict[Scope, Right] = {
 """The right of the user that a scope stands on."""
 
 
+READS = {Scope.CUSTOMERS_READ, Scope.RECORDS_READ, Scope.BANS_READ, Scope.TASKS_READ}
+"""Scopes by which somebody's data are read."""
+
+
 @dataclass(frozen=True, slots=True)
 class TokenDetails:
     """What a form says of a new token."""
@@ -77,6 +83,8 @@ class Caller:
     scopes: frozenset[Scope]
     per_minute: int
     expires_at: datetime | None
+    read_days: Mapping[str, str]
+    """Scope → the last site day on which its use to read stands in the audit log."""
 
     def may(self, scope: Scope) -> bool:
         """Whether the token has the scope and its user the right, both now."""
@@ -132,13 +140,19 @@ def _check(details: TokenDetails, acts_as: Viewer, now: datetime) -> None:
         raise Refused("token_rate_range", field="per_minute", most=MOST_PER_MINUTE)
 
 
+def get(session: Session, token_id: int) -> ApiToken:
+    """Return a token's row. Raises NotFound."""
+    found = session.get(ApiToken, token_id)
+    if found is None:
+        raise NotFound(f"token {token_id}")
+    return found
+
+
 def revoke(session: Session, *, viewer: Viewer, token_id: int, now: datetime) -> None:
     """End a token at once and for good. Raises NotAllowed, NotFound."""
     if not viewer.may(Right.EDIT_SETTINGS):
         raise NotAllowed(Right.EDIT_SETTINGS)
-    row = session.get(ApiToken, token_id)
-    if row is None:
-        raise NotFound(f"token {token_id}")
+    row = get(session, token_id)
     if row.revoked_at is None:
         row.revoked_at = now
         audit.note(
@@ -185,7 +199,9 @@ def caller_of(session: Session, *, token: str, now: datetime) -> Caller | None:
     row, user = found
     scopes = frozenset(Scope(scope) for scope in row.scopes if scope in set(Scope))
     viewer = replace(Viewer.of(user), token=row.name)
-    return Caller(row.id, row.name, viewer, scopes, row.per_minute, row.expires_at)
+    return Caller(
+        row.id, row.name, viewer, scopes, row.per_minute, row.expires_at, dict(row.read_days)
+    )
 
 
 def is_use_due(session: Session, *, token_id: int, now: datetime) -> bool:
@@ -199,6 +215,26 @@ def note_use(session: Session, *, token_id: int, address: str, now: datetime) ->
     session.execute(
         update(ApiToken).where(ApiToken.id == token_id).values(used_at=now, used_from=address[:64])
     )
+
+
+def is_read_untold(caller: Caller, *, scope: Scope, now: datetime) -> bool:
+    """Whether this is the day's first reading of somebody's data by this token."""
+    return scope in READS and caller.read_days.get(scope.value) != str(site_day(now))
+
+
+def note_read(
+    session: Session, *, caller: Caller, scope: Scope, address: str, now: datetime
+) -> None:
+    """Write the day's line of what a token reads: page by page all may be taken away (R-US-7)."""
+    row = session.get_one(ApiToken, caller.token_id, with_for_update=True)
+    today = str(site_day(now))
+    if row.read_days.get(scope.value) == today:  # another request's came first
+        return
+    row.read_days = {**row.read_days, scope.value: today}
+    audit.note(
+        session, viewer=caller.viewer, action="token.read", kind="token", object_id=row.id,
+        address=address, now=now, scopes=[scope.value],
+    )  # fmt: skip
 
 
 def _hash(token: str) -> str:

@@ -45,6 +45,13 @@ BACK_OFF = (
 """From a failed try to the next; after the last one a delivery is given up (two days)."""
 STOPPED_AFTER = timedelta(days=3)
 """A webhook without one good answer for so long is switched off."""
+UNTRIED = timedelta(hours=30)
+"""After so long without a try, longer than any back-off, nothing is known: counting begins anew."""
+SLOW_S = 2
+REST = 4
+"""A receiver that takes longer than SLOW_S has REST times as long until the next try, so that it
+keeps no more than a fifth of the lane from whoever waits there.
+"""
 CLAIMED_FOR = timedelta(minutes=2)
 """A delivery whose worker died is taken up again after this."""
 TASKS_AT_ONCE = 200
@@ -71,6 +78,11 @@ class Answer:
     status: int | None
     failure: str
     took_ms: int
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether the receiver would keep the lane busy."""
+        return self.took_ms > SLOW_S * 1000
 
     @property
     def blames_receiver(self) -> bool:
@@ -284,14 +296,20 @@ def settle(session: Session, *, parcel: Parcel, answer: Answer, now: datetime) -
     one.status, one.failure = answer.status, answer.failure
     if not answer.failure:
         one.delivered_at, one.due_at = now, None
-        hook.failures, hook.failing_since, hook.paused_until = 0, None, None
+        webhooks.begin_anew(hook)
+        if answer.is_slow:
+            hook.paused_until = _rested(answer, now)
         return
     wait = BACK_OFF[one.tries - 1] if one.tries <= len(BACK_OFF) else None
     one.due_at = now + wait if wait and one.event != "ping" else None
+    if hook.failed_at is not None and now - hook.failed_at > UNTRIED:
+        webhooks.begin_anew(hook)
     hook.failures += 1
-    hook.failing_since = hook.failing_since or now
+    hook.failing_since, hook.failed_at = hook.failing_since or now, now
     if answer.blames_receiver and one.event != "ping":
         hook.paused_until = now + BACK_OFF[min(hook.failures, len(BACK_OFF)) - 1]
+    elif answer.is_slow:
+        hook.paused_until = _rested(answer, now)
     if now - hook.failing_since >= STOPPED_AFTER and hook.enabled:
         hook.enabled, hook.stopped_at = False, now
         announce(session, "site")
@@ -300,6 +318,10 @@ def settle(session: Session, *, parcel: Parcel, answer: Answer, now: datetime) -
     if hook.stopped_at is not None:  # also what others of this batch wait for
         session.flush()
         _give_up(session, hook)
+
+
+def _rested(answer: Answer, now: datetime) -> datetime:
+    return now + timedelta(milliseconds=REST * answer.took_ms)
 
 
 def put_back(session: Session, *, parcel: Parcel, now: datetime) -> None:

@@ -110,12 +110,17 @@ def change(
     for name, value in _checked(details).items():
         if name == "enabled" and value and not row.enabled:
             row.enabled_at, row.stopped_at = now, None
-            row.failures, row.failing_since, row.paused_until = 0, None, None
+            begin_anew(row)
         if name == "url" and value != row.url:
-            row.failures, row.failing_since, row.paused_until = 0, None, None
+            begin_anew(row)
         setattr(row, name, value)
     _note(session, viewer, "webhook.changed", row, now)
     return row
+
+
+def begin_anew(row: Webhook) -> None:
+    """Forget what failed before."""
+    row.failures, row.failing_since, row.failed_at, row.paused_until = 0, None, None, None
 
 
 def renew_secret(
@@ -263,8 +268,15 @@ def _require(viewer: Viewer) -> None:
         raise NotAllowed(Right.EDIT_SETTINGS)
 
 
+def _place(url: str) -> str:
+    """Tell an address without what lets in: path and query of a receiver are often its secret."""
+    parts = urlsplit(url)
+    bare = not parts.query and parts.path in ("", "/")
+    return f"{parts.scheme}://{parts.netloc}{'' if bare else '/…'}"
+
+
 def _note(session: Session, viewer: Viewer, action: str, row: Webhook, now: datetime) -> None:
     audit.note(
         session, viewer=viewer, action=action, kind="webhook", object_id=row.id, now=now,
-        name=row.name, url=row.url, events=row.events, enabled=row.enabled,
+        name=row.name, url=_place(row.url), events=row.events, enabled=row.enabled,
     )  # fmt: skip

@@ -77,7 +77,10 @@ def test_R_AR_3_customers_are_found_by_any_spelling_of_their_numbers(
     world: World, program_of: ProgramOf
 ) -> None:
     program = program_of(Role.MANAGER, Scope.CUSTOMERS_READ)
-    for spelling in ("03-1234-0001", "+81312340001", "０３１２３４０００１", "12340001"):
+    for spelling in (
+        "03-1234-0001", "+81312340001", "０３１２３４０００１", "12340001",
+        "81312340001", "312340001", "03(1234)0001 (代)",
+    ):  # fmt: skip
         found = program.get("/customers", number=spelling)["items"]
         assert [item["id"] for item in found] == [world.near.customer]
     extra = program.get("/customers", number="090-1111-2222")["items"]

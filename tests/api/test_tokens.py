@@ -3,6 +3,7 @@
 import re
 from datetime import timedelta
 
+import time_machine
 from flask import Flask
 from sqlalchemy import select
 
@@ -46,6 +47,27 @@ def test_R_AR_3_a_scope_opens_its_own_operations_only(program_of: ProgramOf) -> 
             if lacks is mine or lacks is not (answer.status_code == 403):
                 wrong.append((scope, one.path, answer.status_code))
     assert wrong == []
+
+
+def test_R_US_7_what_a_token_reads_is_told_once_a_day(store: Store, program_of: ProgramOf) -> None:
+    program = program_of(Role.MANAGER, Scope.LISTS_READ, Scope.CUSTOMERS_READ, Scope.RECORDS_READ)
+
+    def told() -> list[tuple[str, list[str]]]:
+        with store.read() as session:
+            lines = session.scalars(
+                select(AuditEntry).where(AuditEntry.action == "token.read").order_by(AuditEntry.id)
+            )
+            return [(line.detail["token"], line.detail["scopes"]) for line in lines]
+
+    for _ in range(2):
+        program.get("/lists")
+        program.get("/customers")
+        program.get("/records")
+    day = [(NAME, ["customers:read"]), (NAME, ["records:read"])]
+    assert told() == day
+    with time_machine.travel(utcnow() + timedelta(days=1)):
+        program.get("/customers")
+    assert told() == [*day, day[0]]
 
 
 def test_R_AR_3_a_token_is_kept_as_a_hash_and_named_by_its_ending(

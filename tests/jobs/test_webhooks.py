@@ -136,6 +136,19 @@ def test_R_AR_3_a_failing_receiver_costs_one_try(store: Store, receiver: Receive
     assert len(receiver.came) == 1
 
 
+def test_R_AR_3_a_slow_receiver_costs_one_try(store: Store) -> None:
+    _webhook(store, "https://slow.example.jp/")
+    tried: list[str] = []
+
+    def slow(url: str, _body: bytes, _headers: dict[str, str]) -> Answer:
+        tried.append(url)
+        return Answer(200, "", 9000)
+
+    assert job.deliver_in(store, slow, key=KEY, clock=utcnow) == 1
+    assert len(tried) == 1
+    assert [one.delivered_at is None for one in _log(store)] == [False, True, True]
+
+
 def test_R_AR_3_one_rejected_delivery_does_not_hold_up_the_next(
     store: Store, receiver: Receiver
 ) -> None:

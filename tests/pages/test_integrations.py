@@ -27,7 +27,7 @@ def test_R_AR_3_a_token_is_shown_once_works_and_is_revoked(
 ) -> None:
     manager.get("/admin/api-tokens/new")
     made = manager.submit(
-        status=200, name="CRM", user_id=str(world.users[Role.OPERATOR]), scopes=["customers:read"]
+        follow=True, name="CRM", user_id=str(world.users[Role.OPERATOR]), scopes=["customers:read"]
     )
     token = re.search(r"ct_[\w-]+", made.one("main .alert code").text)
     assert token is not None
@@ -44,7 +44,55 @@ def test_R_AR_3_a_token_is_shown_once_works_and_is_revoked(
     assert program.get("/api/v1/customers", headers=bearer).status_code == 401
     with store.read() as session:
         lines = session.scalars(select(AuditEntry).where(AuditEntry.object_kind == "token")).all()
-        assert [line.action for line in lines] == ["token.created", "token.revoked"]
+        told = [line.action for line in lines]
+        assert told == ["token.created", "token.read", "token.revoked"]
+
+
+def test_R_AR_3_a_page_loaded_anew_makes_no_second_token_or_secret(
+    world: World, store: Store, manager: Browser
+) -> None:
+    manager.get("/admin/api-tokens/new")
+    user = str(world.users[Role.OPERATOR])
+    token = manager.submit(name="CRM", user_id=user, scopes=["customers:read"]).location
+    assert "ct_" in manager.get(token).one("main .alert code").text
+    again = manager.get(token)
+    assert again.all("main .alert code") == []
+    assert "失効させて作り直してください" in again.text
+    manager.get("/admin/webhooks/new")
+    hook = manager.submit(name="基幹", url="https://example.jp/", events=["call.ended"]).location
+    assert "whsec_" in manager.get(hook).one("main .alert code").text
+    assert "再発行してください" in manager.get(hook).text
+    renewed = manager.post(hook).location
+    assert renewed == hook
+    assert "whsec_" in manager.get(renewed).one("main .alert code").text
+    with store.read() as session:
+        sealed = session.scalars(select(Webhook.secret_sealed).where(Webhook.name == "基幹")).one()
+    assert manager.get(renewed).all("main .alert code") == []
+    with store.read() as session:
+        assert len(session.scalars(select(ApiToken).where(ApiToken.name == "CRM")).all()) == 1
+        row = session.scalars(select(Webhook).where(Webhook.name == "基幹")).one()
+        assert row.secret_sealed == sealed
+
+
+def test_R_AR_3_a_secret_made_is_shown_on_its_own_page_only(world: World, manager: Browser) -> None:
+    hook = manager.post(f"/admin/webhooks/{world.near.webhook}/secret").location
+    other = manager.get(f"/admin/webhooks/{world.far.webhook}/secret")
+    assert other.all("main .alert code") == []
+    assert manager.get(hook).all("main .alert code") == []
+
+
+def test_R_US_7_the_log_tells_where_a_webhook_leads_and_not_what_lets_in(
+    world: World, store: Store, manager: Browser
+) -> None:
+    for url in ("https://hooks.example.jp/T0/geheim", "https://example.jp/?key=geheim"):
+        manager.get("/admin/webhooks/new")
+        manager.submit(name="基幹", url=url, events=["call.ended"])
+    with store.read() as session:
+        lines = session.scalars(
+            select(AuditEntry).where(AuditEntry.action == "webhook.created").order_by(AuditEntry.id)
+        ).all()
+        told = [line.detail["url"] for line in lines]
+    assert told[-2:] == ["https://hooks.example.jp/…", "https://example.jp/…"]
 
 
 def test_R_AR_3_a_token_beyond_its_user_is_refused_beside_the_box(
@@ -70,7 +118,7 @@ def test_R_AR_3_a_webhook_is_added_tried_changed_and_removed(
     manager.get("/admin/webhooks/new")
     manager.submit(status=422, name="基幹", url="ftp://x", events=["call.ended"])
     made = manager.submit(
-        status=200, name="基幹", url="https://example.jp/hook", events=["call.ended", "task.due"]
+        follow=True, name="基幹", url="https://example.jp/hook", events=["call.ended", "task.due"]
     )
     secret = made.one("main .alert code").text.strip()
     assert secret.startswith("whsec_")
@@ -80,7 +128,7 @@ def test_R_AR_3_a_webhook_is_added_tried_changed_and_removed(
     shown = manager.post(f"{address}/test", follow=True)
     assert "送信待ち" in shown.text
     assert secret not in shown.html
-    again = manager.post(f"{address}/secret", status=200)
+    again = manager.post(f"{address}/secret", follow=True)
     assert again.one("main .alert code").text.strip() != secret
     manager.get(f"{address}/edit")
     manager.submit("main form.form", name="基幹2", events=["status.saved"])

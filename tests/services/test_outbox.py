@@ -38,6 +38,8 @@ KEY = "key of the tests"
 OK = Answer(200, "", 5)
 DEAD = Answer(None, "connection", 5)
 REJECTED = Answer(400, "status", 5)
+SLOW = Answer(200, "", 9000)
+SLOW_REJECTED = Answer(400, "status", 9000)
 
 
 class Site:
@@ -287,6 +289,31 @@ def test_R_AR_3_a_webhook_that_fails_for_days_is_switched_off_and_said(site: Sit
             session, viewer=site.manager, webhook_id=site.webhook, details=DETAILS, now=now
         )
     assert (site.row().enabled, site.row().stopped_at) == (True, None)
+
+
+def test_R_AR_3_failures_days_apart_switch_nothing_off(site: Site) -> None:
+    for day in (0, 4, 8):
+        now = NOW + timedelta(days=day)
+        with site.store.write() as session:
+            webhooks.ping(
+                session, viewer=site.manager, webhook_id=site.webhook, event_key=f"ping-{day}",
+                body="{}", now=now,
+            )  # fmt: skip
+        assert site.try_all(DEAD, now) == 1
+        row = site.row()
+        assert (row.enabled, row.failures, row.failing_since) == (True, 1, now)
+
+
+@pytest.mark.parametrize("answer", [SLOW, SLOW_REJECTED])
+def test_R_AR_3_a_slow_receiver_rests_so_that_others_get_the_lane(
+    site: Site, answer: Answer
+) -> None:
+    _entry(site, BuiltIn.FAX)
+    assert site.try_all(answer, NOW) == 1
+    _entry(site, BuiltIn.NO_ANSWER)
+    rest = timedelta(seconds=4 * 9)
+    assert site.try_all(OK, NOW + rest - timedelta(seconds=1)) == 0
+    assert site.try_all(OK, NOW + rest) >= 1
 
 
 def test_R_AR_3_one_press_sends_again_what_was_given_up(site: Site) -> None:

@@ -21,7 +21,7 @@ from calltree.models import Customer
 from calltree.services import customer_facts, customers, keyed_pages, scope
 from calltree.services.api_tokens import Caller, Scope
 from calltree.services.rights import Viewer
-from calltree.text.phones import digits_fragment
+from calltree.text.phones import Phone, digits_fragment, normalise
 
 
 def _told(session: Session, rows: Iterable[Customer]) -> list[CustomerItem]:
@@ -60,7 +60,7 @@ def _told(session: Session, rows: Iterable[Customer]) -> list[CustomerItem]:
 def list_customers(caller: Caller, query: CustomersQuery) -> Page[CustomerItem]:
     """Return customers: of one list in file order, or of every list the user may see."""
     session = reading()
-    digits = digits_fragment(query.number) if query.number else ""
+    digits = _digits(query.number) if query.number else ""
     if query.number and not digits:
         return Page[CustomerItem](items=[], next_cursor=None)
     part = keyed_pages.customers(
@@ -72,6 +72,12 @@ def list_customers(caller: Caller, query: CustomersQuery) -> Page[CustomerItem]:
         size=query.limit,
     )
     return Page[CustomerItem](items=_told(session, part.rows), next_cursor=part.next_key or None)
+
+
+def _digits(given: str) -> str | None:
+    """Read a whole number in any spelling as it is kept, a part of one by its digits."""
+    found = normalise(given)
+    return found.number if isinstance(found, Phone) else digits_fragment(given)
 
 
 @operation(

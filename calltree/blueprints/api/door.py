@@ -72,6 +72,7 @@ def require(scope: Scope | None) -> Caller:
         lacking = "api_scope_missing" if scope not in who.scopes else "api_right_missing"
         raise Denied(403, lacking, {"scope": scope.value})
     _note_use(who, address)
+    _note_read(who, scope, address)
     return who
 
 
@@ -84,6 +85,13 @@ def _note_use(who: Caller, address: str) -> None:
     if api_tokens.is_use_due(reading(), token_id=who.token_id, now=now):
         with writing() as session:
             api_tokens.note_use(session, token_id=who.token_id, address=address, now=now)
+
+
+def _note_read(who: Caller, scope: Scope | None, address: str) -> None:
+    now = utcnow()
+    if scope is not None and api_tokens.is_read_untold(who, scope=scope, now=now):
+        with writing() as session:
+            api_tokens.note_read(session, caller=who, scope=scope, address=address, now=now)
 
 
 def _rate_key() -> str:
