@@ -77,6 +77,9 @@ FAILURES = {
         "An import began to work on one of the lists. What is counted below was done; "
         "start again for the rest when it is done."
     ),
+    "person_erased": N_(
+        "Personal data in it were erased meanwhile. Start it again if it is still needed."
+    ),
     "no_space": N_(
         "There is not enough free space on the server's disk for this zip. Narrow the search, or "
         "ask the administrator for space."

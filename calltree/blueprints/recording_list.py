@@ -64,7 +64,11 @@ def index() -> ResponseReturnValue:
         first_url=history.address("recording_list.index", criteria) if after else None,
         zip_url=history.address("recording_list.ask_zip", criteria),
         space=room(),
-        zips=[job for job in jobs if (until := recording_zip.expires_at(job)) and now < until],
+        zips=[
+            job
+            for job in jobs
+            if (until := recording_zip.expires_at(job)) and now < until and recording_zip.parts(job)
+        ],
         until=recording_zip.expires_at,
         **history.choices(criteria),
     )
@@ -139,4 +143,6 @@ def of_job(job: Any) -> dict[str, Any]:
     """Give the page of bulk work what it shows of a zip."""
     until = recording_zip.expires_at(job)
     over = until is not None and utcnow() >= until
-    return {"parts": [] if over else recording_zip.parts(job), "until": until, "over": over}
+    parts = [] if over else recording_zip.parts(job)
+    erased = recording_zip.is_taken_away(job)
+    return {"parts": parts, "until": until, "over": over, "erased": erased}

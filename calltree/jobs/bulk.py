@@ -7,7 +7,7 @@ import structlog
 from calltree import runtime
 from calltree.db import utcnow
 from calltree.models import BulkState
-from calltree.services import bulk, bulk_run
+from calltree.services import bulk, bulk_run, recording_zip
 from calltree.services.recording_zip import Places
 
 log = structlog.get_logger(__name__)
@@ -31,8 +31,17 @@ def run(job_id: int) -> None:
     )
 
 
+def remove_taken_away() -> None:
+    """Remove the zips that hold the voice of somebody who was erased; running it again is safe."""
+    with runtime.store().read() as session:
+        names = recording_zip.taken_away(session, now=utcnow())
+    for name in names:
+        (runtime.settings().exports_dir / name).unlink(missing_ok=True)
+
+
 def sweep() -> None:
     """Finish what an earlier worker left: called when a worker starts."""
+    remove_taken_away()
     with runtime.store().read() as session:
         left = [(job.id, job.state) for job in bulk.unfinished(session)]
     for job_id, state in left:

@@ -34,7 +34,16 @@ from calltree.models import (
     User,
     WebhookDelivery,
 )
-from calltree.services import audit, bulk, cycles, do_not_call, figures, holds, outbox
+from calltree.services import (
+    audit,
+    bulk,
+    cycles,
+    do_not_call,
+    figures,
+    holds,
+    outbox,
+    recording_zip,
+)
 from calltree.services.rights import Right, Viewer
 
 OWN = (ExtraNumber, BeforeImage, CustomerHold, Draft, WebhookDelivery)
@@ -42,8 +51,6 @@ OWN = (ExtraNumber, BeforeImage, CustomerHold, Draft, WebhookDelivery)
 LEDGER = (Attempt, CallRecord, MemoEntry, Task)
 """What happened: a customer named there cannot be removed, only emptied."""
 MOST = 200
-REASON = "erased"
-"""`Recording.destroyed_reason`."""
 _KEPT_OF_CORRECTIONS = ("status", "prospect_level", "callback_at")
 
 
@@ -207,11 +214,13 @@ def _erase_records(session: Session, ids: Sequence[int], now: datetime) -> None:
         .values(
             state=RecordingState.HIDDEN,
             destroy_after=now,
-            destroyed_reason=REASON,
+            destroyed_reason=recording_zip.REASON_ERASED,
             protected=False,
             waveform=b"",
         )
     )
+    sounds = session.scalars(select(Recording.id).where(Recording.record_id.in_(ids))).all()
+    recording_zip.take_away(session, recording_ids=sounds, now=now)
     for line in session.scalars(
         select(RecordCorrection).where(RecordCorrection.record_id.in_(ids))
     ):

@@ -11,16 +11,17 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
+from calltree.db import announce
 from calltree.errors import NotAllowed, NotFound, Refused
 from calltree.models import BulkJob, BulkKind, BulkState, CallRecord, Recording
 from calltree.services import audit, bulk, recording_search, recordings
@@ -42,6 +43,12 @@ HEADER = (
     "ファイル名", "日時", "通話秒", "録音秒", "案件", "リスト名", "電話番号", "ユーザー", "結果",
     "備考",
 )  # fmt: skip
+ERASED = "person_erased"
+"""Why a zip ends, and the key of the files that are to be removed."""
+REASON_ERASED = "erased"
+"""`Recording.destroyed_reason` of an erased person's."""
+REMOVE = "calltree.jobs.bulk.remove_taken_away"
+MOST_SPANS = 1000
 NO_FILE = "ファイルがありません"
 _PIECE = 1 << 20
 
@@ -125,15 +132,91 @@ def write(claim: Claim, job: BulkJob, viewer: Viewer, places: Places) -> None:
     except BaseException:
         parcel.throw_away()
         raise
-    with claim.write(rows_done=parcel.done) as session:
-        given = session.get_one(BulkJob, job.id)
-        given.findings = {
-            "parts": [
-                {"name": one.name, "size_bytes": one.size_bytes, "count": one.count}
-                for one in parcel.parts
-            ]
-        }
-        given.counts = {"zipped": parcel.done - parcel.missing, "no_file": parcel.missing}
+    spans = _spans(parcel.held)
+    try:
+        with claim.write(rows_done=parcel.done) as session:
+            # locked against an erasing that looks at the same moment, which waits and finds the zip
+            given = session.get_one(BulkJob, job.id, with_for_update=True)
+            if _holds(spans, _erased_since(session, given.created_at)):
+                raise Failed(ERASED)
+            given.findings = {
+                "parts": [
+                    {"name": one.name, "size_bytes": one.size_bytes, "count": one.count}
+                    for one in parcel.parts
+                ],
+                "spans": spans,
+            }
+            given.counts = {"zipped": parcel.done - parcel.missing, "no_file": parcel.missing}
+    except BaseException:
+        parcel.throw_away()
+        raise
+
+
+def take_away(session: Session, *, recording_ids: Sequence[int], now: datetime) -> int:
+    """Let no zip be downloaded any more that holds one of these; returns how many there were.
+
+    The worker removes the files, see `taken_away`.
+    """
+    jobs = session.scalars(
+        select(BulkJob)
+        .where(
+            BulkJob.kind == BulkKind.RECORDING_ZIP,
+            BulkJob.state.in_((BulkState.RUNNING, BulkState.DONE)),
+            or_(BulkJob.ended_at.is_(None), BulkJob.ended_at > now - KEPT),
+        )
+        .order_by(BulkJob.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).all()
+    held = [job for job in jobs if _holds(job.findings.get("spans", ()), recording_ids)]
+    for job in held:
+        names = [one.name for one in parts(job)]
+        job.findings = {"parts": [], ERASED: job.findings.get(ERASED, []) + names}
+    if held:
+        session.flush()
+        announce(session, "job", lane="soon", func=REMOVE)
+    return len(held)
+
+
+def is_taken_away(job: BulkJob) -> bool:
+    """Whether its files are gone before their time, because a person was erased."""
+    return ERASED in job.findings
+
+
+def taken_away(session: Session, *, now: datetime) -> list[str]:
+    """Name the files of zips that were taken away, relative to the exports directory."""
+    jobs = session.scalars(
+        select(BulkJob).where(
+            BulkJob.kind == BulkKind.RECORDING_ZIP, BulkJob.created_at > now - 2 * KEPT
+        )
+    )
+    return [name for job in jobs for name in job.findings.get(ERASED, ())]
+
+
+def _erased_since(session: Session, moment: datetime) -> list[int]:
+    erased = select(Recording.id).where(
+        Recording.destroyed_reason == REASON_ERASED, Recording.destroy_after >= moment
+    )
+    return list(session.scalars(erased))
+
+
+def _spans(ids: Sequence[int]) -> list[list[int]]:
+    """Write ascending ids as [first, last] of runs; beyond MOST_SPANS with what lies between."""
+    spans: list[list[int]] = []
+    for one in ids:
+        if spans and one == spans[-1][1] + 1:
+            spans[-1][1] = one
+        else:
+            spans.append([one, one])
+    while len(spans) > MOST_SPANS:
+        pairs = zip(spans[::2], spans[1::2], strict=False)
+        odd = spans[-1:] if len(spans) % 2 else []
+        spans = [[first[0], last[1]] for first, last in pairs] + odd
+    return spans
+
+
+def _holds(spans: Sequence[Sequence[int]], ids: Sequence[int]) -> bool:
+    return any(first <= one <= last for one in ids for first, last in spans)
 
 
 def _found(claim: Claim, job: BulkJob, viewer: Viewer) -> Iterator[Sound]:
@@ -176,6 +259,8 @@ class _Parcel:
     _archive: ZipFile | None = None
     _path: Path | None = None
     _bytes: int = 0
+    held: list[int] = field(default_factory=list)
+    """Ids of the recordings whose sound or number is in it, ascending."""
     _names: set[str] = field(default_factory=set)
     _lines: list[tuple[Any, ...]] = field(default_factory=list)
     _told: float = field(default_factory=time.monotonic)
@@ -199,6 +284,7 @@ class _Parcel:
             self._open()
             self.missing += 1
         self._lines.append(self._line(sound, name, remark))
+        self.held.append(sound.recording.id)
         self.done += 1
         if time.monotonic() - self._told > TELL_S:
             self._told = time.monotonic()

@@ -10,10 +10,10 @@ import pytest
 from sqlalchemy import select
 
 from calltree.config import Settings
-from calltree.db import Store, utcnow
+from calltree.db import Announcement, Store, utcnow
 from calltree.errors import NotAllowed, NotFound
 from calltree.models import AuditEntry, BulkJob, BulkState, RecordingState, RecordKind, Role
-from calltree.services import bulk, bulk_run, recording_search, recording_zip
+from calltree.services import bulk, bulk_run, erasing, recording_search, recording_zip
 from calltree.services.history_criteria import HistoryCriteria, Span
 from calltree.services.recording_zip import Places
 from calltree.services.rights import Viewer
@@ -233,3 +233,66 @@ def test_R_RC_4_the_log_says_how_many_were_zipped_and_never_the_number(
     assert started.action == "bulk.recording_zip.started"
     assert started.detail == {"count": 1, "search": "span=all&number=…5678"}
     assert (done.action, done.detail["zipped"]) == ("bulk.recording_zip.done", 1)
+
+
+# --- 個人情報の削除
+
+
+def erase(shelf: Shelf, manager: Viewer, number: str) -> None:
+    now = utcnow()
+    with shelf.store.write() as session:
+        count = erasing.known(session, viewer=manager, number=number, now=now).count
+        erasing.erase(session, viewer=manager, number=number, typed=str(count), now=now)
+
+
+def removed(shelf: Shelf) -> list[str]:
+    with shelf.store.read() as session:
+        return recording_zip.taken_away(session, now=utcnow())
+
+
+def test_R_LS_11_a_zip_with_an_erased_persons_voice_goes_at_once(
+    shelf: Shelf, manager: Viewer, tmp_path: Path
+) -> None:
+    ids = [shelf.put(number=number) for number in ("0312345678", "0312340002", "0312340003")]
+    ours = HistoryCriteria.parse([("span", "all"), ("number", "0312345678")])
+    hers = HistoryCriteria.parse([("span", "all"), ("number", "0312340003")])
+    with_him, with_all, without = (
+        zipped(shelf, manager, tmp_path, criteria) for criteria in (ours, ALL, hers)
+    )
+    rung: list[Announcement] = []
+    shelf.store.publisher = rung.extend
+    erase(shelf, manager, "0312345678")
+    assert [one.ids["func"] for one in rung if one.topic == "job"] == [recording_zip.REMOVE]
+    gone = [part.name for job in (with_him, with_all) for part in recording_zip.parts(job)]
+    assert removed(shelf) == gone
+    for job in (with_him, with_all):
+        with pytest.raises(NotFound), shelf.store.read() as session:
+            recording_zip.part(session, viewer=manager, job_id=job.id, number=1, now=utcnow())
+    with shelf.store.read() as session:
+        kept = session.get_one(BulkJob, without.id)
+        assert recording_zip.parts(kept) == recording_zip.parts(without)
+        assert kept.findings["spans"] == [[ids[2], ids[2]]]
+
+
+def test_R_LS_11_a_zip_being_made_of_an_erased_person_is_thrown_away(
+    shelf: Shelf, manager: Viewer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf.put()
+    shelf.put(number="0312340002")
+    close = recording_zip._Parcel.close
+
+    def erased_meanwhile(parcel: recording_zip._Parcel) -> None:
+        erase(shelf, manager, "0312345678")
+        close(parcel)
+
+    monkeypatch.setattr(recording_zip._Parcel, "close", erased_meanwhile)
+    job = zipped(shelf, manager, tmp_path)
+    assert (job.state, job.failure, job.findings) == (BulkState.FAILED, "person_erased", {})
+    assert list(tmp_path.glob("recordings-*")) == []
+
+
+def test_R_LS_11_runs_of_recordings_are_written_short() -> None:
+    assert recording_zip._spans([1, 2, 3, 7, 9, 10]) == [[1, 3], [7, 7], [9, 10]]
+    spans = recording_zip._spans(range(0, 10 * recording_zip.MOST_SPANS + 2, 2))
+    assert len(spans) <= recording_zip.MOST_SPANS
+    assert all(any(first <= one <= last for first, last in spans) for one in range(0, 10_002, 2))
