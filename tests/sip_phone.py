@@ -13,9 +13,12 @@ import struct
 import threading
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any
+
+from tests.sounds import loudness
 
 HZ = 600
 """What its owner says as long as it is off the hook."""
@@ -31,15 +34,28 @@ def _mu_law(sample: int) -> int:
     return ~coded & 0xFF
 
 
-_TONE = bytes(_mu_law(int(9000 * math.sin(2 * math.pi * HZ * n / 8000))) for n in range(160))
+def _linear(byte: int) -> int:
+    coded = ~byte & 0xFF
+    size = (((coded & 15) << 3) + 132 << ((coded >> 4) & 7)) - 132
+    return -size if coded & 0x80 else size
+
+
+_LINEAR = [_linear(byte) for byte in range(256)]
+
+
+def _tone(hertz: int) -> bytes:
+    """Twenty milliseconds of a tone; a multiple of 50 Hz goes on without a click."""
+    return bytes(_mu_law(int(9000 * math.sin(2 * math.pi * hertz * n / 8000))) for n in range(160))
 
 
 class Sound:
     """RTP of one call: the tone twenty milliseconds at a time, and whether anything is heard."""
 
-    def __init__(self) -> None:
+    def __init__(self, hertz: int = HZ) -> None:
         self.socket = _bound()
         self.port = self.socket.getsockname()[1]
+        self._tone = _tone(hertz)
+        self._last: deque[bytes] = deque(maxlen=50)
         self.peer: tuple[str, int] | None = None
         self.loud = 0
         self._over = threading.Event()
@@ -51,11 +67,24 @@ class Sound:
         while not self._over.is_set():
             if self.peer is not None and time.monotonic() >= due:
                 head = struct.pack("!BBHII", 0x80, 0, count & 0xFFFF, count * 160, 0x600)
-                self.socket.sendto(head + _TONE, self.peer)
+                self.socket.sendto(head + self._tone, self.peer)
                 count, due = count + 1, due + 0.02
             if select.select([self.socket], [], [], 0.01)[0]:
                 heard = self.socket.recv(2048)[12:]
                 self.loud += any((~byte >> 4) & 7 >= _LOUD for byte in heard)
+                self._last.append(heard)
+
+    def forget(self) -> None:
+        """What was heard up to now."""
+        self._last.clear()
+
+    def hears(self, hertz: int) -> float | None:
+        """How loud a tone is in the last second, of which a voice of ours says 4500; None: too
+        little was heard yet.
+        """
+        if len(self._last) < 50:
+            return None
+        return loudness([_LINEAR[byte] for packet in list(self._last) for byte in packet], hertz)
 
     def end(self) -> None:
         self._over.set()
@@ -66,13 +95,16 @@ class Sound:
 class SipPhone:
     """One telephone; `rings`, `talks` and `registered` may be asked at any time."""
 
-    def __init__(self, user: str, password: str, port: int, domain: str = "calltree") -> None:
+    def __init__(
+        self, user: str, password: str, port: int, domain: str = "calltree", hertz: int = HZ
+    ) -> None:
         self.registered: bool | None = None
         """None until the switch has said."""
         self.rang = 0
         self.talks = False
         self.sound: Sound | None = None
         self._user, self._password, self._domain = user, password, domain
+        self._hertz = hertz
         self._switch = ("127.0.0.1", port)
         self._socket = _bound()
         self._here = f"127.0.0.1:{self._socket.getsockname()[1]}"
@@ -113,7 +145,7 @@ class SipPhone:
         port = re.search(r"^m=audio (\d+)", self._invite, re.MULTILINE)
         assert peer is not None, "it does not ring"
         assert port is not None, "no place for sound"
-        self.sound = Sound()
+        self.sound = Sound(self._hertz)
         self.sound.peer = (peer[1], int(port[1]))
         sdp = (
             f"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"

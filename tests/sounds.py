@@ -3,6 +3,7 @@
 import math
 import struct
 from array import array
+from collections.abc import Sequence
 from pathlib import Path
 
 RATE = 8000
@@ -18,6 +19,18 @@ def tone(hertz: float, seconds: float, loud: int = 9000) -> array:
 
 def silence(seconds: float) -> array:
     return array("h", bytes(2 * _count(seconds)))
+
+
+def loudness(samples: Sequence[int], hertz: float, rate: int = RATE) -> float:
+    """How much of a tone there is (Goertzel): half the height of a wave that is nothing else."""
+    if not samples:
+        return 0.0
+    turn = 2 * math.cos(2 * math.pi * hertz / rate)
+    before = last = 0.0
+    for sample in samples:
+        before, last = last, sample + turn * last - before
+    power = before * before + last * last - turn * before * last
+    return math.sqrt(max(power, 0.0)) / len(samples)
 
 
 def _count(seconds: float) -> int:

@@ -52,7 +52,7 @@ def switch(settings: Settings, store: Store, tmp_path: Path) -> Iterator[Rendere
 def floor(store: Store, switch: RenderedSwitch) -> Iterator[Floor]:
     esl = switch.wanted.esl
     url = f"esl://:{quote(esl.password, safe='')}@{esl.host}:{esl.port}"
-    there = SimpleNamespace(url=url, recordings=switch.recordings)
+    there = SimpleNamespace(url=url, recordings=switch.recordings, api=switch.api)
     with open_floor(store, there, UNHURRIED) as floor:  # type: ignore[arg-type] # all of the practice place that it asks
         with store.write() as session:
             session.get_one(Site, 1).practice = False
