@@ -43,6 +43,7 @@ from calltree.models import (
     Role,
     Site,
     SystemResult,
+    Task,
     Trunk,
     TrunkKind,
     User,
@@ -340,3 +341,16 @@ def make_campaign(session: Session, *lists: CustomerList, **given: Any) -> Campa
     )
     session.flush()
     return campaign
+
+
+def make_task(session: Session, customer: Customer, **given: Any) -> Task:
+    """An open task of a customer, フリー and 担当なし."""
+    values: dict[str, Any] = {
+        "customer_id": customer.id,
+        "list_id": customer.list_id,
+        "opened_at": NOW,
+    }
+    task = Task(**(values | given))
+    session.add(task)
+    session.flush()
+    return task

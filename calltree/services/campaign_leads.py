@@ -164,7 +164,17 @@ def _callbacks(
             Task.list_id.in_(lists),
             Customer.list_id.in_(lists),
             or_(Task.user_id.is_(None), waits),
-            or_(Customer.next_try_at.is_(None), Customer.next_try_at <= now),
+            # Tried since then and not reached: only when its next try is due, if there is one.
+            or_(
+                Customer.next_try_at <= now,
+                and_(
+                    Customer.next_try_at.is_(None),
+                    or_(
+                        Customer.last_dialled_at.is_(None),
+                        Customer.last_dialled_at < Task.due_at,
+                    ),
+                ),
+            ),
         )
         .order_by(Task.due_at)
         .limit(most)

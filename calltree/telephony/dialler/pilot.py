@@ -37,8 +37,10 @@ AT_ONCE = 5
 """Dials of one transaction: a press waits no longer than for these."""
 REMEMBERED = 1000
 """Dials of before from which a new leader learns."""
-COUNTED_EVERY = 20
-"""Ticks between two counts of whole lists, and between two looks for wrongs."""
+COUNTED_EVERY_S = 20.0
+"""Between two counts of whole lists, and between two looks for wrongs."""
+EMPTY_S = 2.0
+"""Lists that gave nobody are not read again before this."""
 
 Sessions = Callable[[], AbstractContextManager[Session]]
 
@@ -100,7 +102,8 @@ class Pilot:
     """When each of the last dials was made, by the monotonic clock."""
     _blocked_until: float = 0.0
     _idle_since: float | None = None
-    _ticks: int = 0
+    _count_due: float = 0.0
+    _leads_due: float = 0.0
 
     def tick(self) -> int:
         """Look at the campaign and dial what may be dialled; give how many were."""
@@ -227,7 +230,7 @@ class Pilot:
     # --- whom to dial
 
     def _refill(self, session: Session, view: View, wanted: int) -> None:
-        if len(self._leads) >= wanted:
+        if len(self._leads) >= wanted or time.monotonic() < self._leads_due:
             return
         lists = campaign_leads.lists_in_use(session, campaign_id=self.campaign_id)
         self._leads = deque(
@@ -241,18 +244,17 @@ class Pilot:
             )
         )
         if not self._leads:
-            self._places = Places()
-            self._count(session, view)
+            self._leads_due = time.monotonic() + EMPTY_S * self.ground.timings.second_s
 
     def _count_now_and_then(self, session: Session, view: View) -> None:
-        if self._ticks % COUNTED_EVERY == 0:
+        if time.monotonic() >= self._count_due:
+            self._count_due = time.monotonic() + COUNTED_EVERY_S * self.ground.timings.second_s
             self._places = Places()  # who was passed over may be free by now
             self._count(session, view)
             self.alarms = [
                 *(alarm for alarm in self.alarms if alarm.code == "alarm_idle"),
                 *campaign_checks.wrongs(session, campaign=view.campaign, now=self.ground.clock()),
             ]
-        self._ticks += 1
 
     def _count(self, session: Session, view: View) -> None:
         lists = campaign_leads.lists_in_use(session, campaign_id=self.campaign_id)
