@@ -155,10 +155,11 @@ class Seat:
         self.sees("ended")
 
     def save(self) -> None:
-        """保存のみ, until the server has it."""
+        """保存のみ, until the screen is drawn anew and takes the next key."""
         with self.page.expect_response("**/operator/call/") as answer:
             self.press("Control+s")
         assert answer.value.ok
+        expect(self.at("#call-form:not([data-sent])")).to_be_visible()
         expect(self.at("#operator-state.browsing")).to_be_visible()
 
     def position(self, number: int, size: int) -> None:

@@ -279,6 +279,29 @@ def test_R_CL_7_a_save_is_not_followed_by_the_draft_of_the_same_words(site: Site
     assert [name for name, _, _ in site.sent] == ["/save"]
 
 
+def test_R_CL_6_nothing_is_taken_that_the_answer_of_a_save_would_wipe_away(site: Site) -> None:
+    page = site.show(
+        '<form id="form" method="post" action="/save" hx-post="/save" hx-target="#out">'
+        '<textarea id="memo" name="memo"></textarea>'
+        '<label data-key="4"><input type="radio" name="status" value="4">4</label>'
+        '<button id="save">save</button></form><div id="out"></div>'
+    )
+    held: list[Route] = []
+    page.route("**/save", lambda route: held.append(route))
+    page.locator("#memo").press_sequentially("17")
+    with page.expect_request("**/save"):
+        page.locator("#save").click()
+    page.locator("#memo").press_sequentially("18")
+    page.locator("#save").focus()
+    page.keyboard.press("4")
+    expect(page.locator("#memo")).to_have_value("17")
+    expect(page.locator("input[type=radio]")).not_to_be_checked()
+    held[0].fulfill(status=200, content_type="text/html", body="<p>done</p>")
+    expect(page.locator("#out p")).to_have_text("done")
+    page.keyboard.press("4")
+    expect(page.locator("input[type=radio]")).to_be_checked()
+
+
 @pytest.mark.parametrize("hangs", [False, True])
 def test_R_CL_7_a_save_waits_for_the_draft_on_its_way(site: Site, hangs: bool) -> None:
     page = site.show(

@@ -183,6 +183,14 @@
     }
   }, true);
 
+  /* Its answer is about to draw the form anew: what was picked or typed meanwhile would vanish again. */
+  for (const touch of ["click", "beforeinput"]) {
+    document.addEventListener(touch, (event) => {
+      const form = event.target.closest?.("form[data-sent]");
+      if (form && byHtmx(form)) event.preventDefault();
+    }, true);
+  }
+
   /* A form that htmx sends is let go of when its answer is in; a download leaves the page standing. */
   document.addEventListener("submit", (event) => {
     const form = event.target;
