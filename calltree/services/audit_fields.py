@@ -100,6 +100,7 @@ FIELDS: dict[str, str] = {
     "second_factor_roles": N_("Roles that need a second factor"),
     "shown": N_("Columns on the call screen"),
     "shows_monitoring": N_("Operators see that somebody listens to their call"),
+    "sound": N_("Sound"),
     "state": N_("State"),
     "target_conversions": N_("Target of CV a day"),
     "tells_position": N_("Tell the position in the queue"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
@@ -35,6 +36,12 @@ from calltree.text.opening import read_opening
 def plan(session: Session, *, number: str, caller: str, now: datetime) -> Plan:
     """Decide one call that arrives now. `caller` is in normal form; empty for 非通知."""
     return route(number, now, facts(session, number=number, caller=caller, now=now))
+
+
+def plan_if(session: Session, *, number: str, caller: str, ready: bool, now: datetime) -> Plan:
+    """Tell what a call at another moment would meet, were somebody, or nobody, 待機 then."""
+    known = facts(session, number=number, caller=caller, now=now)
+    return route(number, now, replace(known, ready=ready, lines_free=True))
 
 
 def facts(session: Session, *, number: str, caller: str, now: datetime) -> Facts:
