@@ -64,7 +64,7 @@ class RefusalForm(FlaskForm):  # type: ignore[misc] # flask_wtf is published wit
 def tabs() -> list[tuple[str, str, bool, None]]:
     """The pages of this room."""
     pages = (
-        ("inbound.index", _("Numbers")),
+        ("inbound.index", _("Inbound routes")),
         ("inbound.trial", _("If a call came in at …")),
         ("guidances.index", _("Guidances")),
         ("inbound.refused", _("Refused callers")),

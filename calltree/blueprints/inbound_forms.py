@@ -30,7 +30,7 @@ from calltree.services.inbound_routes import MAX_NAME, SECONDS, RouteDetails
 from calltree.services.inbound_rules import POSSIBLE, Step
 from calltree.services.sentences import N_
 
-DAYS = (*WEEKDAY_IDS, N_("Public holiday"))
+DAYS = (*WEEKDAY_IDS, N_("Public holidays"))
 MOST_IN_A_LINE = 60
 _DAY = r"(\d{4})[-/年](\d{1,2})[-/月](\d{1,2})日?"
 _LINE = re.compile(rf"{_DAY}(?:\s*[-~〜]\s*{_DAY})?\s*(.*)")

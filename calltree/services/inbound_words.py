@@ -29,7 +29,7 @@ ACTIONS: dict[InboundAction, str] = {
 HOLIDAYS: dict[HolidayHours, str] = {
     HolidayHours.CLOSED: N_("Closed all day"),
     HolidayHours.WEEKDAY: N_("Like the weekday"),
-    HolidayHours.OWN: N_("Hours of their own (below)"),
+    HolidayHours.OWN: N_("The hours entered for public holidays"),
 }
 
 REASONS: dict[str, str] = {

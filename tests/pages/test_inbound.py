@@ -123,11 +123,11 @@ def test_R_IN_1_the_page_tells_what_a_call_at_a_moment_would_meet(
     closed = manager.get(f"{ROOM}trial?at=2026-12-31T14:00")
     assert "2026/12/31(木) 14:00" in closed.text
     assert "休業日です（年末年始）" in closed.text
-    assert [step.get_text() for step in closed.all(".steps li")] == [
+    assert [step.get_text() for step in closed.all(".chain li")] == [
         "ガイダンスを流して切断、「休業日の案内」"
     ]
     rung = manager.get(f"{ROOM}trial?at=2026-11-24T10:00")
-    assert len(rung.all(".steps li")) == 2
+    assert len(rung.all(".chain li")) == 2
     nobody = manager.get(f"{ROOM}trial?at=2026-11-24T10:00&ready=no")
     assert "待機中の人がいません" in nobody.text
     assert "日時を読み取れません" in manager.get(f"{ROOM}trial?at=today", status=422).text
