@@ -9,7 +9,7 @@ from calltree.blueprints import recording_list
 from calltree.blueprints.access import requires, viewer
 from calltree.db import utcnow
 from calltree.extensions import reading
-from calltree.services import backups, leases, settings, trunk_health, webhooks
+from calltree.services import backups, campaign_facts, leases, settings, trunk_health, webhooks
 from calltree.services.rights import Right
 from calltree.services.sentences import N_
 
@@ -37,7 +37,14 @@ def home() -> ResponseReturnValue:
         figures=settings.figures_of_site(session),
         backup=backups.state(session, now=utcnow()),
         trunk_faults=trunk_health.faults(session),
+        campaign_alarms=_campaign_alarms(),
         webhooks_stopped=webhooks.stopped(session),
         clocks_off=leases.clocks_off(session),
         recordings_space=recording_list.room() if viewer().may(Right.EDIT_SETTINGS) else None,
     )
+
+
+def _campaign_alarms() -> list[campaign_facts.Why]:
+    """A fault of a trunk stands here already, for whatever dials."""
+    alarms = campaign_facts.alarms(reading(), now=utcnow())
+    return [alarm for alarm in alarms if alarm.code != "alarm_trunk"]

@@ -85,6 +85,7 @@ class _Site(Collector):
         )
         yield _one("calltree_switch_heard", "1: a leader hears this switch", seen.nodes, "node")
         yield _one("calltree_trunk_shut", "1: left alone after faults", seen.trunks_shut, "gateway")
+        yield _one("calltree_dialler_alarms", "Alarms of campaigns", seen.campaign_alarms, "alarm")
         yield GaugeMetricFamily(
             "calltree_recordings_waiting", "Recordings to be encoded", seen.recordings_waiting
         )

@@ -87,34 +87,37 @@ def next_leads(
     return list(found.values())[:most]
 
 
-def count_left(
-    session: Session, *, campaign: Campaign, lists: Sequence[int]
-) -> tuple[int, datetime | None]:
-    """Count who may still be dialled, now or later, and when the first of those that wait is due.
-
-    Reads an index over whole lists: for once in a while.
-    """
-    left, first = 0, None
-    for list_id in lists:
-        row = session.execute(
-            select(func.count(), func.min(Customer.next_try_at))
+def count_left(session: Session, *, campaign: Campaign, lists: Sequence[int]) -> int:
+    """Count who may still be dialled, now or later. Reads whole lists: for once in a while."""
+    waits = and_(Customer.next_try_at.is_not(None), Customer.dials < campaign.max_tries)
+    return (
+        session.scalar(
+            select(func.count())
+            .select_from(Customer)
             .join(CustomerList, CustomerList.id == Customer.list_id)
             .where(
-                Customer.list_id == list_id,
+                Customer.list_id.in_(lists),
                 scope.is_present(),
                 ~Customer.preview_only,
-                or_(
-                    _never_dialled(),
-                    and_(
-                        Customer.next_try_at.is_not(None),
-                        Customer.dials < campaign.max_tries,
-                    ),
-                ),
+                or_(_never_dialled(), waits),
             )
-        ).one()
-        left += int(row[0])
-        first = min((moment for moment in (first, row[1]) if moment is not None), default=None)
-    return left, first
+        )
+        or 0
+    )
+
+
+def next_due(
+    session: Session, *, campaign: Campaign, lists: Sequence[int], now: datetime
+) -> datetime | None:
+    """Return when the first of those who wait for their next try is due; None: nobody waits."""
+    return session.scalar(
+        select(func.min(Customer.next_try_at)).where(
+            Customer.list_id.in_(lists),
+            Customer.next_try_at > now,
+            Customer.deleted_at.is_(None),
+            Customer.dials < campaign.max_tries,
+        )
+    )
 
 
 def _add(found: dict[int, Lead], leads: Sequence[Lead]) -> None:

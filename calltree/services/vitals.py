@@ -6,6 +6,7 @@ restart would lose or that two of them would have to add up.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta, tzinfo
 from typing import Any
@@ -25,7 +26,7 @@ from calltree.models import (
     SwitchCommand,
 )
 from calltree.models.calls import LIVE_STATES
-from calltree.services import backups, leases, recording_problems, trunk_health
+from calltree.services import backups, campaign_facts, leases, recording_problems, trunk_health
 
 Figures = dict[str, int]
 
@@ -54,6 +55,8 @@ class Vitals:
     recording_problems: int
     trunks_shut: Figures
     """1 for each gateway that is left alone after faults in a row."""
+    campaign_alarms: Figures
+    """How many of each kind the dialler raises (`services.campaign_words.ALARMS`)."""
     backup_age_s: float | None
     backup_failed: bool
 
@@ -86,9 +89,14 @@ def take(session: Session, *, nodes: tuple[str, ...], zone: tzinfo, now: datetim
         or 0,
         recording_problems=recording_problems.count_problems(session),
         trunks_shut={fault.gateway: 1 for fault in trunk_health.faults(session)},
+        campaign_alarms=_alarms(session, now),
         backup_age_s=(now - backup.good_at) / timedelta(seconds=1) if backup.good_at else None,
         backup_failed=bool(backup.problem),
     )
+
+
+def _alarms(session: Session, now: datetime) -> Figures:
+    return dict(Counter(alarm.code for alarm in campaign_facts.alarms(session, now=now)))
 
 
 def _records(session: Session, since: datetime) -> tuple[Figures, float]:

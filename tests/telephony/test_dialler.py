@@ -30,7 +30,16 @@ from calltree.services import campaign_facts, campaign_team, operators, results
 from calltree.services.results import ResultForm
 from calltree.services.rights import Viewer
 from tests import factories as make
-from tests.floor import QUICK, Floor, open_floor, wait_for
+from tests.floor import (
+    UNHURRIED,
+    Floor,
+    found_floor,
+    in_thread,
+    open_floor,
+    role,
+    serving,
+    wait_for,
+)
 from tests.practice import ANNOUNCEMENT, BUSY, RINGS_ON, STAYS, PracticeSwitch
 
 NEXT = {digit: iter(range(10, 99)) for digit in "0123456789"}
@@ -39,7 +48,7 @@ NEXT = {digit: iter(range(10, 99)) for digit in "0123456789"}
 @pytest.fixture
 def floor(store: Store, switch: PracticeSwitch, rate: float) -> Iterator[Floor]:
     """The roles with a dialler as much in a hurry as its switch."""
-    with open_floor(store, switch, replace(QUICK, second_s=1 / rate, settle_s=0.1)) as floor:
+    with open_floor(store, switch, replace(UNHURRIED, second_s=1 / rate, settle_s=0.1)) as floor:
         yield floor
 
 
@@ -245,3 +254,51 @@ def test_R_DL_8_nobody_is_dialled_while_nobody_waits(floor: Floor) -> None:
     assert ringing.ended_at is None
     with floor.store.read() as session:
         assert session.scalar(select(func.count(CallRecord.id))) == 1
+
+
+def calls_over(floor: Floor, campaign_id: int) -> bool:
+    return all(attempt.ended_at is not None for attempt in attempts(floor, campaign_id))
+
+
+def test_R_DL_8_a_change_of_leaders_in_mid_campaign_loses_nobody(
+    store: Store, switch: PracticeSwitch, rate: float
+) -> None:
+    """One leader ends with a call that talks and one that rings; the next goes on with both."""
+    timings = replace(UNHURRIED, second_s=1 / rate, settle_s=0.1)
+    floor = found_floor(store, switch)
+    with serving(floor, timings):
+        with in_thread(role(store, switch, timings).run):
+            wait_for(floor.link_up, "link up")
+            first_one, second = floor.operator(), floor.operator()
+            mine = campaign(floor, number(STAYS), number(RINGS_ON))
+            works(floor, first_one, mine)
+            talking = first(floor, mine, CallState.TALKING)
+            works(floor, second, mine)
+            ringing = first(floor, mine, CallState.RINGING)
+        # Nobody leads: the customer answers, and only the dialplan looks after them.
+        switch.order(f"answer {ringing.uuid}")
+        with in_thread(role(store, switch, timings).run):
+            done = floor.wait_state(ringing, CallState.TALKING, CallState.ABANDONED)
+            assert floor.attempt(talking).state is CallState.TALKING
+            for attempt in (talking, done):
+                switch.api(f"uuid_kill {attempt.uuid} NORMAL_CLEARING")
+            wait_for(lambda: calls_over(floor, mine), "every call has its end")
+            rows = attempts(floor, mine)
+    assert [row.customer_id for row in rows] == [talking.customer_id, ringing.customer_id]
+    assert {floor.record(row).attempt_id for row in rows} == {row.id for row in rows}
+    assert floor.lines_open() == 0
+    for user_id in (first_one, second):
+        assert floor.operator_row(user_id).attempt_id is None
+
+
+def test_R_DL_3_an_operator_who_cannot_be_joined_is_followed_by_the_next(floor: Floor) -> None:
+    deaf, good = floor.operator(), floor.operator()
+    mine = campaign(floor, state=CampaignState.PAUSED, answered_wait_s=60)
+    works_later(floor, mine, (deaf, 600), (good, 1))
+    with floor.store.write() as session:
+        # The ledger believes in a leg that the switch does not have.
+        gone = session.get_one(Operator, deaf)
+        gone.leg_uuid = "00000000-0000-4000-8000-00000000dead"
+    floor.customer(number(STAYS))
+    assert first(floor, mine, CallState.TALKING).user_id == good
+    assert floor.operator_row(deaf).state is not OperatorState.READY

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from calltree.db import Store
 from calltree.models import (
     Attempt,
+    CallerNumber,
     CallState,
     Campaign,
     CampaignMode,
@@ -32,6 +33,7 @@ from calltree.models import (
     OperatorState,
     Project,
     Site,
+    TrunkHealth,
 )
 from calltree.pacing.rule import round_half_up
 from calltree.services import campaign_answers, hours, operators, records
@@ -62,12 +64,12 @@ class World:
     def __post_init__(self) -> None:
         self.pilot = self.new_pilot()
 
-    def new_pilot(self) -> Pilot:
+    def new_pilot(self, **timings: float) -> Pilot:
         ground = Ground(
             read=self.store.read,
             write=self.store.write,
             epoch=1,
-            timings=replace(Timings(), second_s=1e-6, settle_s=0.0),
+            timings=replace(Timings(), **({"second_s": 1e-6, "settle_s": 0.0} | timings)),
             clock=lambda: self.now,
             nodes=lambda: ["main"],
             began=0.0,
@@ -439,3 +441,86 @@ def test_R_DL_4_the_brake_outlives_a_change_of_leader(one: World) -> None:
     one.pilot.tick()
     with one.rows() as session:
         assert session.get_one(Campaign, one.campaign_id).braked
+
+
+# --- what it says of itself
+
+
+def alarms(ours: World) -> dict[str, dict[str, object]]:
+    return {alarm.code: dict(alarm.values) for alarm in ours.pilot.alarms}
+
+
+def test_operators_without_a_dial_though_all_is_there_are_an_alarm(one: World) -> None:
+    with one.rows() as session:
+        project = session.scalars(select(Project)).one()
+        make.add_number(session, project, make.make_caller_number(session))
+        # Every number has lines left but the one that this customer is shown.
+        session.get_one(CallerNumber, project.main_number_id).line_cap = 0
+    one.pilot = one.new_pilot(idle_alarm_s=0.0)
+    assert one.pilot.tick() == 0
+    assert alarms(one)["alarm_idle"]["ready"] == 3
+    with one.rows() as session:
+        for operator in session.scalars(select(Operator)):
+            operator.state = OperatorState.AWAY
+    one.pilot.tick()
+    assert "alarm_idle" not in alarms(one)
+
+
+def add_call(session: Session, ours: World, n: int, **given: object) -> None:
+    values: dict[str, object] = {
+        "uuid": f"00000000-0000-0000-0000-{n:012d}",
+        "origin": "predictive",
+        "campaign_id": ours.campaign_id,
+        "number": "0399000001",
+        "verdict": "allowed",
+        "state": CallState.ABANDONED,
+        "created_at": ours.now,
+        "dialled_at": ours.now,
+        "answered_at": ours.now,
+        "ended_at": ours.now + timedelta(seconds=30),
+    }
+    session.add(Attempt(**(values | given)))
+
+
+def test_a_call_without_an_end_a_number_twice_and_an_improper_abandon_are_alarms(
+    one: World,
+) -> None:
+    with one.rows() as session:
+        add_call(session, one, 1, improper=True)
+        add_call(session, one, 2, dialled_at=one.now + timedelta(seconds=10))
+        old = one.now - timedelta(minutes=4)
+        add_call(
+            session, one, 3, number="0399000003", state=CallState.RINGING, created_at=old,
+            dialled_at=old, answered_at=None, ended_at=None,
+        )  # fmt: skip
+    one.pilot.tick()
+    found = alarms(one)
+    assert {code: values["count"] for code, values in found.items()} == {
+        "alarm_leaked": 1,
+        "alarm_duplicate": 1,
+        "alarm_improper": 1,
+    }
+
+
+def test_a_trunk_left_alone_is_an_alarm_of_the_campaign(one: World) -> None:
+    with one.rows() as session:
+        session.add(
+            TrunkHealth(
+                gateway="carrier", state="open", wait_s=15, cause="GATEWAY_DOWN",
+                until=one.now + timedelta(seconds=15),
+            )
+        )  # fmt: skip
+    assert one.pilot.tick() == 0
+    assert one.pilot.why.code == "campaign_trunk_down"
+    assert set(alarms(one)) == {"alarm_trunk"}
+
+
+def test_R_DL_4_an_abandon_is_improper_when_somebody_was_free(one: World) -> None:
+    """The rule itself: nobody of ours makes one, so the rows are set by hand."""
+    attempt = dial_one(one)
+    with one.rows() as session:
+        row = session.get_one(Attempt, attempt.id)
+        row.state, row.answered_at = CallState.ANSWERED, one.now
+        one.now += timedelta(seconds=3)
+        one.ends(session, row)
+        assert (row.state, row.improper) == (CallState.ABANDONED, True)

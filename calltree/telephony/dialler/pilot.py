@@ -104,6 +104,8 @@ class Pilot:
     _idle_since: float | None = None
     _count_due: float = 0.0
     _leads_due: float = 0.0
+    _somebody: bool = False
+    """Whether the lists had anybody to dial when they were last read."""
 
     def tick(self) -> int:
         """Look at the campaign and dial what may be dialled; give how many were."""
@@ -117,7 +119,9 @@ class Pilot:
             wanted = 0 if view.why or self._blocked else decision.dial
             if wanted:
                 self._refill(session, view, wanted)
-        self._say(view, decision)
+        if wanted and len(self._leads) < wanted:
+            decision = self._decide(view, numbers_left=len(self._leads))
+        self._say(view, decision, wanted)
         if wanted and self._leads:
             dialled = self._dial(wanted)
         else:
@@ -159,7 +163,7 @@ class Pilot:
             lines=lines,
         )
 
-    def _decide(self, view: View) -> Decision:
+    def _decide(self, view: View, numbers_left: int | None = None) -> Decision:
         now, memory = self.ground.clock(), self._remembering(view)
         memory.braked = view.campaign.braked
         calls_left = view.campaign.calls_per_second - self._dialled_just_now()
@@ -170,7 +174,7 @@ class Pilot:
             waiting=view.counted.waiting,
             lines_free=view.lines_free,
             dials_left=max(0, calls_left),
-            numbers_left=0 if self.left == 0 else None,
+            numbers_left=numbers_left,
             settling=self.ground.settling,
         )
         return decide(view.rule, scene, view.share, memory)
@@ -243,8 +247,12 @@ class Pilot:
                 now=self.ground.clock(),
             )
         )
+        self._somebody = bool(self._leads)
         if not self._leads:
             self._leads_due = time.monotonic() + EMPTY_S * self.ground.timings.second_s
+            self._next_due = campaign_leads.next_due(
+                session, campaign=view.campaign, lists=lists, now=self.ground.clock()
+            )
 
     def _count_now_and_then(self, session: Session, view: View) -> None:
         if time.monotonic() >= self._count_due:
@@ -258,9 +266,7 @@ class Pilot:
 
     def _count(self, session: Session, view: View) -> None:
         lists = campaign_leads.lists_in_use(session, campaign_id=self.campaign_id)
-        self.left, self._next_due = campaign_leads.count_left(
-            session, campaign=view.campaign, lists=lists
-        )
+        self.left = campaign_leads.count_left(session, campaign=view.campaign, lists=lists)
 
     # --- dialling
 
@@ -319,20 +325,19 @@ class Pilot:
 
     # --- what is said
 
-    def _say(self, view: View, decision: Decision) -> None:
-        self.why = self._reason(view, decision)
+    def _say(self, view: View, decision: Decision, wanted: int) -> None:
+        self.why = self._reason(view, decision, wanted)
         self.dialling = (
             view.why is None and bool(self.left) and decision.reason not in ("pacing_nobody_ready",)
         )
 
-    def _reason(self, view: View, decision: Decision) -> Why:
+    def _reason(self, view: View, decision: Decision, wanted: int) -> Why:
         if view.why is not None:
             return view.why
         under_way = len(view.counted.ringing) + view.counted.waiting
-        if self.left == 0 and not under_way:
-            return Why("campaign_no_numbers")
-        nobody_now = decision.dial > 0 and not self._leads and not under_way
-        if nobody_now and self._next_due is not None:
+        if wanted and not self._leads and not under_way:
+            if self._next_due is None:
+                return Why("campaign_no_numbers")
             return Why("campaign_numbers_later", {"due_at": self._next_due.isoformat()})
         if view.counted.ready and not view.lines_free and not under_way:
             return Why("campaign_lines_full", {"lines": view.lines})
@@ -341,22 +346,17 @@ class Pilot:
     def _watch_idle(self, view: View, dialled: int) -> None:
         """Operators who wait while everything is there to dial: something of ours is wrong."""
         ready = sum(view.counted.ready.values())
-        could = view.why is None and ready and view.lines_free and self._leads_there(view)
+        could = view.why is None and ready and view.lines_free and self._somebody
         under_way = view.counted.ringing or view.counted.waiting or view.counted.reserved
         if not could or dialled or under_way:
             self._idle_since = None
         elif self._idle_since is None:
             self._idle_since = time.monotonic()
-        waited = time.monotonic() - self._idle_since if self._idle_since is not None else 0.0
-        rest = [alarm for alarm in self.alarms if alarm.code != "alarm_idle"]
+        self.alarms = [alarm for alarm in self.alarms if alarm.code != "alarm_idle"]
+        if self._idle_since is None:
+            return
+        waited = time.monotonic() - self._idle_since
         if waited >= self.ground.timings.idle_alarm_s:
             seconds = int(waited / self.ground.timings.second_s)
             values = {"name": view.campaign.name, "ready": ready, "seconds": seconds}
-            rest.insert(0, Why("alarm_idle", values))
-        self.alarms = rest
-
-    def _leads_there(self, view: View) -> bool:
-        """Whether somebody could be dialled now, by the last count."""
-        now = self.ground.clock()
-        due = self._next_due is None or self._next_due <= now
-        return bool(self.left) and (bool(self._leads) or due)
+            self.alarms.insert(0, Why("alarm_idle", values))
