@@ -20,6 +20,18 @@ class SettingsError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class BucketPlace:
+    """Where an S3-compatible store keeps recordings."""
+
+    bucket: str
+    prefix: str
+    """Empty, or ends with a slash."""
+    endpoint: str
+    """Empty: Amazon's own."""
+    region: str
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What the administrator decides outside the screens.
 
@@ -63,6 +75,8 @@ class Settings:
     """Who may read /metrics from elsewhere; None: this machine alone."""
     webhook_networks: tuple[str, ...] = ()
     """Networks of one's own that webhooks may reach, http included; else the public internet."""
+    recordings_s3: BucketPlace | None = None
+    """Where copies of recordings are kept instead of in `recordings_dir`."""
     clock_rate: float = 1.0
     """Practice and soak runs only: how many times faster than the wall clock time-outs run."""
 
@@ -97,6 +111,7 @@ class Settings:
             backup_keep=max(_number(env, "BACKUP_KEEP", 7), 1),
             metrics_token=env.get("METRICS_TOKEN") or None,
             webhook_networks=_networks(env.get("WEBHOOK_NETWORKS", "")),
+            recordings_s3=_bucket_place(env),
             clock_rate=_rate(env),
         )
 
@@ -265,6 +280,21 @@ def _ice_servers(given: str) -> tuple[str, ...]:
         if not re.fullmatch(r"stuns?:[^@\s]+|turns?:[^:@\s]+:[^@\s]+@[^@\s]+", server):
             raise SettingsError("ICE_SERVERS: write stun:host:3478 or turn:user:password@host:3478")
     return servers
+
+
+def _bucket_place(env: Mapping[str, str]) -> BucketPlace | None:
+    given = env.get("RECORDINGS_S3")
+    if not given:
+        return None
+    parts, endpoint = urlsplit(given), env.get("RECORDINGS_S3_ENDPOINT", "")
+    path = parts.path.strip("/")
+    fine = re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", parts.netloc)
+    if parts.scheme != "s3" or not fine or not re.fullmatch(r"[A-Za-z0-9._/-]*", path):
+        raise SettingsError("RECORDINGS_S3: write s3://bucket or s3://bucket/folder")
+    if endpoint and (urlsplit(endpoint).scheme not in {"http", "https"} or "@" in endpoint):
+        raise SettingsError("RECORDINGS_S3_ENDPOINT: write https://host or https://host:port")
+    region = env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or "ap-northeast-1"
+    return BucketPlace(parts.netloc, f"{path}/" if path else "", endpoint, region)
 
 
 def _networks(given: str) -> tuple[str, ...]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import structlog
 from flask import (
@@ -23,8 +25,10 @@ from itsdangerous import BadSignature, URLSafeSerializer
 from werkzeug.exceptions import RequestedRangeNotSatisfiable
 from werkzeug.wrappers import Response
 
+from calltree import bucket
 from calltree.blueprints import formats
 from calltree.blueprints.access import requires, viewer
+from calltree.blueprints.failures import failure
 from calltree.db import utcnow
 from calltree.errors import NotFound
 from calltree.extensions import reading, settings, writing
@@ -40,6 +44,7 @@ log = structlog.get_logger(__name__)
 bp = Blueprint("recordings", __name__)
 
 SPEEDS = ("0.75", "1", "1.25", "1.5", "2")
+_PIECE = 1 << 16
 _PLAYER_LIVES = timedelta(hours=12)
 
 PROBLEM_NAMES = {
@@ -57,6 +62,13 @@ STATE_SENTENCES = {
     RecordingState.HIDDEN: N_("The result is 不通, so no recording is kept."),
     RecordingState.MISSING: N_("There is no recording of this call. Managers have been told."),
 }
+
+
+@bp.errorhandler(bucket.BucketDown)
+def bucket_down(error: bucket.BucketDown) -> Response:
+    """Say that it will be there again: nothing is lost."""
+    log.error("recordings not reached", why=str(error))
+    return failure(503, "recordings_away")
 
 
 @bp.get("/recordings/<int:recording_id>")
@@ -151,16 +163,52 @@ def _file(found: Sound, **options: Any) -> Response:
         raise NotFound
     path = recordings.path_below(settings().recordings_dir, recording.stored_name)
     if not path.is_file():
-        log.error("stored recording is not there", recording=recording.id)
-        raise NotFound
+        return _private(_far_file(recording, **options))
     try:
         response = send_file(path, mimetype="audio/mpeg", **options)
     except RequestedRangeNotSatisfiable:
         size = path.stat().st_size
         return Response(status=416, headers={"Content-Range": f"bytes */{size}"})
+    return _private(response)
+
+
+def _private(response: Response) -> Response:
     response.headers["Accept-Ranges"] = "bytes"
     response.headers["Cache-Control"] = "no-store"  # a voice is nothing to keep in a cache
     return response
+
+
+def _far_file(
+    recording: Recording, as_attachment: bool = False, download_name: str = "", **_options: Any
+) -> Response:
+    """Pass on what the bucket holds of a recording, whole or the range asked for."""
+    far = bucket.of(settings())
+    name = recording.stored_name
+    size = far.size(name) if far else None
+    if far is None or not size:
+        log.error("stored recording is not there", recording=recording.id)
+        raise NotFound
+    asked = None if as_attachment else request.range
+    span = asked.range_for_length(size) if asked else (0, size)
+    if span is None:
+        return Response(status=416, headers={"Content-Range": f"bytes */{size}"})
+    first, end = span
+    response = Response(_pieces(far, name, first, end - 1), mimetype="audio/mpeg")
+    response.content_length = end - first
+    if asked:
+        response.status_code = 206
+        response.headers["Content-Range"] = f"bytes {first}-{end - 1}/{size}"
+    if as_attachment:
+        response.headers["Content-Disposition"] = (
+            f"attachment; filename=recording.mp3; filename*=UTF-8''{quote(download_name, safe='')}"
+        )
+    return response
+
+
+def _pieces(far: bucket.Bucket, name: str, first: int, last: int) -> Iterator[bytes]:
+    with far.opened(name, first, last) as body:
+        while piece := body.read(_PIECE):
+            yield piece
 
 
 def _signer() -> URLSafeSerializer:

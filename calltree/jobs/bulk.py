@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from calltree import runtime
+from calltree import bucket, runtime
 from calltree.db import utcnow
 from calltree.models import BulkState
 from calltree.services import bulk, bulk_run, recording_zip
@@ -27,7 +27,9 @@ def run(job_id: int) -> None:
         uploads_dir=settings.uploads_dir,
         job_id=job_id,
         clock=utcnow,
-        recordings=Places(settings.recordings_dir, settings.exports_dir, settings.timezone),
+        recordings=Places(
+            settings.recordings_dir, settings.exports_dir, settings.timezone, bucket.of(settings)
+        ),
     )
 
 

@@ -10,7 +10,9 @@ from typing import Any
 import structlog
 from sqlalchemy import delete, select
 
+from calltree import bucket as buckets
 from calltree import runtime
+from calltree.bucket import Bucket
 from calltree.db import Store, utcnow
 from calltree.jobs import backups, recordings
 from calltree.models import AttemptEvent, CustomerList, Setting, SwitchCommand
@@ -34,7 +36,10 @@ def run_if_due() -> None:
     now = utcnow()
     if now.astimezone(settings.timezone).hour >= HOUR and _claim(runtime.store(), now):
         run_in(runtime.store(), settings.exports_dir, now=now)
-        make_room(runtime.store(), settings.recordings_dir, now=now)
+        far = buckets.of(settings)
+        make_room(runtime.store(), settings.recordings_dir, far, now=now)
+        if far is not None:
+            recordings.carry_all(runtime.store(), settings.recordings_dir, far)
     backups.run_if_due()
 
 
@@ -123,7 +128,9 @@ def sweep_files(folder: Path, *, before: datetime) -> int:
     return gone
 
 
-def make_room(store: Store, recordings_dir: Path, *, now: datetime) -> int:
+def make_room(
+    store: Store, recordings_dir: Path, bucket: Bucket | None = None, *, now: datetime
+) -> int:
     """Remove recordings that are kept no longer, then the oldest while there is no room."""
     gone = 0
     for claim in (recording_space.claim_outdated, recording_space.claim_oldest):
@@ -132,7 +139,7 @@ def make_room(store: Store, recordings_dir: Path, *, now: datetime) -> int:
                 count = claim(session, now=now, most=AT_ONCE)
             if not count:
                 break
-            recordings.sweep_in(store, recordings_dir, now=now)
+            recordings.sweep_in(store, recordings_dir, bucket=bucket, now=now)
             gone += count
             time.sleep(PAUSE_S)
     if gone:

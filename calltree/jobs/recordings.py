@@ -1,5 +1,6 @@
 """Recordings' files: encoded, verified, deleted. Each job may be run twice or end at any point.
 
+With a bucket the copy is carried there before the original goes, and found in either place.
 Order makes that safe: the copy is written beside, synced, verified and moved into place; then the
 row says so; then the original goes; then the row says that too. Whoever touches the files of a
 recording holds the lock on its original.
@@ -17,7 +18,9 @@ from typing import BinaryIO
 
 import structlog
 
+from calltree import bucket as buckets
 from calltree import runtime
+from calltree.bucket import Bucket, BucketDown
 from calltree.db import Store, utcnow
 from calltree.models import RecordingState
 from calltree.services import recordings, sound
@@ -30,16 +33,23 @@ _VERIFIED_WITHIN_MS = 300  # an encoder's delay and its last frame
 
 def finish(recording_id: int) -> None:
     """Check and encode a recording whose call has ended."""
-    finish_in(runtime.store(), runtime.settings().recordings_dir, recording_id, now=utcnow())
+    settings = runtime.settings()
+    finish_in(
+        runtime.store(), settings.recordings_dir, recording_id, bucket=buckets.of(settings),
+        now=utcnow(),
+    )  # fmt: skip
 
 
 def sweep() -> None:
     """Pick up what was left undone, and destroy what is due."""
-    sweep_in(runtime.store(), runtime.settings().recordings_dir, now=utcnow())
+    settings = runtime.settings()
+    sweep_in(runtime.store(), settings.recordings_dir, bucket=buckets.of(settings), now=utcnow())
 
 
-def finish_in(store: Store, root: Path, recording_id: int, *, now: datetime) -> None:
-    """Do it with this store and directory. Does nothing while another process does."""
+def finish_in(
+    store: Store, root: Path, recording_id: int, *, bucket: Bucket | None = None, now: datetime
+) -> None:
+    """Do it with this store, directory and bucket. Does nothing while another process does."""
     with store.read() as session:
         work = recordings.work_for(session, recording_id=recording_id)
     if work is None:
@@ -49,17 +59,22 @@ def finish_in(store: Store, root: Path, recording_id: int, *, now: datetime) -> 
     try:
         with _locked(raw) as file:
             if file is not None:
-                _finish_locked(store, root, recording_id, file, now)
+                _finish_locked(store, root, recording_id, file, bucket, now)
     except FileNotFoundError:
         if work.encode:
             _miss(store, work, Problem.MISSING)
-        elif copy.exists():
+        elif copy.exists() or _is_in(bucket, work.copy):
             with store.write() as session:
                 recordings.original_deleted(session, recording_id=recording_id)
 
 
 def _finish_locked(
-    store: Store, root: Path, recording_id: int, file: BinaryIO, now: datetime
+    store: Store,
+    root: Path,
+    recording_id: int,
+    file: BinaryIO,
+    bucket: Bucket | None,
+    now: datetime,
 ) -> None:
     with store.read() as session:  # again: what was true before the lock need not be now
         work = recordings.work_for(session, recording_id=recording_id)
@@ -84,12 +99,61 @@ def _finish_locked(
         if state is RecordingState.DESTROYED:
             _unlink(copy)
             return
-    elif not _is_whole(copy):
+    elif not (_is_whole(copy) or _is_in(bucket, work.copy)):
         log.error("copy of a recording is damaged; the original is kept", recording=recording_id)
         return
+    if bucket is not None:
+        _try_to_carry(store, root, bucket, recording_id)
     _unlink(raw)
     with store.write() as session:
         recordings.original_deleted(session, recording_id=recording_id)
+
+
+def _is_in(bucket: Bucket | None, name: str) -> bool:
+    return bucket is not None and bucket.size(name) is not None
+
+
+def _try_to_carry(store: Store, root: Path, bucket: Bucket, recording_id: int) -> bool:
+    """Carry a copy to the bucket; one that cannot be reached gets it at night."""
+    try:
+        carry(store, root, bucket, recording_id)
+    except BucketDown as why:
+        log.warning("recording not carried to its bucket", recording=recording_id, why=str(why))
+        return False
+    return True
+
+
+def carry(store: Store, root: Path, bucket: Bucket, recording_id: int) -> None:
+    """Move a copy from the directory to the bucket, if it is here. Raises BucketDown."""
+    name = _stored_name(store, recording_id)
+    path = recordings.path_below(root, name) if name else None
+    if path is None or not path.is_file():
+        return
+    bucket.put(name, path)
+    if not _stored_name(store, recording_id):  # its end was decided meanwhile
+        bucket.remove(name)
+    _unlink(path)
+
+
+def carry_all(store: Store, root: Path, bucket: Bucket, *, after: int = 0) -> int:
+    """Carry what is still in the directory, as far as the bucket can be reached; how many."""
+    carried = 0
+    while True:
+        with store.read() as session:
+            rows = recordings.stored_after(session, after)
+        for recording_id, name in rows:
+            after = recording_id
+            if recordings.path_below(root, name).is_file():
+                if not _try_to_carry(store, root, bucket, recording_id):
+                    return carried
+                carried += 1
+        if not rows:
+            return carried
+
+
+def _stored_name(store: Store, recording_id: int) -> str:
+    with store.read() as session:
+        return recordings.kept_name(session, recording_id=recording_id)
 
 
 def _encode(source: BinaryIO, copy: Path) -> sound.Heard:
@@ -124,18 +188,20 @@ def _miss(store: Store, work: Work, problem: Problem) -> None:
     log.error("recording has a problem", recording=work.recording_id, problem=problem.value)
 
 
-def sweep_in(store: Store, root: Path, *, now: datetime) -> None:
-    """Do it with this store and directory."""
+def sweep_in(store: Store, root: Path, *, bucket: Bucket | None = None, now: datetime) -> None:
+    """Do it with this store, directory and bucket."""
     with store.read() as session:
         if not recordings.anything_to_sweep(session, now=now):
             return
     with store.write() as session:
         doomed = recordings.sweep(session, now=now)
     for recording_id in doomed:
-        _destroy(store, root, recording_id, now)
+        _destroy(store, root, recording_id, bucket, now)
 
 
-def _destroy(store: Store, root: Path, recording_id: int, now: datetime) -> None:
+def _destroy(
+    store: Store, root: Path, recording_id: int, bucket: Bucket | None, now: datetime
+) -> None:
     """Delete original, copy and what an encoder that was killed left; then say so."""
     with store.read() as session:
         names = recordings.files_of(session, recording_id=recording_id)
@@ -147,6 +213,12 @@ def _destroy(store: Store, root: Path, recording_id: int, now: datetime) -> None
             _unlink(copy, _part_of(copy), raw)
     except FileNotFoundError:
         _unlink(copy, _part_of(copy))
+    if bucket is not None:
+        try:
+            bucket.remove(names[1])
+        except BucketDown as why:  # the next sweep tries again: nobody is told that it is gone
+            log.error("recording not destroyed yet", recording=recording_id, why=str(why))
+            return
     with store.write() as session:
         recordings.destroyed(session, recording_id=recording_id, now=now)
     log.info("recording destroyed", recording=recording_id)

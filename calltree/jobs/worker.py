@@ -8,7 +8,7 @@ import redis
 import structlog
 from rq import Queue, Worker
 
-from calltree import doorbells, runtime
+from calltree import bucket, doorbells, runtime
 from calltree.db import Announcement
 from calltree.lanes import Stoppable, work_until_stopped
 
@@ -22,6 +22,7 @@ class LaneWorker(Stoppable, Worker):
 def run(lane: str) -> None:
     """Work on one lane until SIGTERM; a job that runs is finished first."""
     store = runtime.store()  # before work(), so that every fork inherits it warm
+    bucket.of(runtime.settings())
     name = doorbells.lane_name(runtime.site_key(store), lane)
     if lane == "bulk" and store.publisher is not None:
         # what a worker that died was doing: rows of a half import are nobody's until then

@@ -12,10 +12,11 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Protocol
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 from sqlalchemy import or_, select
@@ -53,6 +54,16 @@ NO_FILE = "ファイルがありません"
 _PIECE = 1 << 20
 
 
+class Far(Protocol):
+    """A store of copies besides the directory, as `calltree.bucket`."""
+
+    def size(self, name: str) -> int | None:
+        """Return a file's length; None when it is not there."""
+
+    def opened(self, name: str) -> AbstractContextManager[BinaryIO]:
+        """Give its bytes, to be read once."""
+
+
 @dataclass(frozen=True, slots=True)
 class Places:
     """Where recordings are, where zips go, and the zone of their times."""
@@ -60,6 +71,23 @@ class Places:
     recordings: Path
     exports: Path
     zone: tzinfo
+    far: Far | None = None
+    """Where those are that the directory does not hold."""
+
+    @contextmanager
+    def opened(self, recording: Recording) -> Iterator[tuple[BinaryIO, int]]:
+        """Give a recording's bytes and how many they are. Raises FileNotFoundError."""
+        name = recording.stored_name
+        path = recordings.path_below(self.recordings, name)
+        if self.far is None or path.is_file():
+            with path.open("rb") as file:
+                yield file, os.fstat(file.fileno()).st_size
+        else:
+            size = self.far.size(name)
+            if size is None:
+                raise FileNotFoundError(name)
+            with self.far.opened(name) as file:
+                yield file, size
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,11 +294,9 @@ class _Parcel:
     _told: float = field(default_factory=time.monotonic)
 
     def add(self, sound: Sound) -> None:
-        path = recordings.path_below(self.places.recordings, sound.recording.stored_name)
         name, remark = "", NO_FILE
         try:
-            with path.open("rb") as source:
-                size = os.fstat(source.fileno()).st_size
+            with self.places.opened(sound.recording) as (source, size):
                 if self._archive is not None and self._bytes + size > PART_BYTES:
                     self.close()
                 archive = self._open()

@@ -301,6 +301,27 @@ def _forgotten(now: datetime) -> ColumnElement[bool]:
     return and_(or_(Recording.state == RecordingState.STOPPED, left), old)
 
 
+def stored_after(session: Session, recording_id: int) -> Sequence[tuple[int, str]]:
+    """Return ids and names of some copies that are kept, after an id; none after the last."""
+    rows = session.execute(
+        select(Recording.id, Recording.stored_name)
+        .where(Recording.id > recording_id, Recording.stored_name != "", _is_kept())
+        .order_by(Recording.id)
+        .limit(SWEPT_AT_ONCE)
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+def kept_name(session: Session, *, recording_id: int) -> str:
+    """Return the name of a copy that is to be kept; '' when there is none, or its end is near."""
+    kept = select(Recording.stored_name).where(Recording.id == recording_id, _is_kept())
+    return session.scalar(kept) or ""
+
+
+def _is_kept() -> ColumnElement[bool]:
+    return Recording.state.in_((RecordingState.STORED, RecordingState.HIDDEN))
+
+
 def files_of(session: Session, *, recording_id: int) -> tuple[str, str]:
     """Name the original and the copy of a recording, whether they are there or not."""
     attempt = session.scalars(

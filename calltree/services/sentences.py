@@ -20,6 +20,7 @@ SENTENCES: dict[str, str] = {
     "still_running": N_(
         "CALLTREE still runs on this database. Stop it (Ctrl-C), wait 5 s and try again."
     ),
+    "recordings_away": N_("Recordings cannot be reached now. Try again in a few minutes."),
     "factor_missing": N_("You have no second factor yet."),
     "factor_wrong": N_(
         "This code is not right. Type the one that the app shows now; "

@@ -9,6 +9,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
+from calltree import bucket
 from calltree.config import Settings
 from calltree.db import Store
 from calltree.models import Recording, RecordingState
@@ -20,6 +21,8 @@ from calltree.upkeep.words import _
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 LOOKED_AT = 2000
+LOOKED_AT_FAR = 20
+"""Each is a request to the store."""
 """So many of the newest recordings are looked for on disk."""
 OLDEST_POSTGRES = 14
 UNFIT_LOCALES = {"C", "POSIX"}
@@ -117,6 +120,17 @@ def recordings(settings: Settings, store: Store) -> Iterator[Finding]:
         ).all()
     root = settings.recordings_dir
     lost = [row.stored_name for row in rows if not _there(root, row)]
+    far = bucket.of(settings)
+    if far is not None and lost:
+        try:
+            lost = [name for name in lost[:LOOKED_AT_FAR] if far.size(name) is None]
+        except bucket.BucketDown as why:
+            yield red(
+                "recordings",
+                _("The store of recordings (RECORDINGS_S3) cannot be used: %s.") % why,
+                _("Look at its address, its bucket and the access key; playing waits until then."),
+            )
+            return
     if lost:
         yield red(
             "recordings",
