@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, insert, or_, select
 from sqlalchemy.orm import Session
@@ -74,8 +74,9 @@ __all__ = [
 
 _TAKE_LINE = insert(Line)
 _WHO_AND_WHOM = (
-    select(User, Operator, Customer, CustomerList, Project)
+    select(Site, Attempt, User, Operator, Customer, CustomerList, Project)
     .select_from(Site)
+    .outerjoin(Attempt, Attempt.press_id == bindparam("press_id"))
     .outerjoin(User, User.id == bindparam("user_id"))
     .outerjoin(Operator, Operator.user_id == User.id)
     .outerjoin(Customer, Customer.id == bindparam("customer_id"))
@@ -83,6 +84,18 @@ _WHO_AND_WHOM = (
     .outerjoin(Project, Project.id == CustomerList.project_id)
     .where(Site.id == 1)
 )
+
+
+class Found(NamedTuple):
+    """Whom a press concerns; None for what it does not, or is not there."""
+
+    site: Site
+    earlier: Attempt | None
+    user: User | None
+    operator: Operator | None
+    customer: Customer | None
+    folder: CustomerList | None
+    project: Project | None
 
 
 def ask(session: Session, *, request: DialRequest, now: datetime) -> Attempt:
@@ -96,10 +109,11 @@ def ask(session: Session, *, request: DialRequest, now: datetime) -> Attempt:
     """
     if request.epoch:
         leases.require(session, name=leases.SWITCH, epoch=request.epoch)
-    site = take_turn(session)
-    if request.press_id and (earlier := _of_press(session, request.press_id)):
-        return earlier
-    case = _load(session, site, request)
+    take_turn(session)
+    found = _look_up(session, request)
+    if found.earlier is not None:
+        return found.earlier
+    case = _load(session, found, request)
     verdict = _judge(session, case, now)
     if verdict.allowed:
         verdict = _take_customer(session, case, now)
@@ -111,23 +125,24 @@ def ask(session: Session, *, request: DialRequest, now: datetime) -> Attempt:
     return attempt
 
 
-def take_turn(session: Session) -> Site:
+def take_turn(session: Session) -> None:
     """Lock the site's row, as `ask` does; before anything else, by whoever writes before asking.
 
     One who has locked an operator and then waits here is waited for by whoever dials for them.
+    On SQLite whoever writes has had the turn since the transaction began.
     """
-    return _site(session, lock=True)
+    if _stale(session):
+        session.execute(select(Site.id).where(Site.id == 1).with_for_update())
 
 
 def can_dial(session: Session, *, request: DialRequest, now: datetime) -> Verdict:
     """Give the verdict that `ask` would give now, for drawing CALL; writes and locks nothing."""
-    case = _load(session, _site(session, lock=False), request)
-    return _judge(session, case, now)
+    return _judge(session, _load(session, _look_up(session, request), request), now)
 
 
 def lines_in_use(session: Session) -> LinesInUse:
     """Count the open outside legs (R-CL-8). Derived from rows, kept nowhere else."""
-    return count_lines(session, _site(session, lock=False))
+    return count_lines(session, session.get_one(Site, 1))
 
 
 def caller_numbers(session: Session, *, project: Project) -> list[CallerNumber]:
@@ -136,44 +151,34 @@ def caller_numbers(session: Session, *, project: Project) -> list[CallerNumber]:
     return [number for number in numbers if number.direction is not NumberDirection.INBOUND]
 
 
-def _site(session: Session, *, lock: bool) -> Site:
-    query = select(Site).where(Site.id == 1)
-    if lock:
-        query = query.with_for_update().execution_options(populate_existing=True)
-    return session.scalars(query).one()
-
-
-def _of_press(session: Session, press_id: str) -> Attempt | None:
-    return session.scalar(select(Attempt).where(Attempt.press_id == press_id))
-
-
-def _load(session: Session, site: Site, request: DialRequest) -> Case:
-    case = Case(request, site)
-    user, case.operator, customer, folder, project = _who_and_whom(session, request)
+def _load(session: Session, found: Found, request: DialRequest) -> Case:
+    case = Case(request, found.site, operator=found.operator)
     if request.user_id is not None:
-        if user is None:
+        if found.user is None:
             raise NotFound
-        case.viewer = Viewer.of(user)
+        case.viewer = Viewer.of(found.user)
         _require_right(case.viewer, request.origin)
     if request.customer_id is None:
         case.project = _project_without_list(session, case)
     else:
-        case.customer = _with_number(session, customer, request.number)
-        case.folder, case.project = folder, project
+        case.customer = _with_number(session, found.customer, request.number)
+        case.folder, case.project = found.folder, found.project
     case.caller = _choose_caller(session, case)
     return case
 
 
-def _who_and_whom(
-    session: Session, request: DialRequest
-) -> tuple[User | None, Operator | None, Customer | None, CustomerList | None, Project | None]:
-    """Load in one statement whom a press concerns; None for what it does not, or is not there."""
-    user, operator, customer, folder, project = session.execute(
+def _look_up(session: Session, request: DialRequest) -> Found:
+    """Load in one statement whom a press concerns, and what it led to if it was here before."""
+    row = session.execute(
         _WHO_AND_WHOM,
-        {"user_id": request.user_id, "customer_id": request.customer_id},
+        {
+            "press_id": request.press_id,
+            "user_id": request.user_id,
+            "customer_id": request.customer_id,
+        },
         execution_options={"populate_existing": _stale(session)},
     ).one()
-    return user, operator, customer, folder, project
+    return Found(*row)
 
 
 def _stale(session: Session) -> bool:
