@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from flask import url_for
@@ -10,14 +10,21 @@ from flask_babel import gettext as _
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from calltree.blueprints import call_screen
+from calltree.blueprints import call_screen, formats
 from calltree.blueprints.call_screen import Desk
 from calltree.extensions import settings
 from calltree.models import BuiltIn, Customer, ItemTarget, Project, User
-from calltree.services import drafts, patterns
-from calltree.services import hours as calling_hours
-from calltree.services import settings as site_settings
-from calltree.text.hours import next_opening
+from calltree.services import callback_times, drafts, patterns
+from calltree.services.callback_times import Suggestion
+from calltree.services.sentences import N_
+from calltree.text.days import site_day
+
+SUGGESTIONS = {
+    Suggestion.HOUR: N_("In 1 hour"),
+    Suggestion.EVENING: N_("Today 17:00"),
+    Suggestion.MORNING: N_("Tomorrow 10:00"),
+    Suggestion.AFTERNOON: N_("Tomorrow 14:00"),
+}
 
 
 def form(session: Session, at: Desk) -> dict[str, Any]:
@@ -77,30 +84,28 @@ def _task(session: Session, at: Desk, project: Project) -> dict[str, Any]:
     ).all()
     return {
         "callback": f"{saved.astimezone(zone):%Y-%m-%dT%H:%M}" if saved else "",
-        "quick": quick_times(session, project=project, now=at.now),
+        "quick": quick_times(session, project=project, user_id=at.viewer.user_id, now=at.now),
         "user_id": None,
         "users": [(user_id, name) for user_id, name in offered],
     }
 
 
-def quick_times(session: Session, *, project: Project, now: datetime) -> list[tuple[str, str]]:
-    """Offer callback times inside the project's hours: in an hour, today 17:00, tomorrow 10:00."""
+def quick_times(
+    session: Session, *, project: Project, user_id: int | None, now: datetime
+) -> list[tuple[str, str]]:
+    """Offer callback times, each as its words and as the box takes it."""
     zone = settings().timezone
-    rules = calling_hours.rules_of(session, site=site_settings.get(session), project=project)
-    local = now.astimezone(zone)
-    wanted = [
-        (_("In 1 hour"), local + timedelta(hours=1)),
-        (_("Today 17:00"), local.replace(hour=17, minute=0)),
-        (_("Tomorrow 10:00"), (local + timedelta(days=1)).replace(hour=10, minute=0)),
-    ]
-    offered = []
-    for label, moment in wanted:
-        if moment <= local:
-            continue
-        opening = next_opening(rules, moment)
-        if opening is not None:
-            offered.append((label, f"{opening.astimezone(zone):%Y-%m-%dT%H:%M}"))
-    return offered
+    found = callback_times.offered(session, project=project, user_id=user_id, now=now, zone=zone)
+    return [(_said(one, now), f"{one.at.astimezone(zone):%Y-%m-%dT%H:%M}") for one in found]
+
+
+def _said(one: callback_times.Offered, now: datetime) -> str:
+    """A time that was moved is said as it is: in an hour may have become tomorrow."""
+    if not one.moved:
+        return str(_(SUGGESTIONS[one.suggestion]))
+    if site_day(one.at, settings().timezone) == site_day(now, settings().timezone):
+        return str(_("Today %(time)s", time=formats.clock(one.at)))
+    return formats.moment(one.at)[5:]
 
 
 def _attributes(

@@ -79,10 +79,14 @@ def index() -> ResponseReturnValue:
     """Show every number that takes calls and, in short, what it does."""
     session, today = reading(), _today()
     names = _names(session)
+    numbers = inbound_routes.numbers(session)
+    given = inbound_routes.details_of(
+        session, number_ids=[number.id for number in numbers], today=today
+    )
     rows = [
-        (number, given, {key: told(step, names) for key, step in given.steps.items()})
-        for number in inbound_routes.numbers(session)
-        for given in (inbound_routes.details(session, number_id=number.id, today=today),)
+        (number, of, {key: told(step, names) for key, step in of.steps.items()})
+        for number in numbers
+        for of in (given[number.id],)
     ]
     return render_template(
         "inbound/index.html", rows=rows, tabs=tabs(), days=DAYS, situations=inbound_words.SITUATIONS

@@ -84,6 +84,7 @@ ADMIN: list[tuple[str, list[tuple[str, str]]]] = [
             ("people.index", N_("Users")),
             ("site.index", N_("Site settings")),
             ("closed_days.index", N_("Closed days")),
+            ("inbound.index", N_("Inbound calls")),
             ("api_tokens.index", N_("API tokens")),
             ("webhooks.index", N_("Webhooks")),
             ("people.audit_log", N_("Audit log")),
@@ -116,6 +117,8 @@ UNDER = {
     "exports.bans": "bans.index",
     "exports.customers": "lists.index",
     "exports.records": "history.index",
+    "guidances.edit": "inbound.index",
+    "guidances.index": "inbound.index",
     **dict.fromkeys(
         (
             f"list_work.{step}{what}"

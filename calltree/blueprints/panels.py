@@ -23,7 +23,7 @@ from calltree.errors import NotFound
 from calltree.extensions import settings
 from calltree.locale import choose_locale
 from calltree.models import ImportState
-from calltree.services import bulk, imports
+from calltree.services import bulk, imports, task_reminders
 from calltree.services.rights import Right, Viewer
 
 Changed = frozenset[str] | set[str]
@@ -48,6 +48,9 @@ class Page:
         several = len(settings().node_names) > 1 and viewer.may(Right.DIAL)
         own = f"operator:user_id={viewer.user_id}"
         self._switch = frozenset({"switch", own} if several else ())
+        self._reminds = frozenset(
+            address for address, endpoint in self._badges.items() if endpoint == "tasks.index"
+        )
         self.heard: frozenset[str] = frozenset(self._badges) | self.addresses() | self._switch
         self.ages = frozenset(self._badges)
 
@@ -65,6 +68,9 @@ class Page:
             for address, endpoint in self._badges.items()
             if address in changed
         ]
+        if changed & self._reminds:
+            due = task_reminders.due(session, viewer=self.viewer, now=utcnow())
+            badges.append(partial("tasks/_reminder.html", "outerHTML", reminded=due))
         if changed & self._switch:
             badges.append(partial("operator/_switch_lost.html"))
         if badges:

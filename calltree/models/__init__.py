@@ -28,6 +28,7 @@ from calltree.models.calls import (
     SwitchCommand,
     SystemResult,
     Task,
+    TaskReminder,
 )
 from calltree.models.campaigns import (
     Campaign,
@@ -185,6 +186,7 @@ __all__ = [
     "SwitchCommand",
     "SystemResult",
     "Task",
+    "TaskReminder",
     "Transport",
     "Trunk",
     "TrunkHealth",

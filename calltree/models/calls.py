@@ -370,6 +370,17 @@ class Task(Base):
     done_record_id: Mapped[int | None] = mapped_column(BigId)
 
 
+class TaskReminder(Base):
+    """Somebody has closed the reminder of a task; of a new time they are reminded again."""
+
+    __tablename__ = "task_reminders"
+
+    task_id: Mapped[int] = mapped_column(BigId, ForeignKey("tasks.id"), primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    due_at: Mapped[datetime]
+    """The task's when it was closed."""
+
+
 class DncSource(StrEnum):
     """Where a do-not-call entry came from."""
 

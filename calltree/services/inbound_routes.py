@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -79,26 +80,50 @@ def takes_calls(number: CallerNumber) -> bool:
 
 def details(session: Session, *, number_id: int, today: date) -> RouteDetails:
     """Return a number's settings as a form shows them; the usual ones where none are saved."""
-    saved = session.get(InboundRoute, number_id)
-    steps = {row.situation: step_of(row) for row in _rows(session, number_id)}
-    own = session.scalars(
+    return details_of(session, number_ids=[number_id], today=today)[number_id]
+
+
+def details_of(
+    session: Session, *, number_ids: Collection[int], today: date
+) -> dict[int, RouteDetails]:
+    """Return the same of several numbers, asked for at once."""
+    routes = session.scalars(
+        select(InboundRoute).where(InboundRoute.caller_number_id.in_(number_ids))
+    )
+    saved = {row.caller_number_id: row for row in routes}
+    steps: dict[int, dict[Situation, Step]] = defaultdict(dict)
+    for row in session.scalars(
+        select(InboundStep).where(InboundStep.caller_number_id.in_(number_ids))
+    ):
+        steps[row.caller_number_id][row.situation] = step_of(row)
+    days: dict[int, dict[date, str]] = defaultdict(dict)
+    for own in session.scalars(
         select(InboundClosedDay)
-        .where(InboundClosedDay.caller_number_id == number_id, InboundClosedDay.day >= today)
+        .where(InboundClosedDay.caller_number_id.in_(number_ids), InboundClosedDay.day >= today)
         .order_by(InboundClosedDay.day)
-    )
-    hours = saved.hours if saved else [write_opening(spans) for spans in USUAL_DAYS]
+    ):
+        days[own.caller_number_id][own.day] = own.name
+    return {
+        number_id: _shown(saved.get(number_id), steps[number_id], days[number_id])
+        for number_id in number_ids
+    }
+
+
+def _shown(
+    saved: InboundRoute | None, steps: dict[Situation, Step], days: dict[date, str]
+) -> RouteDetails:
+    every = {situation: steps.get(situation, USUAL[situation]) for situation in Situation}
+    if saved is None:
+        usual = tuple(write_opening(spans) for spans in USUAL_DAYS)
+        return RouteDetails(hours=usual, closed_days=days, steps=every)
     return RouteDetails(
-        hours=tuple(hours),
-        holidays=saved.holidays if saved else HolidayHours.CLOSED,
-        observes_closed_days=saved.observes_closed_days if saved else True,
-        group_id=saved.group_id if saved else None,
-        closed_days={row.day: row.name for row in own},
-        steps={situation: steps.get(situation, USUAL[situation]) for situation in Situation},
+        hours=tuple(saved.hours),
+        holidays=saved.holidays,
+        observes_closed_days=saved.observes_closed_days,
+        group_id=saved.group_id,
+        closed_days=days,
+        steps=every,
     )
-
-
-def _rows(session: Session, number_id: int) -> Iterable[InboundStep]:
-    return session.scalars(select(InboundStep).where(InboundStep.caller_number_id == number_id))
 
 
 def save(

@@ -40,6 +40,7 @@ from calltree.models import (
     Site,
     SwitchCommand,
     Task,
+    TaskReminder,
     TrunkHealth,
     User,
     WebhookDelivery,
@@ -50,6 +51,7 @@ from calltree.text.folding import fold_name
 
 CALLS = (
     WebhookDelivery,
+    TaskReminder,
     Task,
     Recording,
     RecordCorrection,

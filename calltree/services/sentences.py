@@ -104,6 +104,7 @@ SENTENCES: dict[str, str] = {
     "level_unknown": N_("This level can no longer be chosen. Reload the page."),
     "callback_past": N_("The callback time is in the past. Choose a later one."),
     "task_user_unknown": N_("The task cannot be given to this user. Choose another."),
+    "task_done": N_("This task has been done already. Reload the page."),
     "line_error_record": N_("The call failed on our side and needs no result."),
     "manual_record": N_("A hand-dialled call has a memo only."),
     "ask_withdraw_ban": N_(

@@ -11,12 +11,13 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, and_, func, or_, select, true
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from calltree.db import announce
-from calltree.errors import NotAllowed, Refused
+from calltree.errors import NotAllowed, NotFound, Refused
 from calltree.models import Customer, CustomerList, Task, User
 from calltree.services import do_not_call, scope
 from calltree.services.rights import Right, Viewer
@@ -28,6 +29,13 @@ class Tab(StrEnum):
     PAST = "past"
     FUTURE = "future"
     FREE = "free"
+
+
+class Whose(StrEnum):
+    """Of all that one may see: everything, or what is nobody's (担当なし)."""
+
+    EVERYBODY = "all"
+    NOBODY = "nobody"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,25 +74,56 @@ def seen(viewer: Viewer, now: datetime) -> ColumnElement[bool]:
     return and_(here, or_(Task.user_id == viewer.user_id, Task.user_id.is_(None)))
 
 
+def whose(who: Whose | int) -> ColumnElement[bool]:
+    """Condition on Task: everybody's, 担当なし, or one user's (by id)."""
+    if who is Whose.EVERYBODY:
+        return true()
+    return Task.user_id.is_(None) if who is Whose.NOBODY else Task.user_id == who
+
+
 def page(
-    session: Session, *, viewer: Viewer, tab: Tab, now: datetime, limit: int = 200
+    session: Session,
+    *,
+    viewer: Viewer,
+    tab: Tab,
+    now: datetime,
+    who: Whose | int = Whose.EVERYBODY,
+    limit: int = 200,
 ) -> list[Shown]:
     """Return a tab's tasks: the longest overdue, the next due, the oldest free ones first."""
+    return shown(
+        session,
+        where=[seen(viewer, now), in_tab(tab, now), whose(who)],
+        first=Task.opened_at if tab is Tab.FREE else Task.due_at,
+        limit=limit,
+    )
+
+
+def shown(
+    session: Session,
+    *,
+    where: Collection[ColumnElement[bool]],
+    first: ColumnElement[Any] | InstrumentedAttribute[Any],
+    limit: int,
+) -> list[Shown]:
+    """Return tasks with what their rows show; the conditions say which."""
     rows = session.execute(
         select(Task, Customer, CustomerList.name, User.name)
         .join(Customer, Customer.id == Task.customer_id)
         .join(CustomerList, CustomerList.id == Customer.list_id)
         .outerjoin(User, User.id == Task.user_id)
-        .where(seen(viewer, now), in_tab(tab, now))
-        .order_by(Task.opened_at if tab is Tab.FREE else Task.due_at, Task.id)
+        .where(*where)
+        .order_by(first, Task.id)
         .limit(limit)
     )
     return [Shown(task, customer, name, user or "") for task, customer, name, user in rows]
 
 
-def counts(session: Session, *, viewer: Viewer, now: datetime) -> dict[Tab, int]:
+def counts(
+    session: Session, *, viewer: Viewer, now: datetime, who: Whose | int = Whose.EVERYBODY
+) -> dict[Tab, int]:
     """Count each tab; PAST is the badge."""
-    return {tab: _count(session, viewer, tab, now) for tab in Tab}
+    return {tab: _count(session, viewer, tab, now, who) for tab in Tab}
 
 
 def badge(session: Session, *, viewer: Viewer, now: datetime) -> int:
@@ -136,13 +175,75 @@ def assign(
     return len(tasks)
 
 
-def _count(session: Session, viewer: Viewer, tab: Tab, now: datetime) -> int:
+def reschedule(
+    session: Session, *, viewer: Viewer, task_id: int, due_at: datetime | None, now: datetime
+) -> None:
+    """Promise the call for another time; None for フリー. MGR and SV any, others what they see.
+
+    Raises NotAllowed, NotFound; Refused 'callback_past', 'task_done'.
+    """
+    if not viewer.may(Right.SEE_TASKS):
+        raise NotAllowed
+    if due_at is not None and due_at <= now:
+        raise Refused("callback_past", field="due_at")
+    task = session.scalar(
+        select(Task)
+        .join(Customer, Customer.id == Task.customer_id)
+        .join(CustomerList, CustomerList.id == Customer.list_id)
+        .where(Task.id == task_id, seen(viewer, now))
+        .with_for_update(of=Task)
+    )
+    if task is None:
+        if session.scalar(select(Task.id).where(Task.id == task_id, Task.done_at.is_not(None))):
+            raise Refused("task_done")
+        raise NotFound(f"task {task_id}")
+    task.due_at = due_at
+    announce(session, "tasks", user_id=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What one person, or nobody (user_id None), has not called in time."""
+
+    user_id: int | None
+    name: str
+    overdue: int
+    oldest: datetime
+
+
+def overdue(session: Session, *, viewer: Viewer, now: datetime) -> list[Backlog]:
+    """Return who is how far behind, the most overdue first; MGR and SV. Raises NotAllowed."""
+    if not viewer.may(Right.ASSIGN_TASKS):
+        raise NotAllowed(Right.ASSIGN_TASKS)
+    rows = session.execute(
+        select(Task.user_id, User.name, func.count(Task.id), func.min(Task.due_at))
+        .join(Customer, Customer.id == Task.customer_id)
+        .join(CustomerList, CustomerList.id == Customer.list_id)
+        .outerjoin(User, User.id == Task.user_id)
+        .where(seen(viewer, now), in_tab(Tab.PAST, now))
+        .group_by(Task.user_id, User.name)
+        .order_by(func.min(Task.due_at))
+    )
+    return [
+        Backlog(user_id, name or "", count, oldest)
+        for user_id, name, count, oldest in rows
+        if oldest is not None
+    ]
+
+
+def _count(
+    session: Session,
+    viewer: Viewer,
+    tab: Tab,
+    now: datetime,
+    who: Whose | int = Whose.EVERYBODY,
+) -> int:
     return (
         session.scalar(
             select(func.count(Task.id))
             .join(Customer, Customer.id == Task.customer_id)
             .join(CustomerList, CustomerList.id == Customer.list_id)
-            .where(seen(viewer, now), in_tab(tab, now))
+            .where(seen(viewer, now), in_tab(tab, now), whose(who))
         )
         or 0
     )

@@ -103,4 +103,56 @@ def test_R_CL_12_back_yard_sees_its_tasks_and_cannot_dial(desk: Desk, app: Flask
     browser.sign_in_as(clerk)
     page = browser.get("/operator/tasks/")
     assert len(page.all("tbody tr")) == 1
-    assert page.all("tbody form") == []
+    assert page.all("tbody form[action*=call]") == []
+
+
+def test_R_CL_12_a_reminder_is_drawn_when_due_and_closed_by_its_press(
+    op: Browser, desk: Desk
+) -> None:
+    task_id = add(desk, -1)
+    add(desk, 2)
+    page = op.get("/operator/tasks/")
+    assert "hidden" in page.one("#task-reminder").attrs
+    drawn = op.part("/operator/tasks/reminder")
+    assert str(drawn.one("[data-due]")["data-due"]).startswith(f"{task_id}@")
+    assert "再コールの時間です" in drawn.text
+    closed = op.press("/operator/tasks/reminder/close", {"task": str(task_id)})
+    assert "hidden" in closed.one("#task-reminder").attrs
+    assert op.part("/operator/tasks/reminder").all("[data-due]") == []
+
+
+def test_R_CL_12_a_task_is_rescheduled_from_its_row(op: Browser, desk: Desk) -> None:
+    task_id = add(desk, -1, desk.user_id)
+    page = op.get("/operator/tasks/")
+    local = page.one("tbody input[type=datetime-local]")
+    assert local["value"] == "2026-11-24T09:00"
+    op.submit("tbody form[action*=reschedule]", due_at="2026-11-25T15:30")
+    assert rows(op, "future") == [f"task-{task_id}"]
+    assert "2026/11/25(水) 15:30" in op.get("/operator/tasks/?tab=future").text
+    given = {"task": str(task_id), "due_at": "2026-11-01T10:00"}
+    op.post("/operator/tasks/reschedule", given, status=409)
+    op.post("/operator/tasks/reschedule", given | {"due_at": "tomorrow"}, status=409)
+
+
+def test_R_CL_12_whose_tasks_are_shown_is_chosen(op: Browser, desk: Desk) -> None:
+    mine, anyones = add(desk, -1, desk.user_id), add(desk, -2)
+    page = op.get(f"/operator/tasks/?who={desk.user_id}")
+    assert [row["id"] for row in page.all("tbody tr")] == [f"task-{mine}"]
+    page = op.get("/operator/tasks/?who=nobody")
+    assert [row["id"] for row in page.all("tbody tr")] == [f"task-{anyones}"]
+    assert len(op.get("/operator/tasks/?who=x").all("tbody tr")) == 2
+
+
+def test_R_CL_12_the_overdue_view_is_the_supervisors(op: Browser, desk: Desk, app: Flask) -> None:
+    add(desk, -3, desk.user_id)
+    op.get("/operator/tasks/overdue", status=403)
+    with desk.store.write() as session:
+        boss = make.make_user(session, Role.SUPERVISOR)
+    browser = Browser(app)
+    browser.sign_in_as(boss)
+    page = browser.get("/operator/tasks/overdue")
+    assert "3:00:00" in page.one("tbody tr").get_text()
+    listed = browser.get(page.one("tbody a")["href"])
+    assert len(listed.all("tbody tr")) == 1
+    desk.change(Task, 1, done_at=NOW)
+    assert "期限を過ぎた対応タスクはありません" in browser.get("/operator/tasks/overdue").text

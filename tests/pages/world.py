@@ -6,7 +6,7 @@ of its ids that of a row of `near` (granted to the operator) or of `far` (grante
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from calltree.models import (
     DncSource,
     DoNotCall,
     Draft,
+    Guidance,
     Import,
     ImportState,
     MemoEntry,
@@ -42,9 +43,11 @@ from calltree.models import (
     Webhook,
     WebhookDelivery,
 )
-from calltree.services import figures
+from calltree.pacing.what_if import METHODS, Figures
+from calltree.services import figures, what_if
 from tests import factories as make
 
+TRIED = Figures(12.5, 20.0, 0.02, 0.031, 0.05, 240.0, 1, 3)
 SECRET = "秘密の"
 """Stands in every text of the far floor; nobody without the right may ever read it."""
 
@@ -76,6 +79,9 @@ class Floor:
     webhook: int
     delivery: int
     call: int
+    campaign: int
+    trial: int
+    guidance: int
 
 
 @dataclass
@@ -112,6 +118,9 @@ class World:
             "webhook_id": floor.webhook,
             "delivery_id": floor.delivery,
             "call_id": floor.call,
+            "campaign_id": floor.campaign,
+            "trial_id": floor.trial,
+            "guidance_id": floor.guidance,
             "name": "call_status",
             "wish": "hang_up",
             "asked": "x",
@@ -256,8 +265,15 @@ def _floor(session: Session, text: str, stored: str, phone: str) -> Floor:
         name=text[:64], url=f"https://example.jp/{stored}", events=["call.ended"],
         secret_sealed="", enabled_at=now, created_at=now, created_by=author.id,
     )  # fmt: skip
-    session.add_all([token, webhook])
+    trial = BulkJob(
+        kind=BulkKind.WHAT_IF, state=BulkState.DONE, user_id=author.id, created_at=now,
+        choices=asdict(what_if.GUESS), findings={method: TRIED.to_json() for method in METHODS},
+        rows_total=len(METHODS), rows_done=len(METHODS),
+    )  # fmt: skip
+    guidance = Guidance(name=text[:64], sound=b"RIFF", length_ms=1000, size_bytes=4, created_at=now)
+    session.add_all([token, webhook, trial, guidance])
     session.flush()
+    campaign = make.make_campaign(session, folder, name=f"{text}架電"[:64])
     delivery = WebhookDelivery(
         webhook_id=webhook.id, event="call.ended", event_key=f"of {stored}", body=text,
         customer_id=customer.id, created_at=now,
@@ -291,7 +307,8 @@ def _floor(session: Session, text: str, stored: str, phone: str) -> Floor:
     return Floor(
         project.id, folder.id, customer.id, extra.id, record.id, recording.id, task.id, given.id,
         pattern.id, status.id, item.id, caller.id, trunk.id, group.id, ban.id, job.id, author.id,
-        phone, search.id, token.id, webhook.id, delivery.id, attempt.id,
+        phone, search.id, token.id, webhook.id, delivery.id, attempt.id, campaign.id, trial.id,
+        guidance.id,
     )  # fmt: skip
 
 
