@@ -267,7 +267,8 @@ def role(
 @contextmanager
 def serving(floor: Floor, timings: Timings = QUICK) -> Iterator[None]:
     """Serve commands as soon as they are committed, as a living Redis would have it."""
-    desk = Desk(floor.store, "test/calls", timings, utcnow)
+    root = str(floor.switch.recordings)
+    desk = Desk(floor.store, "test/calls", timings, utcnow, recordings_root=root)
     warm = {
         name: Warm(Node(name, EslUrl.parse(switch.url)), desk, timings)
         for name, switch in {NODE: floor.switch, **floor.others}.items()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, case, func, select
+from sqlalchemy import and_, case, exists, func, select
 from sqlalchemy.orm import Session
 
 from calltree.models import (
@@ -154,7 +154,7 @@ def days(session: Session, *, now: datetime) -> dict[int, Day]:
         .where(Attempt.campaign_id.is_not(None), Attempt.dialled_at >= day_begins(now))
         .group_by(Attempt.campaign_id)
     )
-    return {int(row[0]): Day(*(int(count) for count in row[1:])) for row in rows}
+    return {row[0]: Day(*(int(count) for count in row[1:])) for row in rows if row[0]}
 
 
 def told_by_loop(session: Session) -> dict[str, Any]:
@@ -165,10 +165,15 @@ def told_by_loop(session: Session) -> dict[str, Any]:
 
 def alarms(session: Session, *, now: datetime) -> list[Why]:
     """Return every campaign's alarms, and that of a loop that is silent, for the whole site."""
-    told = told_by_loop(session)
-    running = session.scalar(
-        select(func.count(Campaign.id)).where(Campaign.state == CampaignState.RUNNING)
-    )
+    connection = session.connection()
+    note, running = connection.execute(
+        select(
+            leases.noted(connection.dialect.name).scalar_subquery(),
+            exists().where(Campaign.state == CampaignState.RUNNING),
+        ),
+        {"lease": leases.SWITCH},
+    ).one()
+    told: dict[str, Any] = (note or {}).get(NOTE, {})
     if running and not is_alive(told, now):
         return [Why("alarm_loop")]
     return [
