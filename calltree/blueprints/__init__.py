@@ -15,6 +15,7 @@ from calltree.blueprints import (
     bulk,
     call_side,
     calling,
+    campaigns,
     closed_days,
     customers,
     duplicates,
@@ -38,6 +39,7 @@ from calltree.blueprints import (
     operator,
     patterns,
     people,
+    predictive,
     projects,
     recording_list,
     recordings,
@@ -52,6 +54,7 @@ from calltree.blueprints import (
     tasks,
     trunks,
     webhooks,
+    what_if,
 )
 
 ALL = (
@@ -63,6 +66,7 @@ ALL = (
     calling.bp,
     softphone.bp,
     saving.bp,
+    predictive.bp,
     call_side.bp,
     tasks.bp,
     lists.bp,
@@ -94,6 +98,8 @@ ALL = (
     live.bp,
     api_tokens.bp,
     webhooks.bp,
+    campaigns.bp,
+    what_if.bp,
     api.bp,
 )
 

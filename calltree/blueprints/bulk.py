@@ -38,6 +38,7 @@ TITLES = {
     BulkKind.CUSTOMER_DELETE: N_("Delete customers"),
     BulkKind.CUSTOMER_RESTORE: N_("Bring customers back"),
     BulkKind.CUSTOMER_DEDUPE: N_("Delete duplicates"),
+    BulkKind.WHAT_IF: N_("Trial of dialling multiples"),
 }
 STATES = {
     BulkState.CHECKING: (N_("Being checked"), "info"),
@@ -96,6 +97,7 @@ HOME = {
     BulkKind.RECORD_DELETE: "history.index",
     BulkKind.CUSTOMER_DEDUPE: "duplicates.index",
     BulkKind.RECORDING_ZIP: "recording_list.index",
+    BulkKind.WHAT_IF: "what_if.index",
 }
 """Where a job was asked for; those on customers in their list."""
 
@@ -124,7 +126,10 @@ def _get(job_id: int) -> BulkJob:
 @requires(Right.ADMIN_SCREEN)
 def show(job_id: int) -> ResponseReturnValue:
     """Show a job at the step where it stands."""
-    return _page(_get(job_id))
+    job = _get(job_id)
+    if job.kind is BulkKind.WHAT_IF:
+        return go(url_for("what_if.show", trial_id=job_id))
+    return _page(job)
 
 
 def _page(job: BulkJob, error: str = "") -> tuple[str, int]:

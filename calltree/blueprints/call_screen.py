@@ -31,6 +31,7 @@ from calltree.models import (
     OperatorState,
     Origin,
     Project,
+    RecordKind,
     ResultStatus,
 )
 from calltree.services import figures, gate, operators, outcomes, records, results
@@ -119,6 +120,17 @@ _FAILED = (
 )
 
 
+_PUSHED = (
+    select(Attempt.id)
+    .join(Operator, Operator.attempt_id == Attempt.id)
+    .where(
+        Operator.user_id == bindparam("of"),
+        Operator.state == OperatorState.TALKING,
+        Attempt.campaign_id.is_not(None),
+    )
+)
+
+
 def desk(
     session: Session, *, viewer: Viewer, now: datetime, with_last_call: bool = True
 ) -> Desk | None:
@@ -165,7 +177,7 @@ def fragment(session: Session, at: Desk, name: str) -> dict[str, Any]:
         case "_call_status.html":
             return {"call": call(session, at)}
         case "_actions.html":
-            return {"actions": _actions(at), "predictive": False}
+            return {"actions": _actions(at), "predictive": is_predictive(at)}
         case "_today.html":
             return {"today": today(session, viewer=at.viewer, now=at.now)}
         case "_softphone.html":
@@ -173,6 +185,16 @@ def fragment(session: Session, at: Desk, name: str) -> dict[str, Any]:
         case "_lines.html":
             return {"lines": lines(session)}
     raise KeyError(name)
+
+
+def is_predictive(at: Desk) -> bool:
+    """Whether プレディコール connected the customer: no CALL, 次へ and SKIP then (R-DL-7)."""
+    return at.record is not None and at.record.kind is RecordKind.PREDICTIVE
+
+
+def pushed_call(session: Session, *, user_id: int) -> int | None:
+    """Give the プレディコール in which the operator talks now."""
+    return session.scalar(_PUSHED, {"of": user_id})
 
 
 def _operator(session: Session, at: Desk) -> dict[str, Any]:
@@ -205,7 +227,8 @@ def call(session: Session, at: Desk) -> dict[str, Any]:
     state, since = _call_state(at)
     countdown = _countdown(at) if state in {"idle", "ended"} else None
     chosen = chosen_number(at)
-    verdict = _verdict(session, at, chosen) if state in {"idle", "ended"} else None
+    dials = state in {"idle", "ended"} and not is_predictive(at)
+    verdict = _verdict(session, at, chosen) if dials else None
     asks = _asks(verdict)
     waiting = _waiting(at, verdict)
     in_call = state not in {"idle", "ended"}
@@ -227,7 +250,8 @@ def call(session: Session, at: Desk) -> dict[str, Any]:
         "customer_id": at.customer.id if at.customer else "",
         "drawn": int(at.now.timestamp() * 1000),
         "asks": asks,
-        "callers": _callers(session, at),
+        "callers": [] if is_predictive(at) else _callers(session, at),
+        "predictive": is_predictive(at),
         "warn_leave": bool(at.record and records.needs_result(at.record)) or in_call,
         "proposes": proposed(session, at),
         "long_talk": at.record is not None and at.record.talk_ms >= results.LONG_TALK_MS,
@@ -382,7 +406,7 @@ def _callers(session: Session, at: Desk) -> list[tuple[int, str, bool]]:
     return [(n.id, f"{phone(n.number)} {n.label}".strip(), n.id == wanted) for n in offered]
 
 
-def _actions(at: Desk) -> dict[str, dict[str, str]]:
+def _actions(at: Desk) -> dict[str, dict[str, Any]]:
     """R-CL-5: refused while talking; on a customer not dialled there is nothing to save."""
     in_call = at.attempt is not None and at.attempt.ended_at is None
     busy = _("Hang up first.") if in_call else ""
@@ -393,6 +417,9 @@ def _actions(at: Desk) -> dict[str, dict[str, str]]:
         "save_other": {"why_not": unsaved},
         "next": {"why_not": busy},
         "skip": {"why_not": busy},
+        "save_ready": {"why_not": busy},
+        "save_away": {"why_not": busy},
+        "last": {"url": kept_url("predictive.last"), "pressed": at.operator.leaves_campaign},
     }
 
 

@@ -28,7 +28,7 @@ from calltree.extensions import reading, settings, writing
 from calltree.htmx import wants_fragment
 from calltree.locale import sentence
 from calltree.models import Customer, Origin
-from calltree.services import desk, gate, holds, presses, remote_dial
+from calltree.services import campaign_team, desk, gate, holds, presses, remote_dial
 from calltree.services.rights import Right
 
 bp = Blueprint("calling", __name__, url_prefix="/operator/call")
@@ -271,7 +271,8 @@ def stand_by() -> ResponseReturnValue:
     with writing() as session:
         require_page(session)
         desk.stand_by(session, user_id=viewer().user_id, now=now)
-    return redirect(url_for("operator.home"), 303)
+        joined = campaign_team.campaign_of(session, user_id=viewer().user_id) is not None
+    return redirect(url_for("predictive.screen" if joined else "operator.home"), 303)
 
 
 def _state_changed() -> ResponseReturnValue:

@@ -73,6 +73,13 @@ ADMIN: list[tuple[str, list[tuple[str, str]]]] = [
         ],
     ),
     (
+        N_("Predictive dialling"),
+        [
+            ("campaigns.index", N_("Campaigns")),
+            ("what_if.index", N_("Trial of dialling multiples")),
+        ],
+    ),
+    (
         N_("Settings"),
         [
             ("projects.index", N_("Projects")),
@@ -96,6 +103,7 @@ OPERATOR: list[tuple[str, list[tuple[str, str]]]] = [
         "",
         [
             ("operator.home", N_("Call")),
+            ("predictive.screen", N_("Predictive dialling")),
             ("tasks.index", N_("Tasks")),
             ("customers.search", N_("Customer search")),
         ],

@@ -16,7 +16,15 @@ from typing import Any
 from flask import current_app
 from sqlalchemy.orm import Session
 
-from calltree.blueprints import call_ahead, call_screen, navigation, summaries
+from calltree.blueprints import (
+    call_ahead,
+    call_screen,
+    campaigns,
+    navigation,
+    predictive,
+    summaries,
+)
+from calltree.blueprints.assets import kept_url
 from calltree.blueprints.given import whole
 from calltree.db import utcnow
 from calltree.errors import NotFound
@@ -24,6 +32,7 @@ from calltree.extensions import settings
 from calltree.locale import choose_locale
 from calltree.models import ImportState
 from calltree.services import bulk, imports, task_reminders
+from calltree.services import campaigns as campaign_services
 from calltree.services.rights import Right, Viewer
 
 Changed = frozenset[str] | set[str]
@@ -37,6 +46,8 @@ class Page:
     name = ""
     ages: frozenset[str] = frozenset()
     """Addresses that are drawn again every minute: their values change with the clock."""
+    pulls = True
+    """Whether the page gives way to that of a customer whom プレディコール connects (R-DL-2)."""
 
     def __init__(self, viewer: Viewer) -> None:
         self.viewer = viewer
@@ -45,13 +56,17 @@ class Page:
             for endpoint, address in BADGES_CHANGE_WITH.items()
             if navigation.is_shown(endpoint)
         }
-        several = len(settings().node_names) > 1 and viewer.may(Right.DIAL)
         own = f"operator:user_id={viewer.user_id}"
+        self._own_calls = frozenset({own} if self.pulls and viewer.may(Right.DIAL) else ())
+        self._pulled: int | None = None
+        several = len(settings().node_names) > 1 and viewer.may(Right.DIAL)
         self._switch = frozenset({"switch", own} if several else ())
         self._reminds = frozenset(
             address for address, endpoint in self._badges.items() if endpoint == "tasks.index"
         )
-        self.heard: frozenset[str] = frozenset(self._badges) | self.addresses() | self._switch
+        self.heard: frozenset[str] = (
+            frozenset(self._badges) | self.addresses() | self._switch | self._own_calls
+        )
         self.ages = frozenset(self._badges)
 
     def addresses(self) -> frozenset[str]:
@@ -63,6 +78,8 @@ class Page:
 
         Each is to be sent before the next is asked for: what somebody waits for comes first.
         """
+        if pulled := self._pull(session, changed, fresh):
+            yield pulled
         badges = [
             partial("_badge.html", item=navigation.badge_of(session, endpoint))
             for address, endpoint in self._badges.items()
@@ -76,6 +93,23 @@ class Page:
         if badges:
             yield "".join(badges)
 
+    def _pull(self, session: Session, changed: Changed, fresh: bool) -> str:
+        """Have the customer's page fetched, once for each call.
+
+        Who opens another page in that call has seen the customer's already.
+        """
+        if not changed & self._own_calls:
+            return ""
+        before, self._pulled = (
+            self._pulled,
+            call_screen.pushed_call(session, user_id=self.viewer.user_id),
+        )
+        if self._pulled in (None, before) or fresh:
+            return ""
+        return partial(
+            "operator/_pushed_call.html", "outerHTML", pushed_url=kept_url("calling.screen")
+        )
+
     def foretell(self, told: Mapping[str, Any]) -> str:
         """Give the fragment that shows what is foretold; empty when it says nothing here."""
         return ""
@@ -88,6 +122,7 @@ class CallPage(Page):
     """The call screen."""
 
     name = "call"
+    pulls = False
 
     def __init__(self, viewer: Viewer) -> None:
         own = f"user_id={viewer.user_id}"
@@ -209,6 +244,76 @@ class Shared:
 LINES = Shared(_lines, "lines")
 
 
+class PredictivePage(Page):
+    """Waiting in a campaign."""
+
+    name = "predictive"
+    pulls = False
+
+    def __init__(self, viewer: Viewer) -> None:
+        own = f"user_id={viewer.user_id}"
+        self._state = frozenset({f"operator:{own}", "site"})
+        self._figures = f"figures:{own}"
+        super().__init__(viewer)
+        self.ages |= {f"operator:{own}"}  # a manager may pause the campaign
+
+    def addresses(self) -> frozenset[str]:
+        return self._state | {self._figures, "lines"}
+
+    def draw(self, session: Session, changed: Changed, fresh: bool) -> Iterator[str]:
+        at = call_screen.desk(session, viewer=self.viewer, now=utcnow())
+        if at is not None and changed & self._state:
+            shown = predictive.panel(session, at)
+            if shown is not None:
+                yield partial("operator/_wait.html", wait=shown)  # what everybody waits for
+                yield _own(session, at, "_operator.html") + _own(session, at, "_softphone.html")
+        if at is not None and self._figures in changed:
+            yield _own(session, at, "_today.html")
+        if "lines" in changed:
+            yield (_lines(session) if fresh else LINES.get(session)).text
+        yield from super().draw(session, changed, fresh)
+
+
+class CampaignPage(Page):
+    """A campaign at work."""
+
+    name = "campaign"
+
+    def __init__(self, viewer: Viewer, campaign_id: int) -> None:
+        self._campaign_id = campaign_id
+        super().__init__(viewer)
+        self.ages |= self.addresses()
+
+    def addresses(self) -> frozenset[str]:
+        return frozenset({f"campaign:campaign_id={self._campaign_id}"})
+
+    def draw(self, session: Session, changed: Changed, fresh: bool) -> Iterator[str]:
+        yield from super().draw(session, changed, fresh)
+        if not changed & self.addresses():
+            return
+        with contextlib.suppress(NotFound):
+            campaign = campaign_services.get(session, self._campaign_id)
+            live = campaigns.live(session, campaign, utcnow())
+            yield partial("campaigns/_live.html", live=live)
+
+
+class WatchPage(Page):
+    """オペレータ状況."""
+
+    name = "watch"
+
+    def __init__(self, viewer: Viewer) -> None:
+        self._board = watch_page.Board(viewer, partial)
+        super().__init__(viewer)
+
+    def addresses(self) -> frozenset[str]:
+        return self._board.heard
+
+    def draw(self, session: Session, changed: Changed, fresh: bool) -> Iterator[str]:
+        yield from self._board.draw(session, changed, fresh=fresh)
+        yield from super().draw(session, changed, fresh)
+
+
 class ImportPage(Page):
     """One import's progress."""
 
@@ -309,6 +414,11 @@ def find(name: str, viewer: Viewer) -> Page:
     if kind == "bulk" and viewer.may(Right.ADMIN_SCREEN):
         with contextlib.suppress(ValueError):
             return BulkPage(viewer, whole(one))
+    if kind == "predictive" and viewer.may(Right.DIAL):
+        return PredictivePage(viewer)
+    if kind == "campaign" and viewer.may(Right.RUN_CAMPAIGNS):
+        with contextlib.suppress(ValueError):
+            return CampaignPage(viewer, whole(one))
     if kind == "figures" and viewer.may(Right.SEE_FIGURES):
         return TodayPage(viewer)
     return Page(viewer)
@@ -318,10 +428,16 @@ def name_of(endpoint: str, arguments: Mapping[str, Any]) -> str:
     """Name the page that an endpoint shows."""
     if endpoint == "calling.screen":
         return "call"
+    if endpoint == "predictive.screen":
+        return "predictive"
+    if endpoint == "campaigns.show":
+        return f"campaign:{arguments['campaign_id']}"
     if endpoint == "imports.show":
         return f"imports:{arguments['import_id']}"
     if endpoint == "summaries.index":
         return "figures"
     if endpoint == "bulk.show":
         return f"bulk:{arguments['job_id']}"
+    if endpoint == "what_if.show":
+        return f"bulk:{arguments['trial_id']}"
     return "plain"

@@ -42,17 +42,18 @@ def save() -> ResponseReturnValue:
     action = request.form.get("action", "save")
     try:
         if action in {"save", "save_next", "save_other"}:
-            _save_result()
+            save_result()
         if action == "save_other":
             _other_number()
         if action in {"save_next", "next", "skip"}:
             return _go_on(dials=action != "skip", saved=action == "save_next")
     except Refused as refusal:
-        return _refused(refusal)
+        return say_refused(refusal)
     return redirect(url_for("calling.screen"), 303)
 
 
-def _save_result() -> None:
+def save_result() -> None:
+    """Save what the boxes say of the open customer. Raises Refused."""
     mine = viewer()
     at = call_screen.desk(reading(), viewer=mine, now=utcnow())
     if at is None or at.customer is None or at.project is None:
@@ -145,7 +146,7 @@ def _go_on(*, dials: bool, saved: bool) -> ResponseReturnValue:
     return after_next(is_end=taken.is_end)
 
 
-def _refused(refusal: Refused) -> ResponseReturnValue:
+def say_refused(refusal: Refused) -> ResponseReturnValue:
     """Answer a refused save beside the boxes, which keep what was typed."""
     errors = [(BOXES.get(refusal.code, "results"), sentence(refusal.code, **refusal.values))]
     asked = {

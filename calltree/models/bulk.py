@@ -37,6 +37,8 @@ class BulkKind(StrEnum):
     """All but one row of each number put into the bin."""
     RECORDING_ZIP = "recording_zip"
     """A zip of recordings that were found; nothing is changed."""
+    WHAT_IF = "what_if"
+    """Days simulated under several dialling methods; nothing is changed."""
 
 
 class BulkState(StrEnum):

@@ -32,6 +32,7 @@ RIGHTS = {
     BulkKind.CUSTOMER_DELETE: Right.BULK_WORK,
     BulkKind.CUSTOMER_RESTORE: Right.BULK_WORK,
     BulkKind.CUSTOMER_DEDUPE: Right.BULK_WORK,
+    BulkKind.WHAT_IF: Right.RUN_CAMPAIGNS,
 }
 WORKING = (BulkState.CHECKING, BulkState.RUNNING)
 ENDED = (BulkState.DONE, BulkState.CANCELLED, BulkState.FAILED)

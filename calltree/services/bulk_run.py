@@ -29,6 +29,7 @@ from calltree.services import (
     recording_zip,
     results,
     scope,
+    what_if,
 )
 from calltree.services.ban_search import BanCriteria
 from calltree.services.bulk_writing import STALE_S, Cancelled, Claim, Clock, Failed, Superseded
@@ -247,6 +248,10 @@ def _customers(claim: Claim, job: BulkJob, viewer: Viewer, _uploads_dir: Path) -
     customer_run.run(claim, job=job, viewer=viewer)
 
 
+def _what_if(claim: Claim, job: BulkJob, _viewer: Viewer, _uploads_dir: Path) -> None:
+    what_if.run(claim, job=job)
+
+
 _STEPS: dict[BulkKind, Callable[[Claim, BulkJob, Viewer, Path], None]] = {
     BulkKind.BAN_ADD: _enter_file,
     BulkKind.BAN_RELEASE: _release_file,
@@ -254,4 +259,5 @@ _STEPS: dict[BulkKind, Callable[[Claim, BulkJob, Viewer, Path], None]] = {
     BulkKind.RECORD_DELETE: _delete_records,
     **dict.fromkeys(customer_run.STEPS, _customers),
     BulkKind.CUSTOMER_DEDUPE: _duplicates,
+    BulkKind.WHAT_IF: _what_if,
 }

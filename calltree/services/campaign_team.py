@@ -80,6 +80,11 @@ def leave_after_call(session: Session, *, user_id: int, wanted: bool = True) -> 
     announce(session, "operator", user_id=user_id)
 
 
+def leaves(session: Session, *, user_id: int) -> bool:
+    """Answer whether the present call is the last one (この通話で終了)."""
+    return bool(session.scalar(select(Operator.leaves_campaign).where(Operator.user_id == user_id)))
+
+
 def wait_for_next(session: Session, *, user_id: int, now: datetime) -> bool:
     """保存して待機, after the result was saved: be ready for the next customer.
 
