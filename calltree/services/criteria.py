@@ -101,13 +101,7 @@ class Criteria:
     @classmethod
     def parse(cls, pairs: Iterable[tuple[str, str]]) -> Criteria:
         """Read a query's (key, value) pairs; unknown keys and bad values are passed over."""
-        one: dict[str, str] = {}
-        several: dict[str, list[str]] = {}
-        for key, value in pairs:
-            given = value.replace("\x00", "").strip()[:MAX_TEXT]  # Postgres refuses NUL
-            if given:
-                one.setdefault(key, given)
-                several.setdefault(key, []).append(given)
+        one, several = read_pairs(pairs)
         return cls(
             text=one.get("q", ""),
             number=one.get("number", ""),
@@ -168,6 +162,18 @@ class Criteria:
     def is_empty(self) -> bool:
         """Whether every customer meets them."""
         return not [key for key, _ in self.pairs() if key not in ("sort", "sort_column", "desc")]
+
+
+def read_pairs(pairs: Iterable[tuple[str, str]]) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """Return the first text of each key, and all of each; empty ones are passed over."""
+    one: dict[str, str] = {}
+    several: dict[str, list[str]] = {}
+    for key, value in pairs:
+        given = value.replace("\x00", "").strip()[:MAX_TEXT]  # Postgres refuses NUL
+        if given:
+            one.setdefault(key, given)
+            several.setdefault(key, []).append(given)
+    return one, several
 
 
 def _terms(prefix: str, one: dict[str, str]) -> tuple[Term, ...]:

@@ -13,8 +13,8 @@ from datetime import date
 from enum import StrEnum
 
 from calltree.models import RecordKind
+from calltree.services.criteria import read_pairs
 
-MAX_TEXT = 200
 AUTOMATIC = "auto"
 """自動発信, among the users."""
 NO_GROUP = "none"
@@ -79,13 +79,7 @@ class HistoryCriteria:
     @classmethod
     def parse(cls, pairs: Iterable[tuple[str, str]]) -> HistoryCriteria:
         """Read a query's (key, value) pairs; unknown keys and bad values are passed over."""
-        one: dict[str, str] = {}
-        several: dict[str, list[str]] = {}
-        for key, value in pairs:
-            given = value.replace("\x00", "").strip()[:MAX_TEXT]  # Postgres refuses NUL
-            if given:
-                one.setdefault(key, given)
-                several.setdefault(key, []).append(given)
+        one, several = read_pairs(pairs)
         return cls(
             span=Span.ALL if one.get("span") == Span.ALL else Span.RECENT,
             started_from=day_of(one.get("from")),
