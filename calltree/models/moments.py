@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Boolean, Integer
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import FunctionElement
+from sqlalchemy.types import NullType
 
 
 class local_hour(FunctionElement[int]):  # noqa: N801 - stands in statements like func.lower
@@ -41,14 +42,15 @@ class milliseconds(FunctionElement[int]):  # noqa: N801 - as above
     inherit_cache = True
 
 
-class one_of_two(FunctionElement[bool]):  # noqa: N801 - as above
+class one_of_two(FunctionElement[Any]):  # noqa: N801 - as above
     """A condition said in two ways that mean the same: for Postgres, and for SQLite.
 
     Postgres reads two ranges of an OR by their indexes, and nothing of a set of ids but the whole
     table; SQLite the other way round.
     """
 
-    type = Boolean()
+    # of a boolean SQLAlchemy would ask `= 1`, behind which SQLite sees no index
+    type = NullType()
     inherit_cache = True
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import select, text
+from sqlalchemy import event, select, text
 from sqlalchemy.orm import Session
 
 from calltree.db import Store
@@ -20,7 +20,7 @@ from calltree.models import (
     Role,
     SystemResult,
 )
-from calltree.services import history
+from calltree.services import history, recording_search
 from calltree.services.history_criteria import AUTOMATIC, Direction, HistoryCriteria, Span
 from calltree.services.rights import Viewer
 from tests.factories import (
@@ -320,3 +320,29 @@ def test_R_HS_1_a_mistyped_address_is_read_as_far_as_it_goes(
 ) -> None:
     criteria = HistoryCriteria.parse(pairs)
     assert HistoryCriteria.parse(criteria.pairs()) == criteria
+
+
+def test_R_HS_1_sqlite_begins_at_the_last_day_and_reads_not_all_of_history(
+    store: Store, manager: Viewer
+) -> None:
+    """A quiet day must not cost more on an old ledger, which a scan in the order of time does."""
+    if store.engine.dialect.name != "sqlite":
+        pytest.skip("Postgres has statistics")
+    asked: list[tuple[str, Any]] = []
+
+    def note(_link: Any, _cursor: Any, statement: str, given: Any, *_more: Any) -> None:
+        asked.append((statement, given))
+
+    last_day = {"viewer": manager, "criteria": HistoryCriteria(), "now": NOW}
+    with store.read() as session:
+        for ask in (
+            history.page, history.count, recording_search.page, recording_search.total,
+        ):  # fmt: skip
+            asked.clear()
+            event.listen(store.engine, "before_cursor_execute", note)
+            ask(session, **last_day)
+            event.remove(store.engine, "before_cursor_execute", note)
+            (one,) = [said for said in asked if "UNION" in said[0]]
+            plan = session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {one[0]}", one[1])
+            scans = [row[3] for row in plan if row[3].startswith("SCAN")]
+            assert scans == [], ask
