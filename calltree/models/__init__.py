@@ -11,10 +11,6 @@ from calltree.models.calls import (
     CallRecord,
     CallState,
     CommandKind,
-    DncSource,
-    DoNotCall,
-    DoNotCallProject,
-    Lease,
     LegState,
     Line,
     MemoEntry,
@@ -37,6 +33,7 @@ from calltree.models.campaigns import (
     CampaignState,
     Preset,
 )
+from calltree.models.do_not_call import DncSource, DoNotCall, DoNotCallProject
 from calltree.models.inbound import (
     Guidance,
     HolidayHours,
@@ -48,6 +45,7 @@ from calltree.models.inbound import (
     Situation,
 )
 from calltree.models.integrations import ApiToken, Webhook, WebhookDelivery
+from calltree.models.leases import Lease
 from calltree.models.lists import (
     HIDDEN_IMPORT_STATES,
     BeforeImage,

@@ -275,6 +275,12 @@ class CallRecord(Base):
         Index("ix_call_records_project", "project_id", "started_at", "id"),
         Index("ix_call_records_customer", "customer_id", "started_at", "id"),
         Index("ix_call_records_number", "number", "started_at"),
+        Index(
+            "ix_call_records_by_hand",
+            "id",
+            sqlite_where=text("kind = 'manual'"),
+            postgresql_where=text("kind = 'manual'"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -381,46 +387,6 @@ class TaskReminder(Base):
     """The task's when it was closed."""
 
 
-class DncSource(StrEnum):
-    """Where a do-not-call entry came from."""
-
-    STATUS = "status"
-    FORM = "form"
-    CSV = "csv"
-    API = "api"
-
-
-class DoNotCall(Base):
-    """A number that must never be dialled (架電禁止, R-DN-1). Released, never removed."""
-
-    __tablename__ = "do_not_call"
-    __table_args__ = (Index("ix_do_not_call_number", "number"),)
-
-    id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    number: Mapped[str] = mapped_column(String(16))
-    all_projects: Mapped[bool] = mapped_column(default=True)
-    source: Mapped[DncSource]
-    note: Mapped[str] = mapped_column(String(256), default="")
-    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
-    record_id: Mapped[int | None] = mapped_column(BigId, index=True)
-    job_id: Mapped[int | None] = mapped_column(ForeignKey("bulk_jobs.id"))
-    """The file that it came with."""
-    created_at: Mapped[datetime]
-    expires_at: Mapped[datetime | None]
-    released_at: Mapped[datetime | None]
-    released_by: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
-    release_reason: Mapped[str] = mapped_column(String(256), default="")
-
-
-class DoNotCallProject(Base):
-    """A project in which a narrower entry holds."""
-
-    __tablename__ = "do_not_call_projects"
-
-    entry_id: Mapped[int] = mapped_column(BigId, ForeignKey("do_not_call.id"), primary_key=True)
-    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"), primary_key=True)
-
-
 class OperatorState(StrEnum):
     """R-CL-14; 保留 is shown from the call."""
 
@@ -521,16 +487,3 @@ class OperatorInterval(Base):
     reason: Mapped[str] = mapped_column(String(32), default="")
     started_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
-
-
-class Lease(Base):
-    """Who leads a role, judged by the database's clock (design §1)."""
-
-    __tablename__ = "leases"
-
-    name: Mapped[str] = mapped_column(String(32), primary_key=True)
-    holder: Mapped[str] = mapped_column(String(64), default="")
-    epoch: Mapped[int] = mapped_column(default=0)
-    until: Mapped[datetime]
-    note: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    """What the holder says of itself: link up, last event, last pass of reconcile."""

@@ -26,7 +26,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
 
-from calltree.models.calls import Lease
+from calltree.models.leases import Lease
 
 SWITCH = "switch"
 CLOCK_LIMIT_S = 2.0

@@ -13,6 +13,7 @@ from calltree.models.calls import LIVE_STATES, Attempt, CallState, Line, Origin
 from calltree.models.recordings import Recording, RecordingState
 from calltree.services import (
     campaign_answers,
+    effects,
     monitoring,
     operators,
     outbox,
@@ -191,6 +192,23 @@ def _heard(outcome: Outcome) -> Heard:
 def _release_line(session: Session, attempt: Attempt, now: datetime) -> None:
     session.connection().execute(_FREE_LINE, {"leg": attempt.uuid, "at": now})
     announce(session, "lines")
+
+
+def recording_begun(session: Session, attempt: Attempt, at: datetime) -> Recording:
+    """Give the row of what is recorded of a call, made when there is none."""
+    found = effects.recording_of(session, attempt_id=attempt.id)
+    if found is None:
+        record = records.of_attempt(session, attempt_id=attempt.id)
+        found = Recording(
+            attempt_id=attempt.id,
+            record_id=record.id if record else None,
+            node=attempt.node,
+            raw_name=recordings.raw_name(attempt),
+            started_at=at,
+        )
+        session.add(found)
+        session.flush()
+    return found
 
 
 def recording_stopped(

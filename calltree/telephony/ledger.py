@@ -28,7 +28,6 @@ from calltree.models.calls import (
     Operator,
 )
 from calltree.models.projects import Project
-from calltree.models.recordings import Recording
 from calltree.services import campaign_answers, effects, monitoring, operators, recordings, records
 from calltree.services.outcomes import NO_CHANNEL_CAUSES
 from calltree.telephony import endings, events
@@ -358,32 +357,16 @@ def _newest_join(attempt: Attempt, event: events.ChannelEvent) -> bool:
 
 
 def _recording_started(case: _Case) -> list[Act]:
-    _recording(case.session, case.attempt, case.event.at)
+    endings.recording_begun(case.session, case.attempt, case.event.at)
     return []
 
 
 def _recording_stopped(case: _Case) -> list[Act]:
-    recording = _recording(case.session, case.attempt, case.event.at)
+    recording = endings.recording_begun(case.session, case.attempt, case.event.at)
     endings.recording_stopped(
         case.session, recording, length_ms=case.event.record_ms or 0, now=case.now
     )
     return []
-
-
-def _recording(session: Session, attempt: Attempt, at: datetime) -> Recording:
-    found = effects.recording_of(session, attempt_id=attempt.id)
-    if found is None:
-        record = records.of_attempt(session, attempt_id=attempt.id)
-        found = Recording(
-            attempt_id=attempt.id,
-            record_id=record.id if record else None,
-            node=attempt.node,
-            raw_name=recordings.raw_name(attempt),
-            started_at=at,
-        )
-        session.add(found)
-        session.flush()
-    return found
 
 
 def _hung_up(case: _Case) -> list[Act]:

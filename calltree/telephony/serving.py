@@ -8,12 +8,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from functools import cached_property
-from typing import Any, NamedTuple
+from datetime import datetime
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import update
 from sqlalchemy.exc import NoResultFound
 from sqlalchemy.orm import Session
 
@@ -27,25 +25,18 @@ from calltree.models.calls import (
     Operator,
     SwitchCommand,
 )
-from calltree.models.campaigns import Campaign
 from calltree.models.people import User
-from calltree.models.projects import Site
 from calltree.services import (
-    do_not_call,
-    leases,
     monitoring,
     operators,
-    recordings,
     switch_commands,
-    trunk_health,
-    trunks,
 )
-from calltree.services.breaker import Breaker
-from calltree.telephony import commands, endings
+from calltree.telephony import commands, endings, leaving
 from calltree.telephony.care import Care, Work
-from calltree.telephony.commands import ApiCommand, Cause
+from calltree.telephony.commands import Cause
 from calltree.telephony.esl import CommandRefused, Link, LinkDown
 from calltree.telephony.nodes import DOMAIN
+from calltree.telephony.orders import Ask, Circumstances, Order, Plan, Refusal
 from calltree.telephony.timings import Timings
 
 log = structlog.get_logger(__name__)
@@ -55,62 +46,6 @@ _KILL_TRIES = 4
 _ALONG = 9
 """Dials taken along at most: those in front of them wait until all of these are written."""
 _KILL_PAUSE_S = 0.05
-
-
-class Ask(NamedTuple):
-    """One thing to send; with a job, by bgapi under that Job-UUID."""
-
-    command: ApiCommand
-    job_uuid: str = ""
-
-
-class Refusal(NamedTuple):
-    """Why a command is not sent: a code for its row."""
-
-    code: str
-
-
-Plan = list[Ask] | Work | Refusal
-
-
-class Circumstances:
-    """What every command of one transaction is judged by: read once, however many they are."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    @cached_property
-    def site(self) -> Site:
-        """The site's row."""
-        return self._session.get_one(Site, 1)
-
-    @cached_property
-    def leader_note(self) -> dict[str, Any]:
-        """What the present leader says of itself."""
-        return leases.note(self._session)
-
-    @cached_property
-    def ailing(self) -> dict[str, Breaker]:
-        """The trunks whose breaker is not closed."""
-        return trunk_health.ailing(self._session)
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """One command being served, inside the transaction that takes its row."""
-
-    session: Session
-    command: SwitchCommand
-    now: datetime
-    timings: Timings
-    around: Circumstances
-    care: Care | None = None
-    recordings_root: str = ""
-
-    @property
-    def attempt(self) -> Attempt:
-        """The call that the command is about."""
-        return self.session.get_one(Attempt, self.command.attempt_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,100 +202,6 @@ class Desk:
 # --- what each kind writes before it is sent, in the transaction that takes its row
 
 
-def _dial(order: Order) -> Plan:
-    refusal = _why_not_dial(order)
-    route = refusal or _route(order)
-    if isinstance(route, str):
-        endings.not_sent(order.session, order.attempt, reason=route, now=order.now)
-        return Refusal(route)
-    attempt = order.session.scalar(
-        update(Attempt)
-        .where(Attempt.id == order.command.attempt_id, Attempt.state == CallState.QUEUED)
-        .values(state=CallState.DIALLING, dialled_at=order.now, trunk_id=route.trunk_id)
-        .returning(Attempt)
-        .execution_options(synchronize_session=False, populate_existing=True)
-    )
-    if attempt is None:
-        return Refusal("not_queued")  # hung up or expired before it was dialled
-    announce(order.session, "call", attempt_id=attempt.id, user_id=attempt.user_id)
-    call = commands.OutsideCall(
-        uuid=attempt.uuid,
-        number=attempt.number,
-        caller_number=str(order.command.args["caller"]),
-        gateway=route.gateway,
-        attempt_id=attempt.id,
-        site_id=order.around.site.site_key,
-        ring_s=int(order.command.args["ring_time_s"]),
-        user_id=attempt.user_id,
-        number_form=route.number_form,
-        caller_id_form=route.caller_id_form,
-    )
-    return [Ask(_originate(order, attempt, call), job_uuid=attempt.uuid)]
-
-
-def _originate(order: Order, attempt: Attempt, call: commands.OutsideCall) -> ApiCommand:
-    """A campaign's customer waits in the dialplan once they answer; a press's is parked."""
-    if attempt.campaign_id is None:
-        return commands.originate_manual(call)
-    path = None
-    if order.recordings_root:
-        name = recordings.raw_name(attempt)
-        path = commands.switch_path(order.recordings_root, *name.split("/"))
-    wait_s = order.session.scalar(
-        select(Campaign.answered_wait_s).where(Campaign.id == attempt.campaign_id)
-    )
-    return commands.originate_predictive(call, recording=path, wait_s=wait_s or 2)
-
-
-def _why_not_dial(order: Order) -> str:
-    if order.now - order.command.created_at > timedelta(seconds=order.timings.dial_age_s):
-        return "DIAL_TOO_OLD"
-    if not leases.hears(order.around.leader_note, order.command.node):
-        return "SWITCH_DOWN"  # nobody would hear what becomes of it
-    return "NUMBER_BANNED" if _banned_since(order) else ""
-
-
-def _banned_since(order: Order) -> bool:
-    """Whether the number was banned between the gate's yes and a dial that waited (R-DN-5)."""
-    command = order.command
-    waited = order.now - command.created_at > timedelta(seconds=order.timings.yes_holds_s)
-    if not waited and "without" not in command.args:  # a next trunk comes seconds after the yes
-        return False
-    return do_not_call.is_banned(
-        order.session,
-        number=str(command.args["number"]),
-        project_id=order.attempt.project_id,
-        now=order.now,
-    )
-
-
-def _route(order: Order) -> trunks.Route | str:
-    args, ailing = order.command.args, order.around.ailing
-    without = {*trunk_health.shut_among(ailing, order.now), *args.get("without", ())}
-    route: trunks.Route | str = trunks.DEFAULT_ROUTE
-    if not order.around.site.practice:  # trunks can be set up before there is a real switch
-        route = trunks.route(
-            order.session,
-            number=args["number"],
-            trunk_id=args.get("trunk_id"),
-            without=without,
-        )
-    if isinstance(route, str):
-        return route
-    probes = route.gateway in ailing and route.gateway not in without
-    if route.gateway in without or (
-        probes
-        and not trunk_health.taken(
-            order.session,
-            gateway=route.gateway,
-            attempt_id=order.attempt.id,
-            now=order.now,
-        )
-    ):
-        return trunks.TRUNK_DOWN
-    return route
-
-
 def _hang_up(order: Order) -> Plan:
     attempt = order.attempt
     if attempt.state not in LIVE_STATES:
@@ -487,7 +328,7 @@ def _care(order: Order) -> Plan:
 
 
 _PLANS: dict[CommandKind, Callable[[Order], Plan]] = {
-    CommandKind.DIAL: _dial,
+    CommandKind.DIAL: leaving.dial,
     CommandKind.HANG_UP: _hang_up,
     CommandKind.HOLD: _hold,
     CommandKind.RESUME: _resume,

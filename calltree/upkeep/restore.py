@@ -15,7 +15,7 @@ from sqlalchemy import select
 from calltree.config import Settings
 from calltree.db import Store
 from calltree.models import Setting, Site
-from calltree.models.calls import Lease
+from calltree.models.leases import Lease
 from calltree.services import audit, backups, leases
 from calltree.upkeep import backup, postgres_dump, sqlite_copy
 from calltree.upkeep.backup import Manifest
