@@ -27,7 +27,7 @@ from calltree.errors import NotFound, Refused
 from calltree.extensions import reading, settings, writing
 from calltree.htmx import wants_fragment
 from calltree.locale import sentence
-from calltree.models import Customer, Origin
+from calltree.models import Customer, DiallingMode, Origin
 from calltree.services import campaign_team, desk, gate, holds, presses, remote_dial
 from calltree.services.rights import Right
 
@@ -127,13 +127,27 @@ def open_customer(customer_id: int) -> ResponseReturnValue:
 @bp.post("/start")
 @requires(Right.DIAL)
 def start() -> ResponseReturnValue:
-    """Begin walking the queue just made: the first customer opens, nothing is dialled."""
+    """Begin walking the queue just made: the first customer opens.
+
+    Nothing is dialled, but in a progressive project: there the first dials itself too (R-DL-1).
+    """
     now = utcnow()
     sit_down(now)
     with writing() as session:
         require_page(session)
         taken = desk.next_customer(session, viewer=viewer(), page_id=page_id(), now=now)
+        at = call_screen.desk(session, viewer=viewer(), now=now)
+        if at and at.project and at.project.mode is DiallingMode.PROGRESSIVE:
+            count_down(session, now)
     return after_next(is_end=taken.is_end)
+
+
+def count_down(session: Session, now: datetime) -> None:
+    """Let the customer who was taken be dialled after the project's wait, if CALL would do it."""
+    at = call_screen.desk(session, viewer=viewer(), now=now)
+    wait = at.project.auto_dial_delay_s if at and at.project else 1
+    if call_screen.would_dial(session, viewer=viewer(), now=now):
+        desk.count_down(session, user_id=viewer().user_id, seconds=wait, now=now)
 
 
 def sit_down(now: datetime) -> None:

@@ -15,7 +15,7 @@ from calltree.services.sentences import N_
 from calltree.text.days import site_day
 
 STATES = {
-    CampaignState.RUNNING: (N_("Running"), "ok"),
+    CampaignState.RUNNING: (N_("At work"), "ok"),
     CampaignState.PAUSED: (N_("Paused"), "warn"),
     CampaignState.STOPPED: (N_("Stopped"), "mute"),
 }

@@ -9,7 +9,13 @@ from flask.typing import ResponseReturnValue
 
 from calltree.blueprints import call_page, call_panels, call_screen
 from calltree.blueprints.access import requires, viewer
-from calltree.blueprints.calling import after_next, require_page, require_same, sit_down
+from calltree.blueprints.calling import (
+    after_next,
+    count_down,
+    require_page,
+    require_same,
+    sit_down,
+)
 from calltree.blueprints.page import page_id
 from calltree.db import utcnow
 from calltree.errors import Refused
@@ -139,10 +145,7 @@ def _go_on(*, dials: bool, saved: bool) -> ResponseReturnValue:
             raise Refused("ask_leave_blank")
         taken = desk.next_customer(session, viewer=mine, page_id=page_id(), now=now)
         if dials and taken.customer_id is not None:
-            at = call_screen.desk(session, viewer=mine, now=now)
-            wait = at.project.auto_dial_delay_s if at and at.project else 1
-            if call_screen.would_dial(session, viewer=mine, now=now):
-                desk.count_down(session, user_id=mine.user_id, seconds=wait, now=now)
+            count_down(session, now)
     return after_next(is_end=taken.is_end)
 
 

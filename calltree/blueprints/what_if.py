@@ -58,13 +58,11 @@ class TeamForm(FlaskForm):  # type: ignore[misc] # flask_wtf is published withou
 
     operators = IntegerField(
         lazy(N_("Operators at once")),
-        description=lazy(N_("1 to 30. For more, enter 30: larger teams do no worse.")),
         validators=[InputRequired(), NumberRange(1, MOST_OPERATORS)],
     )
     answer_rate = DecimalField(
         lazy(N_("Answer rate (%)")),
         places=1,
-        description=lazy(N_("Of 100 dials, how many are answered by somebody or something.")),
         validators=[InputRequired(), NumberRange(LEAST_RATE * 100, 100)],
     )
     talk_s = IntegerField(
@@ -160,6 +158,7 @@ def _told(job: BulkJob) -> dict[str, object]:
         for method in METHODS
         if method in came
     ]
+    of = {row.method: row for row in rows}
     best = max(
         (row for row in rows if row.method in PRESETS and row.figures.worst_day <= team.limit),
         key=lambda row: row.figures.talks_an_hour,
@@ -169,7 +168,7 @@ def _told(job: BulkJob) -> dict[str, object]:
         "rows": rows,
         "peers": tuple(PEERS),
         "sentences": [
-            (row, _sentence(row, came[BASE], team.limit)) for row in rows if row.method in TOLD
+            _sentence(of[method], came[BASE], team.limit) for method in TOLD if method in of
         ],
         "suggested": best.name,
         "team": team,
