@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import redis
 import structlog
@@ -62,6 +63,7 @@ def _work(make: Callable[[], Stoppable], stopping: threading.Event) -> None:
 
 def _stop_listening(worker: Stoppable) -> None:
     """End rq's thread on its own channel, which a worker that broke off leaves behind."""
-    if worker.pubsub_thread is not None and worker.pubsub_thread.is_alive():
-        worker.pubsub_thread.stop()
+    thread: Any = worker.pubsub_thread  # rq says that it is always None
+    if thread is not None and thread.is_alive():
+        thread.stop()
         worker.unsubscribe()  # type: ignore[no-untyped-call] # rq gives no types here
