@@ -17,12 +17,16 @@ from calltree.models import (
     AttributeItem,
     AuditEntry,
     CallerNumber,
+    Campaign,
+    CampaignMode,
+    CampaignState,
     ClosedDay,
     CustomerList,
     Group,
     ItemKind,
     LegKind,
     NumberDirection,
+    Preset,
     Project,
     ResultPattern,
     ResultStatus,
@@ -32,6 +36,7 @@ from calltree.models import (
     User,
 )
 from calltree.services import (
+    campaigns,
     closed_days,
     lists,
     patterns,
@@ -61,6 +66,7 @@ NO_SETTING: dict[type[Base], set[str]] = {
         "last_sign_in_at", "totp_sealed", "totp_step",
     },
     Group: {"id"},
+    Campaign: {"id", "state_since", "braked", "created_at", "retired_at"},
     CustomerList: {
         "id", "project_id", "columns", "cycle", "next_position", "customers", "worked", "dials",
         "connects", "created_at", "deleted_at", "deleted_by", "purged_at",
@@ -259,6 +265,21 @@ def _list(floor: Floor) -> None:
     )
 
 
+def _campaign(floor: Floor) -> None:
+    campaign = make.make_campaign(floor.session, floor.folder, state=CampaignState.STOPPED)
+    other = make.make_project(floor.session)
+    new = campaigns.CampaignDetails(
+        name="秋の架電", project_id=other.id, preset=Preset.CUSTOM, mode=CampaignMode.FIXED,
+        multiplier_tenths=25, limit_thousandths=20, max_tries=4, busy_min=30, no_answer_min=240,
+        other_part=False, again_status_ids=(floor.status.id,), again_min=60,
+        callbacks_first=False, answered_wait_s=3, minimum_ring_s=20, calls_per_second=1,
+    )  # fmt: skip
+    asked = {"viewer": floor.viewer, "campaign_id": campaign.id, "now": NOW}
+    campaigns.set_lists(floor.session, lists=[], **asked)
+    campaigns.save(floor.session, details=new, **asked)
+    campaigns.start(floor.session, **asked)
+
+
 CHANGES: dict[type[Base], tuple[Callable[[Floor], None], set[str]]] = {
     Site: (_site, set()),
     ClosedDay: (_closed_day, set()),
@@ -271,6 +292,7 @@ CHANGES: dict[type[Base], tuple[Callable[[Floor], None], set[str]]] = {
     User: (_user, set()),
     Group: (_group, {"users"}),
     CustomerList: (_list, {"users"}),
+    Campaign: (_campaign, {"lists"}),
 }
 """How each thing is changed in all that can be changed, and what else its lines must name."""
 ACTION_SAYS_IT = {User: {"device_hash"}}
