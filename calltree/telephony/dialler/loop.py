@@ -110,8 +110,9 @@ class Dialler:
         changed = poked or ready != self._ready or running != list(self._pilots)
         self._ready = ready
         if changed or time.monotonic() >= self._tick_due:
-            self._tick_due = time.monotonic() + self._timings.second_s
             self._tick(running)
+            pace_s = min((pilot.pace_s for pilot in self._pilots.values()), default=1.0)
+            self._tick_due = time.monotonic() + min(pace_s, self._timings.second_s)
         self._tell()
 
     def _serve(self, waiting: list[Waiting]) -> None:

@@ -94,6 +94,11 @@ class Pilot:
     dialling: bool = False
     alarms: list[Why] = field(default_factory=list)
     left: int | None = None
+    pace_s: float = 1.0
+    """Between two ticks: a second, or so long as the calls of one transaction take of it.
+
+    Twenty a second are five every quarter of one: who answers at once would wait for each other.
+    """
     _next_due: datetime | None = None
     _ringing: dict[int, datetime] = field(default_factory=dict)
     _leads: deque[Lead] = field(default_factory=deque)
@@ -166,7 +171,9 @@ class Pilot:
     def _decide(self, view: View, numbers_left: int | None = None) -> Decision:
         now, memory = self.ground.clock(), self._remembering(view)
         memory.braked = view.campaign.braked
-        calls_left = view.campaign.calls_per_second - self._dialled_just_now()
+        a_second = view.campaign.calls_per_second
+        self.pace_s = self.ground.timings.second_s * min(1.0, AT_ONCE / a_second)
+        calls_left = min(a_second, AT_ONCE) - self._dialled_just_now()
         scene = Scene(
             ready=sum(view.counted.ready.values()),
             signed_in=view.counted.signed_in,
@@ -185,7 +192,7 @@ class Pilot:
         return self.memory
 
     def _dialled_just_now(self) -> int:
-        since = time.monotonic() - self.ground.timings.second_s
+        since = time.monotonic() - self.pace_s
         while self._dialled and self._dialled[0] < since:
             self._dialled.popleft()
         return len(self._dialled)
