@@ -10,6 +10,7 @@ from calltree.blueprints import (
     api,
     api_tokens,
     assets,
+    assistance,
     auth,
     bans,
     bulk,
@@ -36,6 +37,7 @@ from calltree.blueprints import (
     lists,
     live,
     navigation,
+    notices,
     operator,
     patterns,
     people,
@@ -53,6 +55,8 @@ from calltree.blueprints import (
     switches,
     tasks,
     trunks,
+    wall,
+    watch,
     webhooks,
     what_if,
 )
@@ -68,6 +72,7 @@ ALL = (
     saving.bp,
     predictive.bp,
     call_side.bp,
+    assistance.bp,
     tasks.bp,
     lists.bp,
     list_work.bp,
@@ -89,6 +94,9 @@ ALL = (
     bulk.bp,
     people.bp,
     site.bp,
+    watch.bp,
+    notices.bp,
+    wall.bp,
     closed_days.bp,
     inbound.bp,
     guidances.bp,
@@ -116,5 +124,6 @@ def init_app(app: Flask) -> None:
     navigation.init_app(app)
     live.init_app(app)
     softphone.init_app(app)
+    assistance.init_app(app)
     for blueprint in ALL:
         app.register_blueprint(blueprint)

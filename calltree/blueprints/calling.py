@@ -28,7 +28,15 @@ from calltree.extensions import reading, settings, writing
 from calltree.htmx import wants_fragment
 from calltree.locale import sentence
 from calltree.models import Customer, DiallingMode, Origin
-from calltree.services import campaign_team, desk, gate, holds, presses, remote_dial
+from calltree.services import (
+    campaign_team,
+    desk,
+    gate,
+    holds,
+    monitoring,
+    presses,
+    remote_dial,
+)
 from calltree.services.rights import Right
 
 bp = Blueprint("calling", __name__, url_prefix="/operator/call")
@@ -254,6 +262,7 @@ def close() -> ResponseReturnValue:
     """The page says that it is going: another may be used at once."""
     with writing() as session:
         desk.release_page(session, user_id=viewer().user_id, page_id=page_id())
+        monitoring.end(session, user_id=viewer().user_id, now=utcnow())
     return Response(status=204)
 
 

@@ -50,7 +50,7 @@ COOKIE = "menu"
 """What was folded and opened in this browser, written by menu.js: settings:1.lists:0"""
 
 ADMIN: list[tuple[str, list[tuple[str, str]]]] = [
-    ("", [("admin.home", N_("Home"))]),
+    ("", [("admin.home", N_("Home")), ("watch.index", N_("Operator status"))]),
     (
         N_("Lists"),
         [

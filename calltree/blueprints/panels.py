@@ -23,6 +23,7 @@ from calltree.blueprints import (
     navigation,
     predictive,
     summaries,
+    watch_page,
 )
 from calltree.blueprints.assets import kept_url
 from calltree.blueprints.given import whole
@@ -64,9 +65,11 @@ class Page:
         self._reminds = frozenset(
             address for address, endpoint in self._badges.items() if endpoint == "tasks.index"
         )
+        beside = viewer.may(Right.DIAL) and navigation.screen() == "operator"
+        self._beside = frozenset({f"supervision:user_id={viewer.user_id}"} if beside else ())
         self.heard: frozenset[str] = (
             frozenset(self._badges) | self.addresses() | self._switch | self._own_calls
-        )
+        ) | self._beside
         self.ages = frozenset(self._badges)
 
     def addresses(self) -> frozenset[str]:
@@ -90,6 +93,8 @@ class Page:
             badges.append(partial("tasks/_reminder.html", "outerHTML", reminded=due))
         if changed & self._switch:
             badges.append(partial("operator/_switch_lost.html"))
+        if changed & self._beside:
+            badges.append(partial("operator/_assistance.html"))
         if badges:
             yield "".join(badges)
 
@@ -419,6 +424,8 @@ def find(name: str, viewer: Viewer) -> Page:
     if kind == "campaign" and viewer.may(Right.RUN_CAMPAIGNS):
         with contextlib.suppress(ValueError):
             return CampaignPage(viewer, whole(one))
+    if kind == "watch" and viewer.may(Right.LISTEN):
+        return WatchPage(viewer)
     if kind == "figures" and viewer.may(Right.SEE_FIGURES):
         return TodayPage(viewer)
     return Page(viewer)
@@ -432,6 +439,8 @@ def name_of(endpoint: str, arguments: Mapping[str, Any]) -> str:
         return "predictive"
     if endpoint == "campaigns.show":
         return f"campaign:{arguments['campaign_id']}"
+    if endpoint == "watch.index":
+        return "watch"
     if endpoint == "imports.show":
         return f"imports:{arguments['import_id']}"
     if endpoint == "summaries.index":

@@ -6,7 +6,7 @@ from flask import Blueprint, flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_wtf import FlaskForm
-from wtforms import IntegerField, StringField, TextAreaField, TimeField
+from wtforms import BooleanField, IntegerField, StringField, TextAreaField, TimeField
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
 
 from calltree.blueprints.access import requires, viewer
@@ -64,6 +64,10 @@ class SiteForm(FlaskForm):  # type: ignore[misc] # flask_wtf is published withou
     wrap_up_limit_s = IntegerField(
         lazy(N_("Wrap-up turns red after (seconds)")),
         validators=[InputRequired(), NumberRange(10, 3600)],
+    )
+    shows_monitoring = BooleanField(
+        lazy(N_("Operators see that somebody listens to their call")),
+        description=lazy(N_("Whoever speaks to them is heard in any case.")),
     )
     away_reasons = TextAreaField(
         lazy(N_("Reasons for being away")), description=lazy(N_("One in each line."))

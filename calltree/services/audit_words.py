@@ -100,6 +100,8 @@ ACTIONS: dict[str, str] = {
     "user.signed_out": N_("Signed a user out everywhere"),
     "user.telephone": N_("Changed a user's telephone"),
     "user.telephone_secret": N_("Gave a desk phone a new password"),
+    "wallboard.made": N_("Made an address for the screen on the wall"),
+    "wallboard.ended": N_("Ended the address of the screen on the wall"),
     "webhook.created": N_("Added a webhook"),
     "webhook.changed": N_("Changed a webhook"),
     "webhook.secret_renewed": N_("Gave a webhook a new secret"),

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
 from calltree.db import announce
 from calltree.errors import NotAllowed
-from calltree.models import HelpRequest, User
+from calltree.models import HelpRequest
 from calltree.services import audit
 from calltree.services.rights import Right, Viewer
 
@@ -28,13 +28,13 @@ def ask(session: Session, *, user_id: int, now: datetime) -> None:
     on_postgres = session.get_bind().dialect.name == "postgresql"
     new = postgres_insert(HelpRequest) if on_postgres else sqlite_insert(HelpRequest)
     session.execute(new.values(user_id=user_id, asked_at=now).on_conflict_do_nothing())
-    announce(session, "operator", user_id=user_id)
+    announce(session, "supervision", user_id=user_id)
 
 
 def withdraw(session: Session, *, user_id: int, now: datetime) -> None:
     """Take it back, or say that it is settled."""
     _close(session, HelpRequest.user_id == user_id, now=now)
-    announce(session, "operator", user_id=user_id)
+    announce(session, "supervision", user_id=user_id)
 
 
 def take(session: Session, *, viewer: Viewer, user_id: int, now: datetime) -> bool:
@@ -54,27 +54,18 @@ def take(session: Session, *, viewer: Viewer, user_id: int, now: datetime) -> bo
     if taken is None:
         return False
     audit.note(session, viewer=viewer, action="help.taken", kind="user", object_id=user_id, now=now)
-    announce(session, "operator", user_id=user_id)
+    announce(session, "supervision", user_id=user_id)
     return True
 
 
-def of(session: Session, *, user_id: int, now: datetime) -> tuple[HelpRequest, str] | None:
-    """Return what is open of the user's, with the name of who comes ('': nobody yet)."""
-    row = session.execute(
-        select(HelpRequest, User.name)
-        .outerjoin(User, User.id == HelpRequest.taken_by)
-        .where(
-            HelpRequest.user_id == user_id,
-            HelpRequest.over_at.is_(None),
-            HelpRequest.asked_at >= now - LIVES,
-        )
-    ).one_or_none()
-    if row is None:
-        return None
-    asked, name = row[0], row[1] or ""
-    if asked.taken_at is not None and asked.taken_at < now - TAKEN_SHOWN:
-        return None
-    return asked, name
+def waits(asked: HelpRequest | None, now: datetime) -> bool:
+    """Whether this is asked for, and nobody comes yet."""
+    return asked is not None and asked.taken_at is None and asked.asked_at >= now - LIVES
+
+
+def is_told(asked: HelpRequest | None, now: datetime) -> bool:
+    """Whether it is still said who comes."""
+    return asked is not None and asked.taken_at is not None and asked.taken_at >= now - TAKEN_SHOWN
 
 
 def _close(session: Session, *which: ColumnElement[bool], now: datetime) -> None:

@@ -7,9 +7,11 @@ at 終了, when the page is reloaded or left. Whoever listens is given no call m
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import Select, bindparam, delete, or_, select
 from sqlalchemy.orm import Session
 
 from calltree.db import announce
@@ -33,6 +35,7 @@ HEARD = (CallState.EARLY, CallState.TALKING, CallState.HELD)
 """A call in which somebody's leg can be."""
 SETTLES = timedelta(seconds=5)
 """By then the switch has done what a row was written with."""
+UNATTENDED = timedelta(seconds=60)
 _DONE = {
     MonitorMode.LISTEN: "monitor.listen",
     MonitorMode.WHISPER: "monitor.whisper",
@@ -45,6 +48,16 @@ _OF_LEG = (
     select(Monitor)
     .join(Operator, Operator.user_id == Monitor.user_id)
     .where(Operator.leg_uuid == bindparam("leg"))
+)
+_ENDING = (
+    select(SwitchCommand)
+    .where(
+        SwitchCommand.user_id == bindparam("of"),
+        SwitchCommand.kind == CommandKind.MONITOR_END,
+        SwitchCommand.done_at.is_(None),
+        SwitchCommand.created_at >= bindparam("since"),
+    )
+    .limit(1)
 )
 _IN_CALL = select(Monitor).where(Monitor.attempt_id == bindparam("of"))
 
@@ -136,6 +149,49 @@ def of(session: Session, *, user_id: int) -> Monitor | None:
     return session.get(Monitor, user_id, populate_existing=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Whom somebody listens to."""
+
+    of_user_id: int
+    name: str
+    mode: MonitorMode
+    began_at: datetime
+
+
+def listening(session: Session, *, user_id: int) -> Listening | None:
+    """Return whom this user listens to, by name."""
+    row = session.execute(
+        select(Monitor.of_user_id, User.name, Monitor.mode, Monitor.began_at)
+        .join(User, User.id == Monitor.of_user_id)
+        .where(Monitor.user_id == user_id)
+    ).one_or_none()
+    return Listening(*row) if row else None
+
+
+def any_unattended(session: Session, *, now: datetime) -> bool:
+    """Answer whether `sweep` has anybody to take out."""
+    return session.scalar(_unattended(now).limit(1)) is not None
+
+
+def sweep(session: Session, *, now: datetime) -> None:
+    """Take out whoever's page was not heard of for a minute: nobody listens unattended."""
+    for row in session.scalars(_unattended(now)).all():
+        _ask_end(session, row, now)
+
+
+def _unattended(now: datetime) -> Select[Any]:
+    since = now - UNATTENDED
+    return (
+        select(Monitor)
+        .join(Operator, Operator.user_id == Monitor.user_id)
+        .where(
+            Monitor.changed_at < since,
+            or_(Operator.page_seen_at.is_(None), Operator.page_seen_at < since),
+        )
+    )
+
+
 def end(session: Session, *, user_id: int, now: datetime) -> SwitchCommand | None:
     """終了: take one's leg out of the call; None when it is in none."""
     row = of(session, user_id=user_id)
@@ -149,6 +205,9 @@ def call_ended(session: Session, *, attempt: Attempt, now: datetime) -> None:
 
 
 def _ask_end(session: Session, row: Monitor, now: datetime) -> SwitchCommand:
+    asked = session.scalar(_ENDING, {"of": row.user_id, "since": row.changed_at})
+    if asked is not None:
+        return asked
     mine = session.get_one(Operator, row.user_id)
     return switch_commands.ask(
         session,
@@ -183,4 +242,4 @@ def _forget(session: Session, row: Monitor, now: datetime) -> None:
 
 def _tell(session: Session, row: Monitor) -> None:
     for user_id in (row.user_id, row.of_user_id):
-        announce(session, "operator", user_id=user_id)
+        announce(session, "supervision", user_id=user_id)

@@ -173,4 +173,4 @@ def sent(session: Session, *, now: datetime) -> list[Sent]:
 
 def _tell(session: Session, readers: Iterable[int]) -> None:
     for user_id in readers:
-        announce(session, "notice", user_id=user_id)
+        announce(session, "supervision", user_id=user_id)

@@ -43,6 +43,7 @@ class SiteDetails:
     recordings_capacity_gb: int
     allowed_networks: tuple[str, ...] = ()
     second_factor_roles: tuple[str, ...] = ()
+    shows_monitoring: bool = True
 
 
 def get(session: Session) -> Site:

@@ -184,7 +184,6 @@ def _row(
 ) -> Row:
     in_call = attempt is not None and attempt.ended_at is None
     call = attempt if in_call else None
-    helped = asked is not None and asked.taken_at is not None
     return Row(
         user_id=user.id,
         name=user.name,
@@ -200,14 +199,10 @@ def _row(
         and call.joined_at is not None
         and call.state in (CallState.EARLY, CallState.TALKING, CallState.HELD),
         trouble=_trouble(operator, softphone, now),
-        help_at=asked.asked_at if asked and not helped and _fresh(asked, now) else None,
-        helped_by=taker or "" if asked and helped and _fresh(asked, now) else "",
+        help_at=asked.asked_at if asked and help_requests.waits(asked, now) else None,
+        helped_by=(taker or "") if help_requests.is_told(asked, now) else "",
         listeners=tuple(listeners.get(call.id, ())) if call else (),
     )
-
-
-def _fresh(asked: HelpRequest, now: datetime) -> bool:
-    return asked.asked_at >= now - help_requests.LIVES
 
 
 def _trouble(operator: Operator, softphone: Softphone | None, now: datetime) -> str:

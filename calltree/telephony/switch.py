@@ -25,7 +25,15 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from calltree.config import Settings
 from calltree.db import Announcement, Store, utcnow
 from calltree.models.calls import Attempt, CallState
-from calltree.services import campaign_facts, desk, holds, legs, operators, switch_commands
+from calltree.services import (
+    campaign_facts,
+    desk,
+    holds,
+    legs,
+    monitoring,
+    operators,
+    switch_commands,
+)
 from calltree.services.leases import LeaseLost
 from calltree.telephony import endings, ledger
 from calltree.telephony.acting import Actor, Recordings
@@ -369,6 +377,11 @@ class Leader:
         if wanted:
             with self._reign.write() as session:
                 desk.sweep(session, now=now)
+        with self._role.store.read() as session:
+            unattended = monitoring.any_unattended(session, now=now)
+        if unattended:
+            with self._reign.write() as session:
+                monitoring.sweep(session, now=now)
 
     def _ring_chores(self) -> None:
         """The one clock of the site rings for what the jobs role does every so often."""

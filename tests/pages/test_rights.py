@@ -50,6 +50,7 @@ SPEC = {
     Right.RUN_CAMPAIGNS: "MGR SV",
     Right.EDIT_CAMPAIGNS: "MGR",
     Right.WATCH: "MGR SV",
+    Right.LISTEN: "MGR SV OP",
     Right.SEE_FIGURES: "MGR SV OP",
     Right.SEE_SETTINGS: "MGR SV",
     Right.EDIT_SETTINGS: "MGR",
@@ -97,6 +98,8 @@ PUBLIC = {
     "second_factor.prove",
     "second_factor.set_up",
     "softphone.directory",
+    "wall.now",
+    "wall.show",
 }
 
 
@@ -136,7 +139,13 @@ def test_R_US_1_every_route_and_role(app: Flask, store: Store, role: Role | None
     assert wrong == []
 
 
-OBJECT_DECIDES = {Right.CREATE_USERS, Right.SEE_USERS, Right.ADMIN_SCREEN, Right.SEE_SETTINGS}
+OBJECT_DECIDES = {
+    Right.CREATE_USERS,
+    Right.SEE_USERS,
+    Right.ADMIN_SCREEN,
+    Right.SEE_SETTINGS,
+    Right.LISTEN,  # an operator whom it was granted
+}
 """The role may do it to some objects and not to others; tests of the page say to which."""
 
 

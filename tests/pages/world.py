@@ -32,6 +32,8 @@ from calltree.models import (
     Import,
     ImportState,
     MemoEntry,
+    Notice,
+    NoticeReader,
     Origin,
     RecordCorrection,
     Recording,
@@ -82,6 +84,7 @@ class Floor:
     campaign: int
     trial: int
     guidance: int
+    notice: int
 
 
 @dataclass
@@ -116,6 +119,7 @@ class World:
             "search_id": floor.search,
             "token_id": floor.token,
             "webhook_id": floor.webhook,
+            "notice_id": floor.notice,
             "delivery_id": floor.delivery,
             "call_id": floor.call,
             "campaign_id": floor.campaign,
@@ -271,7 +275,8 @@ def _floor(session: Session, text: str, stored: str, phone: str) -> Floor:
         rows_total=len(METHODS), rows_done=len(METHODS),
     )  # fmt: skip
     guidance = Guidance(name=text[:64], sound=b"RIFF", length_ms=1000, size_bytes=4, created_at=now)
-    session.add_all([token, webhook, trial, guidance])
+    notice = Notice(text=text[:300], user_id=author.id, created_at=now)
+    session.add_all([token, webhook, trial, guidance, notice])
     session.flush()
     campaign = make.make_campaign(session, folder, name=f"{text}架電"[:64])
     delivery = WebhookDelivery(
@@ -280,6 +285,7 @@ def _floor(session: Session, text: str, stored: str, phone: str) -> Floor:
     )  # fmt: skip
     rows: list[Any] = [
         delivery,
+        NoticeReader(notice_id=notice.id, user_id=author.id),
         search,
         recording,
         task,
@@ -308,7 +314,7 @@ def _floor(session: Session, text: str, stored: str, phone: str) -> Floor:
         project.id, folder.id, customer.id, extra.id, record.id, recording.id, task.id, given.id,
         pattern.id, status.id, item.id, caller.id, trunk.id, group.id, ban.id, job.id, author.id,
         phone, search.id, token.id, webhook.id, delivery.id, attempt.id, campaign.id, trial.id,
-        guidance.id,
+        guidance.id, notice.id,
     )  # fmt: skip
 
 

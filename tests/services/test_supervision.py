@@ -25,12 +25,13 @@ from calltree.models import (
     Origin,
     RecordKind,
     Role,
+    Site,
     Softphone,
     SwitchCommand,
     SystemResult,
     User,
 )
-from calltree.services import help_requests, notices, supervising, watching
+from calltree.services import assistance, help_requests, notices, supervising, watching
 from calltree.services.rights import Viewer
 from tests import factories as make
 from tests.factories import NOW
@@ -222,13 +223,47 @@ def test_R_WT_1_help_is_red_until_one_takes_it(store: Store, chief: Viewer) -> N
     row = rows(store)[user_id]
     assert (row.help_at, row.helped_by) == (None, "主任")
     with store.read() as session:
-        found = help_requests.of(session, user_id=user_id, now=NOW)
-        later = help_requests.of(session, user_id=user_id, now=NOW + timedelta(minutes=6))
+        found = assistance.beside(session, user_id=user_id, now=NOW)
+        later = assistance.beside(session, user_id=user_id, now=NOW + timedelta(minutes=6))
         logged = session.scalars(select(AuditEntry.action)).all()
-    assert found is not None
-    assert found[1] == "主任"
-    assert later is None, "it is not shown for ever"
+    assert (found.help_since, found.helped_by) == (None, "主任")
+    assert later.is_empty, "it is not shown for ever"
     assert logged == ["help.taken"]
+
+
+def test_R_WT_1_an_operator_sees_who_listens_as_the_site_chooses(
+    store: Store, chief: Viewer
+) -> None:
+    user_id, attempt = talking(store)
+
+    def seen() -> MonitorMode | None:
+        with store.read() as session, statements(store.engine) as asked:
+            found = assistance.beside(session, user_id=user_id, now=NOW)
+        assert len(asked) == 1
+        return found.heard_by
+
+    assert seen() is None
+    for mode in MonitorMode:
+        with store.write() as session:
+            session.merge(
+                Monitor(
+                    user_id=chief.user_id, of_user_id=user_id, attempt_id=attempt.id, mode=mode,
+                    began_at=NOW, changed_at=NOW,
+                )
+            )  # fmt: skip
+        assert seen() is mode
+    second = operator(store, Role.SUPERVISOR)
+    with store.write() as session:
+        session.add(
+            Monitor(
+                user_id=second, of_user_id=user_id, attempt_id=attempt.id, mode=MonitorMode.LISTEN,
+                began_at=NOW, changed_at=NOW,
+            )
+        )  # fmt: skip
+    assert seen() is MonitorMode.BARGE, "the most of several"
+    with store.write() as session:
+        session.get_one(Site, 1).shows_monitoring = False
+    assert seen() is None
 
 
 def test_R_WT_1_help_can_be_asked_for_again_and_taken_back(store: Store, chief: Viewer) -> None:

@@ -73,12 +73,17 @@
     if (window.location.pathname.startsWith("/operator/")) begin();
   });
 
+  /* オペレータ状況: a supervisor's telephone is wanted from this press on. */
+  document.addEventListener("click", (event) => {
+    if (event.target.closest?.("[data-begins-desk]")) begin();
+  });
+
   /* Going on in this tab, by a reload or こちらで使う, is no closing: before the next page has said that it
      is there, another tab's would take the screen, and the call with it. */
   let goesOn = false;
   window.addEventListener("pageswap", (event) => {
     const next = event.activation?.entry?.url; // none when it leads to another site
-    goesOn = Boolean(next && new URL(next).pathname.startsWith("/operator/"));
+    goesOn = Boolean(next && /^\/(operator|watch)\//.test(new URL(next).pathname));
   });
 
   window.addEventListener("pagehide", () => {
