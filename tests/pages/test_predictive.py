@@ -168,6 +168,7 @@ def test_R_DL_2_the_connected_customers_page_appears(op: Browser, desk: Desk) ->
     labels = [one.find("span").get_text() for one in page.all("#call-actions button")]
     assert labels == ["保存して待機", "保存して離席", "この通話で終了"]
     assert page.one("#call-form")["action"] == f"{AT}save"
+    assert "#live" in page.one("#call-form")["hx-select-oob"]  # the waiting page hears of more
     assert page.all("#numbers input") == []  # nothing is dialled by hand
     assert "切断" in page.one("#call-status").get_text()
 
