@@ -15,6 +15,7 @@ from flask_babel import gettext as _
 from sqlalchemy import and_, bindparam, select
 from sqlalchemy.orm import Session
 
+from calltree.blueprints import call_by_hand
 from calltree.blueprints.assets import kept_url
 from calltree.blueprints.formats import phone
 from calltree.extensions import settings
@@ -154,10 +155,10 @@ def _last_call(
     session: Session, viewer: Viewer, record: CallRecord | None, customer: Customer | None
 ) -> Attempt | None:
     """A call that failed on our side has let go of its record; it is still said how it ended."""
-    if customer is None:
-        return None
     if record is not None:
         return session.get(Attempt, record.attempt_id) if record.attempt_id else None
+    if customer is None:
+        return None
     return session.scalar(_FAILED, {"of": viewer.user_id, "customer": customer.id})
 
 
@@ -233,7 +234,7 @@ def call(session: Session, at: Desk) -> dict[str, Any]:
     waiting = _waiting(at, verdict)
     in_call = state not in {"idle", "ended"}
     shown = "countdown" if countdown else state
-    return {
+    values = {
         "state": shown,
         "word": _(CALL_WORDS[shown]),
         "name": name_of(at) if in_call else "",
@@ -258,6 +259,11 @@ def call(session: Session, at: Desk) -> dict[str, Any]:
         "choose_url": kept_url("calling.choose"),
         "poll": kept_url("calling.part", name="call_status"),
     }
+    if at.customer is not None:
+        return values
+    return call_by_hand.over(
+        session, values, user_id=at.viewer.user_id, attempt=at.attempt, now=at.now
+    )
 
 
 def _call_state(at: Desk) -> tuple[str, datetime | None]:

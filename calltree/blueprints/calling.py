@@ -33,6 +33,7 @@ from calltree.services import (
     desk,
     gate,
     holds,
+    manual_calls,
     monitoring,
     presses,
     remote_dial,
@@ -96,7 +97,8 @@ def screen() -> ResponseReturnValue:
     """Show the open customer; without one, the lists."""
     context = call_page.draw(reading(), viewer=viewer(), now=utcnow())
     if context is None:
-        return redirect(url_for("operator.home"), 303)
+        by_hand = manual_calls.in_call(reading(), user_id=viewer().user_id)
+        return redirect(url_for("manual.screen" if by_hand else "operator.home"), 303)
     return render_template("operator/call.html", **context)
 
 
@@ -335,7 +337,7 @@ def _choose(session: Session, at: call_screen.Desk, number: str) -> None:
     )
 
 
-def _press_id() -> str | None:
+def press_id() -> str | None:
     """Tell which press this is; one too long for its column is no page of ours."""
     given = request.form.get("press_id", "")
     return given if 0 < len(given) <= 36 else None
@@ -383,7 +385,7 @@ def dial() -> ResponseReturnValue:
             user_id=mine.user_id,
             customer_id=at.customer.id,
             caller_number_id=caller,
-            press_id=_press_id(),
+            press_id=press_id(),
             confirmed=request.form.get("confirmed") == "1",
         )
         is_chosen = number == call_screen.chosen_number(at)

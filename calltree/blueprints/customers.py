@@ -117,7 +117,9 @@ def _page(customer_id: int, error: str = "", box: str = "") -> tuple[str, int]:
     )
     items = patterns.items_of(session, project.id)
     now = utcnow()
-    banned, holder = customers.standing(session, customer=customer, project_id=project.id, now=now)
+    banned, holder, by_hand = customers.standing(
+        session, viewer=viewer(), customer=customer, project_id=project.id, now=now
+    )
     page = render_template(
         "customers/show.html",
         customer=customer,
@@ -125,6 +127,7 @@ def _page(customer_id: int, error: str = "", box: str = "") -> tuple[str, int]:
         project=project,
         columns=lists.shown(folder),
         extras=extras,
+        by_hand=by_hand,
         banned=banned,
         others=[(one.id, of.name, last.results.get(one.id, "")) for one, of in others],
         records=_past(customer_id, now),

@@ -104,6 +104,7 @@ OPERATOR: list[tuple[str, list[tuple[str, str]]]] = [
         [
             ("operator.home", N_("Call")),
             ("predictive.screen", N_("Predictive dialling")),
+            ("manual.screen", N_("Manual dialling")),
             ("tasks.index", N_("Tasks")),
             ("customers.search", N_("Customer search")),
         ],
@@ -135,6 +136,7 @@ UNDER = {
         ),
         "lists.index",
     ),
+    "manual.memo": "manual.screen",
     "projects.number": "projects.numbers",
     "recordings.play": "history.index",
 }

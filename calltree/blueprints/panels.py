@@ -20,6 +20,7 @@ from calltree.blueprints import (
     call_ahead,
     call_screen,
     campaigns,
+    manual,
     navigation,
     predictive,
     summaries,
@@ -279,6 +280,30 @@ class PredictivePage(Page):
         yield from super().draw(session, changed, fresh)
 
 
+class ManualPage(Page):
+    """手動発信: the call box and the newest calls; what is typed stands beside them."""
+
+    name = "manual"
+
+    def __init__(self, viewer: Viewer) -> None:
+        own = f"user_id={viewer.user_id}"
+        self._state = frozenset({f"operator:{own}", f"call:{own}", "switch"})
+        super().__init__(viewer)
+
+    def addresses(self) -> frozenset[str]:
+        return self._state | {"lines"}
+
+    def draw(self, session: Session, changed: Changed, fresh: bool) -> Iterator[str]:
+        at = call_screen.desk(session, viewer=self.viewer, now=utcnow())
+        if at is not None and at.customer is None and changed & self._state:
+            for name in ("_call_status.html", "_operator.html", "_softphone.html"):
+                yield _own(session, at, name)
+            yield partial("manual/_rows.html", **manual.rows(session))
+        if "lines" in changed:
+            yield (_lines(session) if fresh else LINES.get(session)).text
+        yield from super().draw(session, changed, fresh)
+
+
 class CampaignPage(Page):
     """A campaign at work."""
 
@@ -419,6 +444,8 @@ def find(name: str, viewer: Viewer) -> Page:
     if kind == "bulk" and viewer.may(Right.ADMIN_SCREEN):
         with contextlib.suppress(ValueError):
             return BulkPage(viewer, whole(one))
+    if kind == "manual" and viewer.may(Right.DIAL_MANUALLY):
+        return ManualPage(viewer)
     if kind == "predictive" and viewer.may(Right.DIAL):
         return PredictivePage(viewer)
     if kind == "campaign" and viewer.may(Right.RUN_CAMPAIGNS):
@@ -437,6 +464,8 @@ def name_of(endpoint: str, arguments: Mapping[str, Any]) -> str:
         return "call"
     if endpoint == "predictive.screen":
         return "predictive"
+    if endpoint == "manual.screen":
+        return "manual"
     if endpoint == "campaigns.show":
         return f"campaign:{arguments['campaign_id']}"
     if endpoint == "watch.index":

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import literal, select, union, union_all
+from sqlalchemy import func, literal, select, union, union_all
 from sqlalchemy.orm import Session, aliased
 
 from calltree.db import announce
 from calltree.errors import NotAllowed, NotFound, Refused
 from calltree.models import (
     SYSTEM_RESULT_NAMES,
+    CallRecord,
     Customer,
     CustomerList,
     ExtraNumber,
@@ -220,14 +221,20 @@ def same_number(
 
 
 def standing(
-    session: Session, *, customer: Customer, project_id: int, now: datetime
-) -> tuple[bool, str | None]:
-    """Say whether the customer's number is on do-not-call, and who has the customer open."""
+    session: Session, *, viewer: Viewer, customer: Customer, project_id: int, now: datetime
+) -> tuple[bool, str | None, int]:
+    """Say whether the customer's number is on do-not-call, who has the customer open, and how many
+    calls by hand (手動発信) to the number the viewer may see.
+    """
     holder = select(User.name).where(User.id == holds.holder_id().scalar_subquery())
     banned = do_not_call.banned(customer.number, project_id, now)
-    asked = select(banned, holder.scalar_subquery())
-    is_banned, name = session.execute(asked, {"customer": customer.id, **holds.over_by(now)}).one()
-    return bool(is_banned), name
+    by_hand = select(func.count(CallRecord.id)).where(
+        scope.dialled_by_hand(viewer), CallRecord.number == customer.number
+    )
+    asked = select(banned, holder.scalar_subquery(), by_hand.scalar_subquery())
+    given = {"customer": customer.id, **holds.over_by(now)}
+    is_banned, name, count = session.execute(asked, given).one()
+    return bool(is_banned), name, count
 
 
 def _fill(session: Session, customer: Customer, folder: CustomerList, form: CustomerForm) -> None:

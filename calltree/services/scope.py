@@ -140,6 +140,14 @@ def recordings_played(session: Session, *, viewer: Viewer) -> ColumnElement[bool
     return and_(reported_to(session, viewer=viewer), shown)
 
 
+def dialled_by_hand(viewer: Viewer) -> ColumnElement[bool]:
+    """Condition on CallRecord: the calls by hand (手動発信) that the viewer may see (R-CL-13)."""
+    if not viewer.may(Right.DIAL_MANUALLY):
+        return false()
+    whose = true() if viewer.manages else CallRecord.user_id == viewer.user_id
+    return and_(CallRecord.kind == RecordKind.MANUAL, whose)
+
+
 def get_list(session: Session, *, viewer: Viewer, list_id: int) -> CustomerList:
     """Return a list the viewer may see. Raises NotFound."""
     found = session.scalar(

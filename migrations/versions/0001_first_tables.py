@@ -859,6 +859,7 @@ def upgrade() -> None:
     sa.UniqueConstraint('attempt_id', name=op.f('uq_call_records_attempt_id'))
     )
     with op.batch_alter_table('call_records', schema=None) as batch_op:
+        batch_op.create_index('ix_call_records_by_hand', ['id'], unique=False, sqlite_where=sa.text("kind = 'manual'"), postgresql_where=sa.text("kind = 'manual'"))
         batch_op.create_index('ix_call_records_customer', ['customer_id', 'started_at', 'id'], unique=False)
         batch_op.create_index('ix_call_records_list', ['list_id', 'started_at', 'id'], unique=False)
         batch_op.create_index('ix_call_records_number', ['number', 'started_at'], unique=False)
@@ -1126,6 +1127,7 @@ def downgrade() -> None:
         batch_op.drop_index('ix_call_records_number')
         batch_op.drop_index('ix_call_records_list')
         batch_op.drop_index('ix_call_records_customer')
+        batch_op.drop_index('ix_call_records_by_hand', sqlite_where=sa.text("kind = 'manual'"), postgresql_where=sa.text("kind = 'manual'"))
 
     op.drop_table('call_records')
     with op.batch_alter_table('attempt_events', schema=None) as batch_op:

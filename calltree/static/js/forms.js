@@ -241,6 +241,16 @@
     }
   });
 
+  /* A pad: each press types its digit where the number stands; an empty one takes the last away. */
+  document.addEventListener("click", (event) => {
+    const press = event.target.closest?.("[data-types]");
+    if (!press) return;
+    const field = document.getElementById(press.dataset.into);
+    const digit = press.dataset.types;
+    field.value = digit ? field.value + digit : field.value.slice(0, -1);
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+  });
+
   document.addEventListener("input", (event) => {
     const typed = event.target;
     if (typed.dataset?.expected === undefined) return;
