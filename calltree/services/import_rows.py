@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, inspect, select, update
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 from calltree.db import Base
 from calltree.models import Customer, CustomerList, ExtraNumber, Import
@@ -124,6 +125,7 @@ class _Writer:
 
     def _row(self, line: Line) -> dict[str, Any]:
         return {
+            **_DEFAULTS,
             "list_id": self._list_id,
             "import_id": self._claim.import_id,
             "position": self._first + line.index,
@@ -132,12 +134,6 @@ class _Writer:
             "cells": line.cells,
             "folded": fold_cells(line.cells),
             "attributes": {},
-            "prospect_level": "",
-            "short_note": "",
-            "cycle": 0,
-            "dials": 0,
-            "connects": 0,
-            "last_system": "",
             "created_at": self._now,
             "updated_at": self._now,
         }
@@ -164,6 +160,14 @@ class _Writer:
                 for place, (given, number, label) in enumerate(extras[position])
             ],
         )
+
+
+_DEFAULTS = {
+    column.name: column.default.arg
+    for column in inspect(Customer).columns
+    if isinstance(column.default, ScalarElementColumnDefault)
+}
+"""What the model gives a new row: COPY knows nothing of it."""
 
 
 def _insert(session: Session, rows: list[dict[str, Any]]) -> None:
