@@ -21,6 +21,7 @@ AREAS = {
     "DL": "Dialling modes",
     "HS": "Call records and reports",
     "RC": "Recordings",
+    "IN": "Inbound",
     "WT": "Watching",
     "AR": "Around it",
 }

@@ -1,6 +1,6 @@
 """A guidance as every switch plays it: 8 kHz, 16 bit, mono WAV, all of them equally loud.
 
-Standard library only. MP3 and M4A are turned into WAV by the page that sends them (decision 16).
+Standard library only. MP3 and M4A are turned into WAV by the page that sends them (decision 18).
 """
 
 from __future__ import annotations
