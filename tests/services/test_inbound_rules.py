@@ -33,7 +33,7 @@ YEAR = {
     11: "U WHWWWSU WWWWWSU WWWWWSU HWWWWSU W",
     12: "WWWWSU WWWWWSU WWWWWSU WWWWWSU WCCC",
 }
-"""2026 from a wall calendar, in weeks from Monday: W Monday to Friday, S, U Sunday, Holiday, Closed."""
+"""2026 from a wall calendar: W Monday to Friday, Saturday, U Sunday, Holiday, Closed."""
 CLOSED = {
     **{date(2026, 1, day): "年末年始" for day in (2, 3, 4)},
     **{date(2026, month, day): "GW" for month, day in ((4, 30), (5, 1), (5, 2))},
