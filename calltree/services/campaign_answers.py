@@ -135,6 +135,26 @@ def unassign(session: Session, *, attempt: Attempt, now: datetime) -> None:
     session.flush()
 
 
+def found_with(session: Session, *, attempt: Attempt, leg: str, now: datetime) -> None:
+    """The switch has joined the customer with this leg: its operator is the one.
+
+    A join that was given up may have come about after all.
+    """
+    operator = session.scalar(select(Operator).where(Operator.leg_uuid == leg))
+    if operator is None or operator.user_id == attempt.user_id:
+        return
+    if operator.attempt_id != attempt.id and not operators.lock(
+        session, user_id=operator.user_id, attempt_id=attempt.id, now=now, by=Move.OFFER
+    ):
+        return
+    if attempt.user_id is not None:
+        operators.unlock(
+            session, user_id=attempt.user_id, attempt_id=attempt.id, now=now, by=Move.WITHDRAW
+        )
+    attempt.user_id = operator.user_id
+    session.flush()
+
+
 def connected(session: Session, *, attempt: Attempt, now: datetime) -> None:
     """The customer and the operator hear each other: the customer's page opens (R-DL-2)."""
     user_id = attempt.user_id

@@ -198,7 +198,10 @@ class Actor:
         """Let go of the operator with whom a campaign's customer could not be joined."""
         with self._reign.write() as session:
             attempt = session.get_one(Attempt, join.attempt_id, populate_existing=True)
-            if attempt.state in LIVE_STATES and attempt.joined_at is None:
+            if attempt.state not in LIVE_STATES or attempt.user_id is None:
+                return
+            kept = session.get_one(Operator, attempt.user_id, populate_existing=True)
+            if kept.leg_uuid == join.operator:  # else the next one is being joined already
                 campaign_answers.unassign(session, attempt=attempt, now=self._reconciler.clock())
 
     def _ask(self, link: Link, command: ApiCommand) -> None:

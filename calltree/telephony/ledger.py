@@ -155,6 +155,8 @@ def joined(
         return
     answered = answered or attempt.answered_at is not None
     first = attempt.joined_at is None
+    if first and attempt.campaign_id is not None:
+        campaign_answers.found_with(session, attempt=attempt, leg=leg, now=now)
     attempt.joined_at = attempt.joined_at or at
     attempt.held_since = None
     if answered:

@@ -129,6 +129,7 @@ class Leader:
             act=self._act,
             nodes=self._heard,
             publisher=lambda: role.store.publisher,
+            crowded=lambda: not self._inbox.empty(),
         )
 
     def lead(self, stop: threading.Event) -> None:

@@ -110,9 +110,12 @@ class World:
         attempt.state, attempt.dialled_at = CallState.RINGING, self.now
         records.open_for_attempt(session, attempt=attempt, now=self.now)
 
-    def answers(self, session: Session, attempt: Attempt) -> None:
+    def answers_unjoined(self, session: Session, attempt: Attempt) -> int | None:
         ledger.note_answer(session, attempt, self.now, self.now)
-        user_id = campaign_answers.assign(session, attempt=attempt, now=self.now)
+        return campaign_answers.assign(session, attempt=attempt, now=self.now)
+
+    def answers(self, session: Session, attempt: Attempt) -> None:
+        user_id = self.answers_unjoined(session, attempt)
         if user_id is not None:
             leg = session.get_one(Operator, user_id).leg_uuid
             ledger.joined(session, attempt, leg=leg, answered=True, at=self.now, now=self.now)
@@ -524,3 +527,17 @@ def test_R_DL_4_an_abandon_is_improper_when_somebody_was_free(one: World) -> Non
         one.now += timedelta(seconds=3)
         one.ends(session, row)
         assert (row.state, row.improper) == (CallState.ABANDONED, True)
+
+
+def test_R_DL_3_a_join_given_up_that_came_about_after_all_is_whose_leg_it_was(one: World) -> None:
+    attempt = dial_one(one)
+    with one.rows() as session:
+        row = session.get_one(Attempt, attempt.id)
+        one.answers_unjoined(session, row)
+        meant, other = session.scalars(select(Operator).order_by(Operator.user_id)).all()[:2]
+        assert row.user_id == meant.user_id
+        ledger.joined(session, row, leg=other.leg_uuid, answered=True, at=one.now, now=one.now)
+        session.refresh(meant)
+        session.refresh(other)
+        assert (row.user_id, other.state) == (other.user_id, OperatorState.TALKING)
+        assert (meant.state, meant.attempt_id) == (OperatorState.READY, None)

@@ -48,6 +48,7 @@ class Dialler:
         act: Callable[[Act], None],
         nodes: Callable[[], Collection[str]],
         publisher: Callable[[], Publisher | None],
+        crowded: Callable[[], bool],
     ) -> None:
         self._reign = reign
         self._timings = timings
@@ -62,6 +63,7 @@ class Dialler:
             clock=clock,
             nodes=nodes,
             began=time.monotonic(),
+            crowded=crowded,
         )
         self._poked = threading.Event()
         self._pilots: dict[int, Pilot] = {}

@@ -33,8 +33,9 @@ from calltree.telephony.timings import Timings
 
 log = structlog.get_logger(__name__)
 
-AT_ONCE = 5
-"""Dials of one transaction: a press waits no longer than for these."""
+AT_ONCE = 3
+"""Dials of one transaction: a press, or who has answered, waits no longer than for these."""
+GIVE_WAY_LOOK_S = 0.002
 REMEMBERED = 1000
 """Dials of before from which a new leader learns."""
 COUNTED_EVERY_S = 20.0
@@ -58,10 +59,19 @@ class Ground:
     """The switches that are heard now."""
     began: float
     """When this leader began, by the monotonic clock."""
+    crowded: Callable[[], bool] = lambda: False
+    """Whether something was heard that waits to be written down: it may be an answer."""
 
     def seconds(self, since: datetime, now: datetime) -> float:
         """Seconds of the dialler: a hurried site's pass faster."""
         return (now - since).total_seconds() / self.timings.second_s
+
+    def give_way(self) -> None:
+        """Let what was heard be written first: it may be an answer, and that customer waits."""
+        until = time.monotonic() + self.timings.give_way_s
+        time.sleep(0)
+        while self.crowded() and time.monotonic() < until:
+            time.sleep(GIVE_WAY_LOOK_S)
 
     @property
     def settling(self) -> bool:
@@ -97,7 +107,7 @@ class Pilot:
     pace_s: float = 1.0
     """Between two ticks: a second, or so long as the calls of one transaction take of it.
 
-    Twenty a second are five every quarter of one: who answers at once would wait for each other.
+    Twenty a second are three at a time: who answers at once would wait for each other.
     """
     _next_due: datetime | None = None
     _ringing: dict[int, datetime] = field(default_factory=dict)
@@ -280,6 +290,7 @@ class Pilot:
     def _dial(self, wanted: int) -> int:
         dialled = 0
         while wanted > 0 and self._leads and not self._blocked:
+            self.ground.give_way()
             made = self._dial_some(wanted)
             dialled += made
             wanted -= made
