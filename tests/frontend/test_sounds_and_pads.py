@@ -1,0 +1,99 @@
+"""Scripts of single pages in a real Chromium: a guidance's sound, the number pad, reminders."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from calltree.services import guidance_sound, sound
+from tests.sounds import loudness, tone, write_wav
+from tests.windows import Windows
+
+pytestmark = pytest.mark.browser
+
+JS = Path(__file__).resolve().parents[2] / "calltree" / "static" / "js"
+ORIGIN = "http://pages.test"
+POLICY = "default-src 'self'; script-src 'self'; media-src 'self' blob:"
+PATIENCE_MS = 60_000
+
+
+def show(page: Page, script: str, body: str) -> Page:
+    """A page with one of our scripts."""
+
+    def answer(route: Route) -> None:
+        name = route.request.url.removeprefix(ORIGIN)
+        if name == "/":
+            route.fulfill(
+                content_type="text/html; charset=utf-8",
+                headers={"Content-Security-Policy": POLICY},
+                body=f"<!doctype html><html lang=ja><head><title>t</title></head><body>{body}"
+                f"<script type=module src=/{script}></script></body></html>",
+            )
+        elif name == f"/{script}":
+            route.fulfill(content_type="text/javascript", body=(JS / script).read_text())
+        else:
+            route.fulfill(status=204)
+
+    page.route("**/*", answer)
+    page.goto(ORIGIN + "/")
+    return page
+
+
+FORM = """<form data-guidance="180"><input type="file" name="file">
+<button type="button" data-records data-record="録音" data-stop="止める"><span>録音</span></button>
+<p data-says data-taken="保存できます" data-unreadable="読み取れません" data-long="長すぎます"></p>
+<audio controls data-preview hidden></audio></form>"""
+
+
+def test_R_IN_1_a_chosen_mp3_is_sent_as_the_wav_that_the_server_reads(
+    chromium: Windows, tmp_path: Path
+) -> None:
+    source = write_wav(tmp_path / "a.wav", tone(440, 1.0), None)
+    with source.open("rb") as wav, (tmp_path / "a.mp3").open("wb") as mp3:
+        sound.encode(wav, mp3)
+    page = show(chromium.new_page(), "guidance.js", FORM)
+    page.set_input_files("input", tmp_path / "a.mp3")
+    expect(page.locator("[data-says]")).to_have_text("保存できます", timeout=PATIENCE_MS)
+    expect(page.locator("audio")).to_be_visible()
+    sent = page.evaluate(
+        """async () => {
+          const [file] = document.querySelector("input").files;
+          return { name: file.name, bytes: [...new Uint8Array(await file.arrayBuffer())] };
+        }"""
+    )
+    assert sent["name"] == "a.wav"
+    made = guidance_sound.normalise(io.BytesIO(bytes(sent["bytes"])))
+    assert abs(made.length_ms - 1000) < 200
+    samples = memoryview(made.wav)[44:].cast("h")
+    assert loudness(list(samples), 440) > 10 * loudness(list(samples), 900)
+
+
+def test_R_IN_1_a_file_that_is_no_sound_is_not_sent(chromium: Windows, tmp_path: Path) -> None:
+    (tmp_path / "a.m4a").write_bytes(b"no sound at all" * 100)
+    page = show(chromium.new_page(), "guidance.js", FORM)
+    page.set_input_files("input", tmp_path / "a.m4a")
+    expect(page.locator("[data-says]")).to_have_text("読み取れません", timeout=PATIENCE_MS)
+    assert page.evaluate("document.querySelector('input').files.length") == 0
+
+
+def test_R_CL_13_the_pad_types_where_the_number_stands(chromium: Windows) -> None:
+    pad = '<input id="n"><button data-types="0" data-into="n">0</button>'
+    pad += '<button data-types="9" data-into="n">9</button>'
+    pad += '<button data-types="" data-into="n">x</button>'
+    page = show(chromium.new_page(), "forms.js", pad)
+    for press in ("0", "9", "9", "x", "0"):
+        page.get_by_text(press, exact=True).click()
+    expect(page.locator("#n")).to_have_value("090")
+
+
+def test_R_CL_12_a_reminder_is_told_once_on_this_computer(chromium: Windows) -> None:
+    banner = """<div id="task-reminder"><div data-due="7@2026-11-24" data-says="x">
+      <strong>再コール</strong></div></div>"""
+    page = show(chromium.new_page(), "tasks.js", banner)
+    told = "window.localStorage.getItem('calltree:reminded')"
+    assert page.evaluate(told) == '["7@2026-11-24"]'
+    page.reload()
+    assert page.evaluate(told) == '["7@2026-11-24"]'
