@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from calltree.db import announce
@@ -115,16 +115,11 @@ def unread(session: Session, *, user_id: int, now: datetime) -> list[tuple[Notic
 
 
 def mark_read(session: Session, *, user_id: int, notice_id: int, now: datetime) -> None:
-    """Note that the user has read it; one that was not for them is left alone."""
-    session.execute(
-        update(NoticeReader)
-        .where(
-            NoticeReader.notice_id == notice_id,
-            NoticeReader.user_id == user_id,
-            NoticeReader.read_at.is_(None),
-        )
-        .values(read_at=now)
-    )
+    """Note that the user has read it. Raises NotFound for one that was not for them."""
+    reader = session.get(NoticeReader, (notice_id, user_id))
+    if reader is None:
+        raise NotFound(f"notice {notice_id}")
+    reader.read_at = reader.read_at or now
     _tell(session, [user_id])
 
 

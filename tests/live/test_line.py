@@ -47,6 +47,18 @@ def test_what_is_committed_arrives_as_the_pages_own_fragment(site: Site) -> None
 
 
 @pytest.mark.one_database
+def test_R_WT_1_a_supervisors_page_is_told_of_the_row_that_changed(site: Site) -> None:
+    other = colleague(site.desk)
+    with site.store.write() as session:
+        chief = make.make_user(session, Role.SUPERVISOR)
+    line = site.open(chief, "watch")
+    line.until("watch-table", f'"watch-row-{other.id}"')
+    ring(site)
+    pushed = line.until(f'id="watch-row-{site.desk.user_id}"', "通話中")
+    assert f'"watch-row-{other.id}"' not in pushed
+
+
+@pytest.mark.one_database
 def test_a_page_that_was_away_is_right_without_history(site: Site) -> None:
     line = site.open(site.desk.user_id)
     line.until("operator-state")

@@ -140,6 +140,7 @@ def _site(floor: Floor) -> None:
     new = replace(
         details, name="焼津センター", lines=12, lines_reserved_inbound=2, lines_max_predictive=6,
         seats=30, b2c_opens=time(9), b2c_closes=time(20), min_gap_min=90, wrap_up_limit_s=240,
+        shows_monitoring=False,
         extra_prefixes=("0570",), away_reasons=("休憩",), recordings_capacity_gb=60,
         allowed_networks=("192.0.2.0/24",), second_factor_roles=(Role.MANAGER.value,),
     )  # fmt: skip

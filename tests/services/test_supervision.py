@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from bench._walk import statements
 from calltree.db import Store
-from calltree.errors import NotAllowed, Refused
+from calltree.errors import NotAllowed, NotFound, Refused
 from calltree.models import (
     Attempt,
     AuditEntry,
@@ -355,7 +355,8 @@ def test_R_WT_1_nobody_marks_what_was_not_for_them(store: Store, chief: Viewer) 
     mine, other = operator(store), operator(store)
     with store.write() as session:
         sent = notices.send(session, viewer=chief, text="a", user_id=mine, now=NOW)
-        notices.mark_read(session, user_id=other, notice_id=sent.id, now=NOW)
+        with pytest.raises(NotFound):
+            notices.mark_read(session, user_id=other, notice_id=sent.id, now=NOW)
     with store.read() as session:
         read = session.scalars(select(NoticeReader.read_at)).all()
     assert read == [None]
