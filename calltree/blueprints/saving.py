@@ -172,6 +172,8 @@ def draft(customer_id: int) -> ResponseReturnValue:
     mine, now = viewer(), utcnow()
     with writing() as session:
         scope.get_customer(session, viewer=mine, customer_id=customer_id)
+        # the hold first, as a save does, which then takes the draft away
+        holds.touch(session, customer_id=customer_id, user_id=mine.user_id, now=now)
         drafts.keep(
             session,
             user_id=mine.user_id,
@@ -179,7 +181,6 @@ def draft(customer_id: int) -> ResponseReturnValue:
             memo=request.form.get("memo", "")[:20000],
             now=now,
         )
-        holds.touch(session, customer_id=customer_id, user_id=mine.user_id, now=now)
     return Response(status=204)
 
 

@@ -18,6 +18,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    delete,
     exists,
     func,
     or_,
@@ -226,15 +227,13 @@ def touch(session: Session, *, customer_id: int, user_id: int, now: datetime) ->
 
 def release(session: Session, *, customer_id: int, user_id: int) -> bool:
     """Give the customer back; True if this user had it."""
-    hold = session.scalar(
-        select(CustomerHold).where(
-            CustomerHold.customer_id == customer_id, CustomerHold.user_id == user_id
-        )
+    given_back = session.scalar(
+        delete(CustomerHold)
+        .where(CustomerHold.customer_id == customer_id, CustomerHold.user_id == user_id)
+        .returning(CustomerHold.customer_id)
     )
-    if hold is None:
+    if given_back is None:
         return False
-    session.delete(hold)
-    session.flush()
     announce(session, "operator", user_id=user_id)
     return True
 
@@ -246,4 +245,12 @@ def any_over(session: Session, *, now: datetime) -> bool:
 
 def over(session: Session, *, now: datetime) -> Sequence[CustomerHold]:
     """Return the holds to be swept: unrenewed or untouched for too long, and in no live call."""
-    return session.scalars(select(CustomerHold).where(is_over(now)).with_for_update()).all()
+    return session.scalars(select(CustomerHold).where(is_over(now))).all()
+
+
+def lock_over(session: Session, *, customer_id: int, now: datetime) -> bool:
+    """Lock a hold that is to be swept; False when it was renewed, or is gone."""
+    mine = select(CustomerHold.customer_id).where(
+        CustomerHold.customer_id == customer_id, is_over(now)
+    )
+    return session.scalar(mine.with_for_update()) is not None

@@ -208,6 +208,7 @@ def leave(
     """
     if in_call(session, user_id=user_id):
         raise Refused("in_a_call")
+    operators.take_turn(session, user_id=user_id)
     held = session.scalars(
         select(CustomerHold.customer_id).where(CustomerHold.user_id == user_id)
     ).all()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -22,6 +23,8 @@ from calltree.models import (
     BuiltIn,
     CallRecord,
     CustomerHold,
+    CustomerList,
+    Draft,
     Operator,
     OperatorState,
     Project,
@@ -30,7 +33,7 @@ from calltree.models import (
     User,
 )
 from calltree.services import desk as desks
-from calltree.services import records, remote_dial
+from calltree.services import holds, operators, records, remote_dial
 from calltree.services.rights import Viewer
 from tests import factories as make
 from tests.browser import Browser
@@ -57,7 +60,7 @@ def stopped_at(store: Store, row: Select[Any], act: Callable[[], Any]) -> Iterat
     done: list[Any] = []
     actor = threading.Thread(target=lambda: done.append(act()), daemon=True)
     with store.engine.connect() as holder, store.engine.connect() as looker:
-        assert holder.execute(row.with_for_update()).all(), "there is no such row"
+        assert holder.execute(row).all(), "there is no such row"
         actor.start()
         look = looker.execution_options(isolation_level="AUTOCOMMIT")
         wait_for(lambda: look.scalar(WAITING) or not actor.is_alive(), "the act waits")
@@ -76,15 +79,20 @@ def is_free(look: Connection, row: Select[Any]) -> bool:
 
 
 def site() -> Select[Any]:
-    return select(Site.id).where(Site.id == 1)
+    return select(Site.id).where(Site.id == 1).with_for_update()
 
 
 def operator(desk: Desk) -> Select[Any]:
-    return select(Operator.user_id).where(Operator.user_id == desk.user_id)
+    return select(Operator.user_id).where(Operator.user_id == desk.user_id).with_for_update()
 
 
 def hold(desk: Desk) -> Select[Any]:
-    return select(CustomerHold.customer_id).where(CustomerHold.customer_id == desk.customer_id)
+    held = select(CustomerHold.customer_id).where(CustomerHold.customer_id == desk.customer_id)
+    return held.with_for_update()
+
+
+def turn(desk: Desk) -> Select[Any]:
+    return select(func.pg_advisory_xact_lock(operators._TURNS, desk.user_id))
 
 
 def test_R_CL_2_a_programs_dial_waits_for_the_site_before_it_locks_the_operator(
@@ -146,7 +154,7 @@ def test_R_CL_2_leaving_waits_for_the_hold_before_it_locks_the_operator(
 ) -> None:
     record = desk.calls()
     desk.save(BuiltIn.NO_ANSWER)
-    mine = select(CallRecord.id).where(CallRecord.id == record.id)
+    mine = select(CallRecord.id).where(CallRecord.id == record.id).with_for_update()
     with stopped_at(desk.store, hold(desk), lambda: act(desk)) as look:
         assert is_free(look, operator(desk))
         assert is_free(look, mine)
@@ -156,7 +164,7 @@ def test_R_CL_2_leaving_waits_for_the_hold_before_it_locks_the_operator(
 
 def test_R_CL_2_saving_waits_for_the_hold_before_it_locks_record_and_operator(desk: Desk) -> None:
     record = desk.calls()
-    mine = select(CallRecord.id).where(CallRecord.id == record.id)
+    mine = select(CallRecord.id).where(CallRecord.id == record.id).with_for_update()
     with stopped_at(
         desk.store, hold(desk), lambda: desk.save(BuiltIn.PROSPECT, memo="また来週")
     ) as look:
@@ -164,3 +172,55 @@ def test_R_CL_2_saving_waits_for_the_hold_before_it_locks_record_and_operator(de
         assert is_free(look, mine)
     with desk.store.read() as session:
         assert session.scalar(select(func.count()).select_from(CallRecord)) == 1
+
+
+def open_another(desk: Desk) -> object:
+    with desk.store.write() as session:
+        folder = session.get_one(CustomerList, desk.list_id)
+        other = make.make_customer(session, folder)
+    with desk.store.write() as session:
+        return desks.open_customer(
+            session, viewer=desk.viewer_in(session), customer_id=other.id, page_id="p", now=NOW
+        )
+
+
+def save(desk: Desk) -> object:
+    return desk.save(BuiltIn.PROSPECT, memo="また来週")
+
+
+@pytest.mark.parametrize("act", [leave, stand_by, open_another, save])
+def test_R_CL_2_an_operators_presses_take_turns_before_they_lock_anything(
+    desk: Desk, act: Callable[[Desk], object]
+) -> None:
+    """Two that open each other's customer, for one, would lock the two holds crosswise."""
+    record = desk.calls()
+    if act is not save:
+        desk.save(BuiltIn.NO_ANSWER)
+    mine = select(CallRecord.id).where(CallRecord.id == record.id).with_for_update()
+    with stopped_at(desk.store, turn(desk), lambda: act(desk)) as look:
+        assert is_free(look, operator(desk))
+        assert is_free(look, hold(desk))
+        assert is_free(look, mine)
+
+
+def test_R_CL_2_the_sweep_leaves_an_operator_alone_who_acts_just_now(desk: Desk) -> None:
+    late = NOW + timedelta(seconds=holds.KEPT_S + 1)
+    with desk.store.engine.connect() as acting, desk.store.write() as session:
+        acting.execute(turn(desk))
+        assert desks.sweep(session, now=late) == []
+    with desk.store.write() as session:
+        assert desks.sweep(session, now=late) == [desk.user_id]
+
+
+def test_R_CL_7_a_draft_waits_for_the_hold_before_it_is_locked(desk: Desk, app: Flask) -> None:
+    browser = Browser(app)
+    browser.sign_in_as(desk.user_id)
+    address = f"/operator/call/draft/{desk.customer_id}"
+    browser.press(address, {"memo": "また"}, status=204, headers=PAGE)
+    draft = select(Draft.memo).with_for_update()
+    given = {"memo": "また来週"}
+    with stopped_at(
+        desk.store, hold(desk), lambda: browser.press(address, given, status=204, headers=PAGE)
+    ) as look:
+        assert is_free(look, draft)
+    assert [one.memo for one in desk.rows(Draft)] == ["また来週"]
