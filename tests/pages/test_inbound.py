@@ -9,7 +9,6 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from calltree.blueprints.inbound_forms import read_closed_days, write_closed_days
 from calltree.db import Store
 from calltree.errors import Refused
 from calltree.models import (
@@ -24,6 +23,7 @@ from calltree.models import (
     Situation,
 )
 from calltree.services import guidance_sound
+from calltree.services.inbound_days import read_closed_days, write_closed_days
 from tests import factories as make
 from tests.browser import Browser
 from tests.sounds import tone, write_wav
