@@ -1,0 +1,88 @@
+"""Who calls: the customers with a caller's number, before the call is answered (R-IN-2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select, union
+from sqlalchemy.orm import Session, aliased
+
+from calltree.models import Customer, CustomerList, ExtraNumber, MemoEntry
+from calltree.services import do_not_call, history, scope
+from calltree.services.history_criteria import HistoryCriteria, Span
+from calltree.services.rights import Viewer
+
+MOST = 8
+"""Customers to choose from; a number in more lists than that tells nothing."""
+LAST = 3
+"""Records and memos of each that are shown before answering."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A customer whom the viewer may see, with what was last."""
+
+    customer: Customer
+    folder: CustomerList
+    records: list[history.Row]
+    memos: list[str]
+    """The newest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """What is known of a number."""
+
+    number: str
+    matches: list[Match]
+    hidden: int
+    """Customers in lists that the viewer may not see: 「他に1件（権限なし）」."""
+    banned: bool
+    """On do-not-call: they may call in, and are shown red (R-DN-5)."""
+
+
+def find(session: Session, *, viewer: Viewer, number: str, now: datetime) -> Caller:
+    """Look a caller up in every list; an empty number (非通知) matches nobody."""
+    if not number:
+        return Caller("", [], 0, banned=False)
+    folder = aliased(CustomerList)  # whom one sees asks the lists on its own account
+    rows = session.execute(
+        select(Customer, folder)
+        .join(folder, folder.id == Customer.list_id)
+        .where(Customer.id.in_(_with(number)), scope.customers_seen(session, viewer=viewer))
+        .order_by(Customer.last_dialled_at.desc().nulls_last(), Customer.id)
+        .limit(MOST)
+    ).all()
+    present = select(func.count(Customer.id)).where(
+        Customer.id.in_(_with(number)), scope.is_present()
+    )
+    everybody = session.scalar(present) or 0
+    banned = do_not_call.is_banned(session, number=number, project_id=None, now=now)
+    matches = [_match(session, viewer, customer, of, now) for customer, of in rows]
+    hidden = everybody - len(rows) if len(rows) < MOST else 0
+    return Caller(number, matches, hidden, banned)
+
+
+def _with(number: str) -> Any:
+    """Ids by main and by extra number, as one set: of an OR Postgres would read all customers."""
+    main = aliased(Customer)
+    return union(
+        select(main.id).where(main.number == number),
+        select(ExtraNumber.customer_id).where(ExtraNumber.number == number),
+    )
+
+
+def _match(
+    session: Session, viewer: Viewer, customer: Customer, folder: CustomerList, now: datetime
+) -> Match:
+    asked = HistoryCriteria(span=Span.ALL, customer_id=customer.id)
+    page = history.page(session, viewer=viewer, criteria=asked, now=now, size=LAST)
+    memos = session.scalars(
+        select(MemoEntry.text)
+        .where(MemoEntry.customer_id == customer.id)
+        .order_by(MemoEntry.id.desc())
+        .limit(LAST)
+    )
+    return Match(customer, folder, page.rows, list(memos))
