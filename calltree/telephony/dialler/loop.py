@@ -29,6 +29,8 @@ log = structlog.get_logger(__name__)
 LOOK_S = 0.1
 IDLE_LOOK_S = 0.5
 """While no campaign runs and none has a call."""
+LEAST_TICK_S = 0.1
+"""Between two ticks, however much changes: a tick counts everything anew."""
 LEAST_S = 0.02
 """Between two looks, however much happens."""
 
@@ -71,6 +73,8 @@ class Dialler:
         self._tick_due = 0.0
         self._note: dict[str, Any] = {}
         self._idle = False
+        self._changed = False
+        self._ticked_at = 0.0
 
     def run(self) -> None:
         """Look and dial until the reign is over."""
@@ -109,9 +113,13 @@ class Dialler:
             self._idle = not running and not campaign_answers.any_call(session)
         if waiting:
             self._serve(waiting)
-        changed = poked or ready != self._ready or running != list(self._pilots)
+        if poked or ready != self._ready or running != list(self._pilots):
+            self._changed = True
         self._ready = ready
-        if changed or time.monotonic() >= self._tick_due:
+        now = time.monotonic()
+        soon = now - self._ticked_at < LEAST_TICK_S * min(1.0, self._timings.second_s)
+        if now >= self._tick_due or (self._changed and not soon):
+            self._changed, self._ticked_at = False, now
             self._tick(running)
             pace_s = min((pilot.pace_s for pilot in self._pilots.values()), default=1.0)
             self._tick_due = time.monotonic() + min(pace_s, self._timings.second_s)
