@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flask import Blueprint, Response, flash, redirect, render_template, url_for
+from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from sqlalchemy.orm import Session
@@ -60,6 +60,8 @@ DONE = {
 def refused(refusal: Refused) -> ResponseReturnValue:
     """Say why not beside the page, which goes on."""
     message = sentence(refusal.code, **refusal.values)
+    if request.endpoint == "watch.force":
+        return _forced(message, "bad", 409)
     if wants_fragment():
         return toast(message, "bad", status=409)
     flash(message, "bad")
@@ -169,10 +171,14 @@ def force(user_id: int, wish: str) -> ResponseReturnValue:
     with writing() as session:
         name = _name(session, user_id)
         act(session, viewer=viewer(), user_id=user_id, now=utcnow())
-    message = _(DONE[wish], name=name)
+    return _forced(_(DONE[wish], name=name), "ok", 200)
+
+
+def _forced(message: str, category: str, status: int) -> ResponseReturnValue:
+    """Say it beside the page; nothing is left of the dialog that asked."""
+    flash(message, category)
     if wants_fragment():
-        return toast(message, "ok")
-    flash(message, "ok")
+        return render_template("_toasts.html"), status
     return redirect(url_for("watch.index"), 303)
 
 

@@ -190,7 +190,11 @@ def test_R_WT_1_force_asks_first_and_is_audited(
     form = asked.one("main form[method=post]")
     assert form.get("action") == f"/watch/{user_id}/force/{wish}"
     assert floor.logged() == []
-    chief.post(f"/watch/{user_id}/force/{wish}")
+    dialog = chief.part(f"/watch/{user_id}/ask/{wish}").one("dialog form")
+    assert dialog["hx-target"] == "#watch-dialog", "which the answer empties"
+    answer = chief.press(f"/watch/{user_id}/force/{wish}")
+    assert answer.one("#toasts")["hx-swap-oob"] == "beforeend"
+    assert answer.all("dialog") == []
     assert floor.logged() == [logged]
 
 

@@ -57,6 +57,10 @@
     wake();
     look();
   });
+  /* what was asked and not wanted is gone: the next push would open it again */
+  document.addEventListener("close", (event) => {
+    if (event.target.id === "watch-ask") event.target.remove();
+  }, true);
   document.addEventListener("keydown", wake);
   document.addEventListener("htmx:after:swap", look);
   window.setInterval(look, 500);
