@@ -37,6 +37,7 @@ from calltree.services import (
     scope,
     softphones,
     switch_nodes,
+    turns,
     work_queue,
 )
 from calltree.services.rights import Right, Viewer
@@ -70,7 +71,7 @@ def open_customer(
     NotFound, Refused 'customer_held' (`name`), 'in_a_call' during a call with somebody else.
     """
     operator = operators.ensure(session, user_id=viewer.user_id, now=now)
-    operators.take_turn(session, user_id=viewer.user_id)
+    turns.take(session, user_id=viewer.user_id)
     session.refresh(operator)
     if operator.customer_id == customer_id and _live_customer(session, viewer) == customer_id:
         # In the call nothing may take the page away, not even a list disabled meanwhile (R-LS-2).
@@ -95,7 +96,7 @@ def next_customer(session: Session, *, viewer: Viewer, page_id: str, now: dateti
     The customer that was open is left, with 空白 if it was dialled and not saved. Raises Refused
     'in_a_call', 'no_queue', 'list_unavailable'.
     """
-    operators.take_turn(session, user_id=viewer.user_id)
+    turns.take(session, user_id=viewer.user_id)
     if records.in_call(session, user_id=viewer.user_id):
         raise Refused("in_a_call")
     taken = work_queue.take_next(session, viewer=viewer, page_id=page_id, now=now)
@@ -195,7 +196,7 @@ def stand_by(session: Session, *, user_id: int, now: datetime) -> None:
     Raises Refused 'in_a_call', 'wrap_up_open', 'no_leg', 'mic_…'; the caller rolls back then.
     """
     operators.ensure(session, user_id=user_id, now=now)
-    operators.take_turn(session, user_id=user_id)
+    turns.take(session, user_id=user_id)
     operators.require_free(session, user_id=user_id)
     records.leave(session, user_id=user_id, now=now)
     _become_ready(session, user_id, now)
@@ -230,7 +231,7 @@ def sweep(session: Session, *, now: datetime) -> list[int]:
     for hold in holds.over(session, now=now):
         customer_id, user_id = hold.customer_id, hold.user_id
         # who acts just now is left alone: several operators' turns are nothing to wait for
-        if not operators.try_turn(session, user_id=user_id):
+        if not turns.take_if_free(session, user_id=user_id):
             continue
         if not holds.lock_over(session, customer_id=customer_id, now=now):
             continue
@@ -255,7 +256,7 @@ def free(session: Session, *, viewer: Viewer, customer_id: int, now: datetime) -
     if hold is None:
         return
     user_id = hold.user_id
-    operators.take_turn(session, user_id=user_id)
+    turns.take(session, user_id=user_id)
     live = select(Attempt.id).where(
         Attempt.user_id == user_id,
         Attempt.customer_id == customer_id,
@@ -345,7 +346,7 @@ def take_over_page(
     here with its hold. Raises Refused 'call_elsewhere' during a call on another machine.
     """
     operator = operators.ensure(session, user_id=user_id, now=now)
-    operators.take_turn(session, user_id=user_id)
+    turns.take(session, user_id=user_id)
     session.refresh(operator)
     if records.in_call(session, user_id=user_id):
         if operator.page_machine != machine:

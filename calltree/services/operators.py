@@ -80,8 +80,6 @@ MOVES: Mapping[Move, Mapping[OperatorState, OperatorState]] = {
     Move.SAVE_RESULT: _from((S.WRAP_UP,), S.BROWSING),
 }
 
-_TURNS = 7001
-"""Of all advisory locks of the database, those that are operators' turns."""
 LIVE_LEGS = (LegState.PARKED, LegState.JOINED)
 
 # Built once: every call moves its operator three times, and building costs more than running.
@@ -159,27 +157,6 @@ def _leg_change(columns: tuple[str, ...]) -> Update:
     )
 
 
-def take_turn(session: Session, *, user_id: int) -> None:
-    """Have one press of an operator after another, as SQLite's one writer does.
-
-    Before any row is locked, but for the site's: a press opens one customer, leaves another and
-    moves the operator, and two at once would wait for each other on Postgres.
-    """
-    if _on_postgres(session):
-        session.execute(select(func.pg_advisory_xact_lock(_TURNS, user_id)))
-
-
-def try_turn(session: Session, *, user_id: int) -> bool:
-    """As `take_turn`, but False while somebody has it."""
-    if not _on_postgres(session):
-        return True
-    return bool(session.scalar(select(func.pg_try_advisory_xact_lock(_TURNS, user_id))))
-
-
-def _on_postgres(session: Session) -> bool:
-    return session.get_bind().dialect.name == "postgresql"
-
-
 def next_state(state: OperatorState, move: Move) -> OperatorState | None:
     """Give the state after `move`, or None when `state` does not know it."""
     return MOVES[move].get(state)
@@ -191,7 +168,8 @@ def ensure(session: Session, *, user_id: int, now: datetime) -> Operator:
     if operator is None:
         kind = leg_kind(session, user_id=user_id)
         # a page's first requests come together: the other one's row is as good
-        new = postgres_insert(Operator) if _on_postgres(session) else sqlite_insert(Operator)
+        on_postgres = session.get_bind().dialect.name == "postgresql"
+        new = postgres_insert(Operator) if on_postgres else sqlite_insert(Operator)
         values = {"user_id": user_id, "since": now, "leg_kind": kind}
         session.execute(new.values(values).on_conflict_do_nothing())
         operator = session.get_one(Operator, user_id)

@@ -27,7 +27,7 @@ from calltree.models import (
     SystemResult,
     User,
 )
-from calltree.services import drafts, effects, figures, holds, operators, outbox
+from calltree.services import drafts, effects, figures, holds, operators, outbox, turns
 from calltree.services.outcomes import Outcome
 from calltree.services.rights import Right, Viewer
 from calltree.text.days import TOKYO, site_day
@@ -208,7 +208,7 @@ def leave(
     """
     if in_call(session, user_id=user_id):
         raise Refused("in_a_call")
-    operators.take_turn(session, user_id=user_id)
+    turns.take(session, user_id=user_id)
     held = session.scalars(
         select(CustomerHold.customer_id).where(CustomerHold.user_id == user_id)
     ).all()

@@ -43,6 +43,7 @@ from calltree.services import (
     patterns,
     records,
     scope,
+    turns,
 )
 from calltree.services.rights import Right, Viewer
 from calltree.text.days import site_day
@@ -85,7 +86,7 @@ def save(
     """
     if not viewer.may(Right.ADD_RECORDS):
         raise NotAllowed
-    operators.take_turn(session, user_id=viewer.user_id)
+    turns.take(session, user_id=viewer.user_id)
     record = records.open_record(session, user_id=viewer.user_id)
     if record is None or record.customer_id != customer_id or record.closed_at is not None:
         raise Refused("nothing_dialled")

@@ -33,7 +33,7 @@ from calltree.models import (
     User,
 )
 from calltree.services import desk as desks
-from calltree.services import holds, operators, records, remote_dial
+from calltree.services import holds, records, remote_dial, turns
 from calltree.services.rights import Viewer
 from tests import factories as make
 from tests.browser import Browser
@@ -92,7 +92,7 @@ def hold(desk: Desk) -> Select[Any]:
 
 
 def turn(desk: Desk) -> Select[Any]:
-    return select(func.pg_advisory_xact_lock(operators._TURNS, desk.user_id))
+    return select(func.pg_advisory_xact_lock(turns.TURNS, desk.user_id))
 
 
 def test_R_CL_2_a_programs_dial_waits_for_the_site_before_it_locks_the_operator(
