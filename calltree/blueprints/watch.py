@@ -178,7 +178,7 @@ def _forced(message: str, category: str, status: int) -> ResponseReturnValue:
     """Say it beside the page; nothing is left of the dialog that asked."""
     flash(message, category)
     if wants_fragment():
-        return render_template("_toasts.html"), status
+        return render_template("watch/_forced.html"), status
     return redirect(url_for("watch.index"), 303)
 
 

@@ -195,6 +195,7 @@ def test_R_WT_1_force_asks_first_and_is_audited(
     answer = chief.press(f"/watch/{user_id}/force/{wish}")
     assert answer.one("#toasts")["hx-swap-oob"] == "beforeend"
     assert answer.all("dialog") == []
+    assert answer.all("p[hidden]"), "of other places alone htmx would leave the dialog"
     assert floor.logged() == [logged]
 
 
