@@ -22,7 +22,7 @@ VALUES = [
     *("NaN", "a\x00b", "%%s%(x)s{0}{{7*7}}'\";--", '"><img src=x onerror=alert(1)>'),
     *("\u202e\u200f\ud83d", "0001-01-01", "9999-12-31", "99999999999999999-1", "😀" * 100),
 ]
-TO_DATABASES = [*HUGE, "9" * 9, "-1", "NaN", "\x00", "a\x00b", "\u202e\u200f\ud83d", "0001-01-01"]
+TO_DATABASES = [HUGE[0], HUGE[-1], "-1", "NaN", "a\x00b", "\u202e\u200f\ud83d", "0001-01-01"]
 """What one database takes and the other refuses; the rest never comes so far."""
 KEYS = [
     *("after", "before", "page", "show", "tab", "task", "next", "player", "step", "import"),
