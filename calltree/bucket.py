@@ -89,7 +89,7 @@ def connected(place: BucketPlace) -> Bucket:
     """
     # here, and not above: it is large, and most sites have no bucket
     import boto3  # type: ignore[import-untyped] # published without types, as botocore
-    from botocore.config import Config  # type: ignore[import-untyped]
+    from botocore.config import Config  # type: ignore[import-untyped] # as boto3
 
     client = boto3.session.Session().client(
         "s3",
@@ -110,7 +110,7 @@ def connected(place: BucketPlace) -> Bucket:
 
 @contextmanager
 def _telling() -> Iterator[None]:
-    from botocore.exceptions import (  # type: ignore[import-untyped]
+    from botocore.exceptions import (  # type: ignore[import-untyped] # as boto3
         BotoCoreError,
         ClientError,
     )

@@ -46,7 +46,7 @@ def test_the_work_of_a_trial_is_bounded(operators: int, rate: float) -> None:
 )
 def test_what_cannot_be_tried_out_is_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match=r"operators|answers|talks"):
-        replace(TEAM, **wrong)  # type: ignore[arg-type]
+        replace(TEAM, **wrong)  # type: ignore[arg-type] # what is wrong is the test
 
 
 def test_every_method_has_a_name_of_its_own() -> None:

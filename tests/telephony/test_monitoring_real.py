@@ -26,8 +26,8 @@ LOUD = 500
 
 @contextmanager
 def desk_phone(
-    floor: Floor,  # noqa: F811
-    switch: RenderedSwitch,  # noqa: F811
+    floor: Floor,  # noqa: F811 - the fixture imported above
+    switch: RenderedSwitch,  # noqa: F811 - the fixture imported above
     role: Role,
     extension: str,
     hertz: int,
@@ -65,8 +65,8 @@ def loud(phone: SipPhone, hertz: int) -> float:
 
 
 def test_R_WT_1_whisper_is_heard_by_the_operator_only_and_barge_by_both(
-    floor: Floor,  # noqa: F811
-    switch: RenderedSwitch,  # noqa: F811
+    floor: Floor,  # noqa: F811 - the fixture imported above
+    switch: RenderedSwitch,  # noqa: F811 - the fixture imported above
 ) -> None:
     wait_for(floor.link_up, "link")
     with (
