@@ -34,9 +34,9 @@ from tests import factories as make
 from tests.browser import Answer, Browser
 from tests.factories import NOW
 from tests.floor import wait_for
-from tests.services.desks import Desk, colleague, furnish
+from tests.pages.conftest import PAGE
+from tests.services.desks import Desk, colleague
 
-PAGE = {"X-Page-Id": "aaaaaaaa-0000-4000-8000-000000000001"}
 OTHER = {"X-Page-Id": "bbbbbbbb-0000-4000-8000-000000000002"}
 
 
@@ -45,20 +45,6 @@ def clock() -> Iterator[time_machine.Coordinates]:
     """The factories' Tuesday morning."""
     with time_machine.travel(NOW + timedelta(minutes=1), tick=True) as traveller:
         yield traveller
-
-
-@pytest.fixture
-def desk(app: Flask, store: Store) -> Desk:
-    desk = furnish(store)
-    desk.change(CustomerHold, desk.customer_id, page_id=PAGE["X-Page-Id"])
-    return desk
-
-
-@pytest.fixture
-def op(desk: Desk, app: Flask) -> Browser:
-    browser = Browser(app)
-    browser.sign_in_as(desk.user_id)
-    return browser
 
 
 def dial(op: Browser, **data: object) -> Answer:

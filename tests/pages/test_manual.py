@@ -9,16 +9,15 @@ import pytest
 import time_machine
 from flask import Flask
 
-from calltree.db import Store
-from calltree.models import Attempt, Customer, CustomerHold, Role, User
+from calltree.models import Attempt, Customer, Role, User
 from tests import factories as make
 from tests.browser import Answer, Browser
 from tests.factories import NOW
-from tests.services.desks import Desk, furnish
+from tests.pages.conftest import PAGE
+from tests.services.desks import Desk
 
 pytestmark = pytest.mark.one_database
 
-PAGE = {"X-Page-Id": "aaaaaaaa-0000-4000-8000-000000000001"}
 ROOM = "/operator/manual/"
 
 
@@ -26,20 +25,6 @@ ROOM = "/operator/manual/"
 def clock() -> Iterator[None]:
     with time_machine.travel(NOW, tick=True):
         yield
-
-
-@pytest.fixture
-def desk(app: Flask, store: Store) -> Desk:
-    desk = furnish(store)
-    desk.change(CustomerHold, desk.customer_id, page_id=PAGE["X-Page-Id"])
-    return desk
-
-
-@pytest.fixture
-def op(desk: Desk, app: Flask) -> Browser:
-    browser = Browser(app)
-    browser.sign_in_as(desk.user_id)
-    return browser
 
 
 def press(op: Browser, number: str, **given: str) -> Answer:

@@ -30,13 +30,6 @@ def desk(app: Flask, store: Store) -> Desk:
     return furnish(store)
 
 
-@pytest.fixture
-def op(desk: Desk, app: Flask) -> Browser:
-    browser = Browser(app)
-    browser.sign_in_as(desk.user_id)
-    return browser
-
-
 def add(desk: Desk, hours: int | None, user_id: int | None = None) -> int:
     """A task due in so many hours, フリー with None."""
     with desk.store.write() as session:
