@@ -39,6 +39,7 @@ class Right(StrEnum):
     DELETE_RECORDS = "delete_records"
     DIAL = "dial"
     DIAL_MANUALLY = "dial_manually"
+    ANSWER_INBOUND = "answer_inbound"
     SEE_TASKS = "see_tasks"
     ASSIGN_TASKS = "assign_tasks"
     SEE_BANS = "see_bans"
@@ -89,6 +90,7 @@ ROLES_OF: dict[Right, frozenset[Role]] = {
     Right.DELETE_RECORDS: _MGR,
     Right.DIAL: _CALLERS,
     Right.DIAL_MANUALLY: _CALLERS,
+    Right.ANSWER_INBOUND: _CALLERS,
     Right.SEE_TASKS: _WRITERS,
     Right.ASSIGN_TASKS: _MGR_SV,
     Right.SEE_BANS: _MGR_SV,
@@ -111,6 +113,7 @@ ROLES_OF: dict[Right, frozenset[Role]] = {
 
 RESTRICTED_BY: dict[Right, str] = {
     Right.DIAL_MANUALLY: "may_dial_manually",
+    Right.ANSWER_INBOUND: "may_answer_inbound",
     Right.EDIT_CUSTOMERS: "may_edit_customers",
     Right.PLAY_RECORDINGS: "may_play_recordings",
     Right.LISTEN: "may_monitor",

@@ -37,6 +37,7 @@ SPEC = {
     Right.DELETE_RECORDS: "MGR",
     Right.DIAL: "MGR SV OP",
     Right.DIAL_MANUALLY: "MGR SV OP",
+    Right.ANSWER_INBOUND: "MGR SV OP",
     Right.SEE_TASKS: "MGR SV OP BY",
     Right.ASSIGN_TASKS: "MGR SV",
     Right.SEE_BANS: "MGR SV",
