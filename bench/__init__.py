@@ -9,6 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
+class NotHere(SystemExit):
+    """What a bench needs is not on this machine; the reason in a sentence."""
+
+
 @dataclass(frozen=True)
 class Options:
     """What may be asked of every bench; each has its own default for `rows` and `database`.

@@ -3,7 +3,8 @@
 `pacing` also takes `--scenario FILE`.
 
 The last line of the output is one JSON object; `--json` leaves out everything before it. `all` runs
-every bench in turn.
+every bench in turn; one whose FreeSWITCH, browser or program is not here is passed over, and named
+at the end.
 """
 
 import argparse
@@ -12,7 +13,7 @@ import keyword
 import sys
 from pathlib import Path
 
-from bench import Options, Result
+from bench import NotHere, Options, Result
 
 
 def names() -> list[str]:
@@ -37,6 +38,16 @@ def show(result: Result) -> None:
     print(f"  {result.value:g} against {result.floor:g} {result.unit}: {result.ratio:.2f}")
 
 
+def measure(name: str, options: Options, *, json_only: bool) -> None:
+    """Run one bench and print what it found. Raises `NotHere`."""
+    if not json_only:
+        print(f"{name} …", flush=True)
+    result: Result = importlib.import_module(module(name)).run(options)
+    if not json_only:
+        show(result)
+    print(result.line(name), flush=True)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("name", choices=[*names(), "all"])
@@ -49,13 +60,17 @@ def main() -> int:
     options = Options(
         rows=given.rows, seed=given.seed, database=given.database, scenario=given.scenario
     )
-    for name in names() if given.name == "all" else [given.name]:
-        if not given.json:
-            print(f"{name} …", flush=True)
-        result: Result = importlib.import_module(module(name)).run(options)
-        if not given.json:
-            show(result)
-        print(result.line(name), flush=True)
+    if given.name != "all":
+        measure(given.name, options, json_only=given.json)
+        return 0
+    passed_over = {}
+    for name in names():
+        try:
+            measure(name, options, json_only=given.json)
+        except NotHere as why:
+            passed_over[name] = str(why)
+    for name, reason in passed_over.items():
+        print(f"{name}: not measured: {reason}", file=sys.stderr)
     return 0
 
 

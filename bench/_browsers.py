@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, sync_playwright
 from sqlalchemy import create_engine
 
 import calltree.models
-from bench import Options
+from bench import NotHere, Options
 from bench._freeswitch import switch_url
 from calltree.config import Settings
 from calltree.db import Base
@@ -32,10 +32,10 @@ def site_with_browsers(options: Options) -> Iterator[tuple[RealSite, Browser]]:
     """
     missing = [name for name in NEEDS if not os.environ.get(name)]
     if missing:
-        raise SystemExit(f"no FreeSWITCH for browsers to measure: {', '.join(missing)} not set")
+        raise NotHere(f"no FreeSWITCH for browsers to measure: {', '.join(missing)} not set")
     switch_url()
     if CHROMIUM is None:
-        raise SystemExit("no Chromium on PATH (chromium or chromium-browser)")
+        raise NotHere("no Chromium on PATH (chromium or chromium-browser)")
     assert calltree.models.__name__  # imported for its tables
     with tempfile.TemporaryDirectory(prefix="calltree-bench-") as folder:
         url = options.database or f"sqlite:///{Path(folder) / 'calltree.db'}"

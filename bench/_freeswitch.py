@@ -20,7 +20,7 @@ from pathlib import Path
 
 from sqlalchemy import update
 
-from bench import Options
+from bench import NotHere, Options
 from bench._telephone import Site, wait_for
 from calltree.db import utcnow
 from calltree.launch import own_redis
@@ -40,16 +40,16 @@ def switch_url() -> str:
     """Where the FreeSWITCH is. Ends the bench with a plain word when there is none."""
     url = os.environ.get("FREESWITCH_ESL_URL", "")
     if not url:
-        raise SystemExit(
+        raise NotHere(
             "no FreeSWITCH to measure: FREESWITCH_ESL_URL is not set (esl://:password@host:8021)"
         )
     gateway = os.environ.get("FREESWITCH_GATEWAY", DEFAULT_GATEWAY)
     if gateway != DEFAULT_GATEWAY:
-        raise SystemExit(f"the test carrier must be behind the gateway {DEFAULT_GATEWAY}")
+        raise NotHere(f"the test carrier must be behind the gateway {DEFAULT_GATEWAY}")
     try:
         Link.connect(EslUrl.parse(url)).close()
     except (LinkDown, ValueError) as error:
-        raise SystemExit(f"no FreeSWITCH to measure: {error}") from None
+        raise NotHere(f"no FreeSWITCH to measure: {error}") from None
     return url
 
 

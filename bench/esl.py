@@ -25,7 +25,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bench import Options, Result
+from bench import NotHere, Options, Result
 from calltree.telephony.wire import (
     Command,
     CommandReader,
@@ -121,7 +121,7 @@ def interpreters() -> tuple[dict[str, Path], dict[str, str]]:
                 continue
         taking_part[name] = python
     if len(taking_part) < 2:
-        raise SystemExit(f"neither contestant could be installed: {missing}")
+        raise NotHere(f"neither contestant could be installed: {missing}")
     return taking_part, missing
 
 

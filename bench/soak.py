@@ -5,14 +5,19 @@ hundred a minute, to customers who leave after a second, are announced away, are
 Web, roles and jobs are processes of their own; every 5 s each one's memory, threads, files and CPU
 are read.
 
+A customer for whom nobody is free waits, so that there are as many calls on a machine that cannot
+keep the pace.
+
 `value` is what is left at the end: channels beyond the ten legs, lines and calls that are open,
-operators who are locked, recordings that nobody finished, originals that were not removed, and
-threads (not the web's, which are a pool) and files of a process beyond those of the middle third.
-None may be. **`ratio` is the steepest curve: the greatest of each process's memory and of the CPU
-a call of all of ours, last third ÷ middle third.** `--rows` is the number of calls (3,000; 500 for
-five minutes). Needs a FreeSWITCH and a Chromium: see bench/_browsers.py.
+operators who are locked, recordings that nobody finished, files that no row keeps (the switch's
+originals among them), rows whose file is not there, and threads (not the web's, which are a pool)
+and files of a process beyond those of the middle third. None may be. **`ratio` is the steepest
+curve: the greatest of each process's memory, the browser's included, and of the CPU a call of all
+of ours, last third ÷ middle third.** `--rows` is the number of calls (3,000; 500 for five minutes).
+Needs a FreeSWITCH and a Chromium: see bench/_browsers.py.
 """
 
+import os
 import random
 import statistics
 import threading
@@ -50,6 +55,7 @@ LOOK_S = 5.0
 SETTLE_S = 120.0
 DIGITS = "4444444317"
 """Of ten customers seven answer; then an announcement, a busy one, a refusal."""
+THEIRS = ("freeswitch", "browser")
 UNFINISHED = (RecordingState.RECORDING, RecordingState.STOPPED)
 
 
@@ -131,8 +137,16 @@ def press_all(
         while (wait_s := due - time.monotonic()) > 0:
             # the pages' own messages are read while we wait
             seats[place % len(seats)].page.wait_for_timeout(min(wait_s, 0.2) * 1000)
-        verdict = press(site, [seat.user_id for seat in seats], customer, place)
-        verdicts[verdict] = verdicts.get(verdict, 0) + 1
+        users = [seat.user_id for seat in seats]
+        patient_until = time.monotonic() + SETTLE_S
+        while True:
+            verdict = press(site, users, customer, place)
+            verdicts[verdict] = verdicts.get(verdict, 0) + 1
+            if verdict == gate.ALLOWED:
+                break
+            if time.monotonic() > patient_until:
+                raise SystemExit(f"waited in vain for an operator: {verdicts}")
+            seats[place % len(seats)].page.wait_for_timeout(200)
     return verdicts
 
 
@@ -163,11 +177,7 @@ def unfinished(site: RealSite) -> int:
 def left_over(site: RealSite, looks: dict[str, list[Look]], pressed_at: float) -> dict[str, int]:
     """What should not be there any more, by name."""
     channels = int(site.api("show channels count").split()[0])
-    with site.store.read() as session:
-        stored = select(Recording.raw_name).where(
-            Recording.state == RecordingState.STORED, Recording.raw_name != ""
-        )
-        raw = list(session.scalars(stored))
+    files, rows_of_files = sounds(site)
     left = {
         "channels": channels - OPERATORS,
         "lines": _count(site, select(func.count()).where(Line.released_at.is_(None))),
@@ -176,15 +186,27 @@ def left_over(site: RealSite, looks: dict[str, list[Look]], pressed_at: float) -
             site, select(func.count()).where(Operator.attempt_id.is_not(None))
         ),
         "recordings": unfinished(site),
-        "raw files": len(raw),
+        "files without a row": len(files - rows_of_files),
+        "rows without a file": len(rows_of_files - files),
     }
     for name, rows in looks.items():
+        if name == "browser":
+            continue  # its processes come and go
         middle = part(rows, pressed_at, 1)
         # the web's threads are a pool that fills as it is needed, up to WEB_THREADS
         for what in ("files",) if name == "web" else ("threads", "files"):
             most = max(getattr(row, what) for row in middle)
             left[f"{what} of {name}"] = max(getattr(rows[-1], what) - most, 0)
     return left
+
+
+def sounds(site: RealSite) -> tuple[set[str], set[str]]:
+    """The files in the recordings directory, and those that rows keep."""
+    root = site.settings.recordings_dir
+    files = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+    with site.store.read() as session:
+        kept = select(Recording.stored_name).where(Recording.state == RecordingState.STORED)
+        return files, set(session.scalars(kept))
 
 
 def counted(site: RealSite) -> dict[str, int]:
@@ -205,13 +227,14 @@ def _count(site: RealSite, query: Any) -> int:
 
 @contextmanager
 def watched(site: RealSite) -> Iterator[dict[str, list[Look]]]:
-    """Look at every process of ours, and at each FreeSWITCH of this machine, every 5 s."""
+    """Look at every process of ours, at that FreeSWITCH and at the browser, every 5 s."""
     looks: dict[str, list[Look]] = {}
     stop = threading.Event()
+    switch = switch_pid(site)
 
     def look() -> None:
         while True:
-            for name, pids in families(site).items():
+            for name, pids in families(site, switch).items():
                 looks.setdefault(name, []).append(at(pids))
             if stop.wait(LOOK_S):
                 return
@@ -225,16 +248,24 @@ def watched(site: RealSite) -> Iterator[dict[str, list[Look]]]:
         thread.join()
 
 
-def families(site: RealSite) -> dict[str, list[int]]:
+def switch_pid(site: RealSite) -> int:
+    """The process of the FreeSWITCH that calls are made on; it must be of this machine."""
+    written = Path(site.api("global_getvar run_dir").strip()) / "freeswitch.pid"
+    return int(written.read_text())
+
+
+def families(site: RealSite, switch: int) -> dict[str, list[int]]:
     """Each process with its children, by name."""
     found = {name: _with_children(process.pid) for name, process in site.processes.items()}
-    switches = [int(p.name) for p in Path("/proc").glob("[0-9]*") if _name(p) == "freeswitch"]
-    return found | ({"freeswitch": switches} if switches else {})
+    ours = {pid for pids in found.values() for pid in pids}
+    rest = [pid for pid in _with_children(os.getpid()) if pid not in ours]
+    browser = [pid for pid in rest if "chrom" in _name(pid)]
+    return found | {"freeswitch": [switch], "browser": browser}
 
 
-def _name(folder: Path) -> str:
+def _name(pid: int) -> str:
     try:
-        return (folder / "comm").read_text().strip()
+        return Path(f"/proc/{pid}/comm").read_text().strip()
     except OSError:
         return ""
 
@@ -281,7 +312,7 @@ def growths(looks: dict[str, list[Look]], pressed_at: float) -> dict[str, float]
         middle, last = part(rows, pressed_at, 1), part(rows, pressed_at, 2)
         sizes = [statistics.median(row.memory_mb for row in some) for some in (middle, last)]
         found[f"memory of {name}"] = sizes[1] / sizes[0]
-        if name != "freeswitch":
+        if name not in THEIRS:
             for third, some in ((1, middle), (2, last)):
                 spent[third] += some[-1].cpu_s - some[0].cpu_s
     found["CPU"] = spent[2] / spent[1] if spent[1] else 1.0

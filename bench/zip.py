@@ -23,7 +23,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, insert, select
 
-from bench import Options, Result
+from bench import NotHere, Options, Result
 from bench.search import NOW, ground, stores
 from calltree.db import Store, utcnow
 from calltree.models import (
@@ -79,7 +79,7 @@ def run(options: Options) -> Result:
 
 def bare(places: Places, names: Path) -> float:
     if shutil.which("zip") is None:
-        raise SystemExit("the floor needs the zip command (Info-ZIP)")
+        raise NotHere("the floor needs the zip command (Info-ZIP)")
     target = places.exports / "floor.zip"
     target.unlink(missing_ok=True)
     start = time.perf_counter()

@@ -1,11 +1,14 @@
 """What every bench prints."""
 
 import json
+import os
 import subprocess
 import sys
 
+import pytest
+
 from bench import Options, Result
-from bench.__main__ import names
+from bench.__main__ import main, names
 
 
 def test_the_last_line_is_one_object_with_the_agreed_members() -> None:
@@ -31,3 +34,28 @@ def test_an_unknown_bench_is_refused_with_the_names_of_all() -> None:
 
 def test_a_bench_chooses_its_own_size_unless_told() -> None:
     assert Options() == Options(rows=None, seed=1, database=None)
+
+
+def test_all_passes_over_what_cannot_be_measured_here(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    telephone = ["answer_bridge", "operator_audio", "relink", "soak"]
+    for name in [one for one in os.environ if one.startswith("FREESWITCH_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setattr("bench.__main__.names", lambda: telephone)
+    monkeypatch.setattr(sys, "argv", ["bench", "all", "--json"])
+    assert main() == 0
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert [line.partition(":")[0] for line in said.err.splitlines()] == telephone
+    assert said.err.count("not measured: no FreeSWITCH") == len(telephone)
+
+
+def test_one_that_cannot_be_measured_here_says_why_and_fails() -> None:
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("FREESWITCH_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "relink", "--json"],
+        capture_output=True, text=True, env=bare,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "FREESWITCH_ESL_URL is not set" in done.stderr
