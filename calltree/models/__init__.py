@@ -35,10 +35,13 @@ from calltree.models.campaigns import (
 )
 from calltree.models.do_not_call import DncSource, DoNotCall, DoNotCallProject
 from calltree.models.inbound import (
+    TO_BE_CALLED_BACK,
     Guidance,
     HolidayHours,
     InboundAction,
+    InboundCall,
     InboundClosedDay,
+    InboundOutcome,
     InboundRefusal,
     InboundRoute,
     InboundStep,
@@ -101,6 +104,7 @@ __all__ = [
     "SQLITE_STATEMENTS",
     "SYSTEM_RESULT_NAMES",
     "TERMINAL_STATES",
+    "TO_BE_CALLED_BACK",
     "ApiToken",
     "Attempt",
     "AttemptEvent",
@@ -139,7 +143,9 @@ __all__ = [
     "Import",
     "ImportState",
     "InboundAction",
+    "InboundCall",
     "InboundClosedDay",
+    "InboundOutcome",
     "InboundRefusal",
     "InboundRoute",
     "InboundStep",

@@ -60,12 +60,16 @@ TERMINAL_STATES = (
 )
 
 _LIVE = text("ended_at IS NULL")
+# Two callers who withhold their numbers have the same one, and a customer may call in while they
+# are being called; what we dial is dialled once.
+_LIVE_AND_OURS = text("ended_at IS NULL AND origin <> 'inbound'")
 
 
 class Attempt(Base):
-    """One decision to dial, allowed or refused, with its verdict (発信).
+    """One decision to dial, allowed or refused, with its verdict (発信), or one call that came in.
 
-    Written before anything is dialled. `uuid` is the customer's channel, chosen by us.
+    Written before anything is dialled. `uuid` is the customer's channel, chosen by us; of a call
+    that came in it is the switch's, and `dialled_at` stays empty: it is nobody's dial.
     """
 
     __tablename__ = "attempts"
@@ -74,8 +78,8 @@ class Attempt(Base):
             "uq_attempts_live_number",
             "number",
             unique=True,
-            sqlite_where=_LIVE,
-            postgresql_where=_LIVE,
+            sqlite_where=_LIVE_AND_OURS,
+            postgresql_where=_LIVE_AND_OURS,
         ),
         Index(
             "uq_attempts_live_user",
@@ -206,6 +210,8 @@ class CommandKind(StrEnum):
     """Write the trunks into the switch's configuration and let it read them."""
     CHECK = "check"
     """Read how the switch is, for the page that shows it."""
+    ANSWER = "answer"
+    """Answer a call that came in, and join it with the operator who took it."""
 
 
 class SwitchCommand(Base):
@@ -253,12 +259,15 @@ class SystemResult(StrEnum):
     BLANK = "blank"
     ABANDONED = "abandoned"
     LINE_ERROR = "line_error"
+    MISSED = "missed"
+    """A call that came in and that nobody answered."""
 
 
 SYSTEM_RESULT_NAMES = {
     SystemResult.BLANK: "空白",
     SystemResult.ABANDONED: "放棄",
     SystemResult.LINE_ERROR: "回線エラー",
+    SystemResult.MISSED: "不在着信",
 }
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import uuid
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import ForeignKey, LargeBinary, String
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from calltree.db import Base
+from calltree.db import Base, BigId
 
 
 class Situation(StrEnum):
@@ -132,3 +133,83 @@ class InboundRefusal(Base):
     note: Mapped[str] = mapped_column(String(128), default="")
     user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     created_at: Mapped[datetime]
+
+
+class InboundOutcome(StrEnum):
+    """What became of a call that came in."""
+
+    OPEN = "open"
+    """It is on its way through its steps."""
+    JOINED = "joined"
+    """An operator talked with the caller."""
+    MISSED = "missed"
+    """The caller gave up, or nobody was reached: to be called back."""
+    VOICEMAIL = "voicemail"
+    """The caller left a message."""
+    GUIDANCE = "guidance"
+    """Heard the guidance of closed hours: to be called back as a missed one."""
+    FORWARDED = "forwarded"
+    REFUSED = "refused"
+    """Busy without an answer: the list of refused callers, no line, a number that takes none."""
+
+
+TO_BE_CALLED_BACK = (InboundOutcome.MISSED, InboundOutcome.VOICEMAIL, InboundOutcome.GUIDANCE)
+"""Outcomes that somebody has to see to (R-IN-3)."""
+_OPEN = text("outcome = 'open'")
+_UNSEEN = text("outcome IN ('missed', 'voicemail', 'guidance') AND done_at IS NULL")
+
+
+class InboundCall(Base):
+    """A call that came in: its plan, which step it is at, and what became of it.
+
+    Rows alone say what the caller should hear now, so that a new leader goes on where the last one
+    stopped. `serial` grows with every change of it; what the switch was told is `carried_*`.
+    """
+
+    __tablename__ = "inbound_calls"
+    __table_args__ = (
+        Index("ix_inbound_calls_open", "attempt_id", sqlite_where=_OPEN, postgresql_where=_OPEN),
+        Index(
+            "ix_inbound_calls_unseen",
+            "attempt_id",
+            sqlite_where=_UNSEEN,
+            postgresql_where=_UNSEEN,
+        ),
+    )
+
+    attempt_id: Mapped[int] = mapped_column(
+        BigId, ForeignKey("attempts.id"), primary_key=True, autoincrement=False
+    )
+    group_id: Mapped[int | None] = mapped_column(ForeignKey("groups.id"))
+    """Whose telephones ring; None: everybody's who may answer."""
+    reason: Mapped[str] = mapped_column(String(32), default="")
+    """Why the plan is as it is: a code of `inbound_words.REASONS`."""
+    reason_name: Mapped[str] = mapped_column(String(64), default="")
+    """Of the closed day or holiday."""
+    steps: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
+    step: Mapped[int] = mapped_column(default=0)
+    """Which of `steps` it is at; their number when all came to nothing."""
+    action: Mapped[InboundAction]
+    """Of the present step."""
+    step_started_at: Mapped[datetime]
+    step_ends_at: Mapped[datetime | None]
+    """When the next one follows; None: it ends by itself."""
+    passed_over: Mapped[list[int]] = mapped_column(default=list)
+    """Users who declined, or did not answer when it was their turn."""
+    offered_user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    """RING_IDLE: whose turn it is; they are locked for it."""
+    offered_until: Mapped[datetime | None]
+    taken_at: Mapped[datetime | None]
+    """When an operator took it; the join is to follow at once."""
+    parked_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    parked_at: Mapped[datetime | None]
+    serial: Mapped[int] = mapped_column(default=1)
+    carried_serial: Mapped[int] = mapped_column(default=0)
+    carried_epoch: Mapped[int] = mapped_column(default=0)
+    outcome: Mapped[InboundOutcome] = mapped_column(default=InboundOutcome.OPEN)
+    assigned_user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    """Who is to call back; None: anybody."""
+    done_at: Mapped[datetime | None]
+    done_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    called_back_attempt_id: Mapped[int | None] = mapped_column(BigId, ForeignKey("attempts.id"))
+    """The latest call back to the caller."""
