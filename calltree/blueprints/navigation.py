@@ -174,21 +174,31 @@ def navigation() -> list[Section]:
         return []
     sections = ADMIN if screen() == "admin" else OPERATOR
     told = dict(one.partition(":")[::2] for one in request.cookies.get(COOKIE, "").split("."))
-    return [
-        _section(title, entries, told)
-        for title, entries in ((title, _allowed(entries)) for title, entries in sections)
-        if entries
+    shown = [
+        (title, [_item(endpoint, label) for endpoint, label in _allowed(entries)])
+        for title, entries in sections
     ]
+    return _folded([(title, items) for title, items in shown if items], told)
 
 
-def _section(title: str, entries: list[tuple[str, str]], told: Mapping[str, str]) -> Section:
-    """Open is where one is, and what was not folded away."""
-    items = [_item(endpoint, label) for endpoint, label in entries]
-    key = title.lower().replace(" ", "-")
-    is_open = key not in FOLDED if key not in told else told[key] != "0"
-    return Section(
-        _(title) if title else "", items, key, is_open or any(item.active for item in items)
-    )
+def _folded(sections: list[tuple[str, list[Item]]], told: Mapping[str, str]) -> list[Section]:
+    """Open is where one is, and what was not folded away; beside a long one of FOLDED nothing
+    else, for the menu shall not scroll."""
+    keys = [title.lower().replace(" ", "-") for title, _items in sections]
+    here = {
+        key
+        for key, (_title, items) in zip(keys, sections, strict=True)
+        if any(item.active for item in items)
+    }
+    opened = here | {key for key in FOLDED if told.get(key, "0") != "0"}
+    crowded = bool(opened & FOLDED)
+    return [
+        Section(
+            _(title) if title else "", items, key,
+            key in opened or not (crowded or key in FOLDED or told.get(key) == "0"),
+        )
+        for key, (title, items) in zip(keys, sections, strict=True)
+    ]  # fmt: skip
 
 
 def _allowed(entries: list[tuple[str, str]]) -> list[tuple[str, str]]:

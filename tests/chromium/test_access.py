@@ -142,7 +142,10 @@ def test_the_keyboard_skips_the_menu_folds_it_and_comes_back_from_dialogs(
     assert page.locator("#nav").evaluate(fits)
     settings.focus()
     page.keyboard.press("Space")
+    expect(page.locator("#nav details[data-section=settings]")).to_have_attribute("open", "")
+    expect(page.locator("#nav details[open]")).not_to_have_count(4)  # what had no room is folded
     page.goto("/admin/projects/numbers")
+    assert page.locator("#nav").evaluate(fits)
 
     for closing in ("Escape", "Enter"):  # Enter: the dialog's first button is キャンセル
         opener = page.locator("main [data-opens]").first

@@ -37,7 +37,8 @@ def test_settings_are_folded_until_one_is_there(manager: Browser) -> None:
     assert not at_home["settings"]
     assert at_home["lists"]
     assert at_home["records"]
-    assert is_open(manager.get("/admin/settings/site/"))["settings"]
+    in_settings = is_open(manager.get("/admin/settings/site/"))
+    assert [key for key, opened in in_settings.items() if opened] == ["settings"]
 
 
 def test_what_was_folded_stays_so_and_where_one_is_never_is(manager: Browser) -> None:
@@ -45,6 +46,9 @@ def test_what_was_folded_stays_so_and_where_one_is_never_is(manager: Browser) ->
     page = manager.get("/admin/")
     assert (is_open(page)["records"], is_open(page)["settings"]) == (False, True)
     assert is_open(manager.get("/history/"))["records"]
+    folded(manager, "records:0")
+    page = manager.get("/admin/")
+    assert (is_open(page)["records"], is_open(page)["lists"]) == (False, True)
 
 
 @pytest.mark.parametrize("told", ["", "records", "x.y:z:0..", "records:2", "%00:0"])

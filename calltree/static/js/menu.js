@@ -18,7 +18,16 @@
     const folded = told().set(section.dataset.section, section.open ? "0" : "1");
     const value = [...folded].map((one) => one.join(":")).join(".");
     document.cookie = `menu=${value}; path=/; max-age=${YEAR_S}; SameSite=Lax`;
+    if (!section.open) section.addEventListener("toggle", () => makeRoom(section), { once: true });
   });
+
+  /* Rather fold the others away than scroll. */
+  function makeRoom(section) {
+    for (const other of menu.querySelectorAll("details[open]")) {
+      if (menu.scrollHeight <= menu.clientHeight) return;
+      if (other !== section) other.open = false;
+    }
+  }
 
   const here = menu.querySelector("[aria-current]");
   if (here) {
