@@ -34,7 +34,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     extensions.db.init_app(app)
     with app.app_context():
-        store = Store(extensions.db.engine)
+        store = Store(extensions.db.engine, clock_rate=settings.clock_rate)
     store.publisher = doorbells.for_store(settings, store, partial(withdraw_dials, store))
     app.extensions["calltree.store"] = store
     extensions.migrate.init_app(app, extensions.db, render_as_batch=True)

@@ -84,6 +84,9 @@ class Announcement:
 
 Publisher = Callable[[list[Announcement]], None]
 
+CLOCK_RATE = "clock_rate"
+"""In a session's info: how many times faster than real the site's clocks run."""
+
 
 class ReadOnlyError(RuntimeError):
     """A read session was asked to write."""
@@ -106,8 +109,9 @@ class Store:
     hashing and network out of `write()`.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, clock_rate: float = 1.0) -> None:
         self.engine = engine
+        self._told = {CLOCK_RATE: clock_rate}
         self.publisher: Publisher | None = None
         self._writer = threading.Lock()
         self._writing = threading.local()
@@ -124,7 +128,7 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """Give a session that sees one moment of the database and never writes."""
-        with Session(self.engine, expire_on_commit=False) as session:
+        with Session(self.engine, expire_on_commit=False, info=self._told) as session:
             yield session
 
     @contextmanager
@@ -179,7 +183,7 @@ class Store:
 
     def _session(self, *, synced: bool) -> Session:
         engine = self._write_engine if synced else self._unsynced_engine
-        return Session(engine, expire_on_commit=False, info={"writes": True})
+        return Session(engine, expire_on_commit=False, info=self._told | {"writes": True})
 
     def _publish(self, told: list[Announcement]) -> None:
         if told and self.publisher is not None:

@@ -48,7 +48,8 @@ def store() -> Store:
 
 def open_store(settings: Settings) -> Store:
     """Connect a store to its database and its doorbells; waits for the site's first start."""
-    store = Store(create_engine(settings.database_url, pool_pre_ping=True, hide_parameters=True))
+    engine = create_engine(settings.database_url, pool_pre_ping=True, hide_parameters=True)
+    store = Store(engine, clock_rate=settings.clock_rate)
     site_key(store)
     store.publisher = doorbells.for_store(settings, store)
     return store

@@ -31,7 +31,7 @@ def dial(
     if reserved is None and (lead.needs_operator or customer.abandons):
         reserved = _longest_idle(session, campaign.id, node)
         if reserved is None:
-            redialling.refused(customer, code="needs_operator", detail={}, now=now)
+            redialling.refused(session, customer, code="needs_operator", detail={}, now=now)
             return "needs_operator", None
     attempt = gate.ask(
         session,
@@ -47,9 +47,11 @@ def dial(
         now=now,
     )
     if attempt.verdict == gate.ALLOWED:
-        redialling.taken(customer, now=now)
+        redialling.taken(session, customer, now=now)
     else:
-        redialling.refused(customer, code=attempt.verdict, detail=attempt.verdict_detail, now=now)
+        redialling.refused(
+            session, customer, code=attempt.verdict, detail=attempt.verdict_detail, now=now
+        )
     session.flush()
     return attempt.verdict, attempt
 

@@ -24,7 +24,7 @@ from calltree.models import (
     OperatorState,
     Task,
 )
-from calltree.services import scope
+from calltree.services import hurry, scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +218,8 @@ def _again(
             .where(
                 Customer.list_id == list_id,
                 Customer.last_status_id.in_(campaign.again_status_ids),
-                Customer.last_dialled_at <= now - timedelta(minutes=campaign.again_min),
+                Customer.last_dialled_at
+                <= now - timedelta(minutes=campaign.again_min) / hurry.rate(session),
                 Customer.cycle == CustomerList.cycle,
                 Customer.dials < campaign.max_tries,
                 Customer.next_try_at.is_(None),

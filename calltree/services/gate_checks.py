@@ -45,6 +45,7 @@ from calltree.models import (
 )
 from calltree.services import (
     hours,
+    hurry,
     leases,
     operators,
     redialling,
@@ -279,8 +280,8 @@ def _abandons_kept(session: Session, case: Case, now: datetime) -> Verdict | Non
     count, last = redialling.abandons_of(session, number=case.request.number)
     if last is None:
         return None
-    if now - last < redialling.ABANDONED_GAP:
-        until = last + redialling.ABANDONED_GAP
+    if hurry.passed(session, last, now) < redialling.ABANDONED_GAP:
+        until = hurry.later(session, last, redialling.ABANDONED_GAP)
         return Verdict("abandoned_lately", {"until": until.isoformat()})
     if count >= redialling.MOST_ABANDONS:
         return Verdict("preview_only", {})
@@ -290,9 +291,12 @@ def _abandons_kept(session: Session, case: Case, now: datetime) -> Verdict | Non
 
 def _gap_kept(session: Session, case: Case, now: datetime) -> Verdict | None:
     last = case.facts.last
-    if last is None or now - last.at >= timedelta(minutes=case.site.min_gap_min):
+    if last is None:
         return None
-    minutes = max(0, int((now - last.at).total_seconds() // 60))
+    passed = hurry.passed(session, last.at, now)
+    if passed >= timedelta(minutes=case.site.min_gap_min):
+        return None
+    minutes = max(0, int(passed.total_seconds() // 60))
     if case.automatic:
         gap = redialling.minimum_gap(
             session,
@@ -300,7 +304,7 @@ def _gap_kept(session: Session, case: Case, now: datetime) -> Verdict | None:
             campaign_id=case.request.campaign_id,
             number=case.request.number,
         )
-        if now - last.at >= gap:
+        if passed >= gap:
             return None
         return Verdict("too_soon", {"minutes": minutes, "gap": gap // timedelta(minutes=1)})
     if not _same_open_customer(session, case, last):

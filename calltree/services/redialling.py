@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from calltree.models import Attempt, Campaign, Customer, Operator, OperatorState, Site
 from calltree.models.calls import LIVE_STATES
-from calltree.services import operators, outcomes
+from calltree.services import hurry, operators, outcomes
 from calltree.services.outcomes import Outcome
 from calltree.text.dayparts import another_part
 
@@ -47,25 +47,28 @@ OF_CAMPAIGN = frozenset(
 """Verdicts that say nothing of this customer: the next one would be refused just so."""
 
 
-def taken(customer: Customer, *, now: datetime) -> None:
+def taken(session: Session, customer: Customer, *, now: datetime) -> None:
     """The gate said yes: nobody picks this customer while the call lasts."""
-    customer.next_try_at = now + IN_HAND
+    customer.next_try_at = hurry.later(session, now, IN_HAND)
 
 
-def refused(customer: Customer, *, code: str, detail: dict[str, Any], now: datetime) -> None:
+def refused(
+    session: Session, customer: Customer, *, code: str, detail: dict[str, Any], now: datetime
+) -> None:
     """The gate said no to this customer: come back when it may say yes."""
     customer.last_outcome = code
-    customer.next_try_at = _after_refusal(code, detail, now)
-
-
-def _after_refusal(code: str, detail: dict[str, Any], now: datetime) -> datetime:
-    if code == "too_soon":
-        return now + timedelta(minutes=max(1, detail["gap"] - detail["minutes"]))
     if code == "abandoned_lately":
-        return datetime.fromisoformat(detail["until"])
+        customer.next_try_at = datetime.fromisoformat(detail["until"])
+    else:
+        customer.next_try_at = hurry.later(session, now, _after_refusal(code, detail))
+
+
+def _after_refusal(code: str, detail: dict[str, Any]) -> timedelta:
+    if code == "too_soon":
+        return timedelta(minutes=max(1, detail["gap"] - detail["minutes"]))
     if code in OF_CAMPAIGN:
-        return now + NOT_SENT
-    return now + _REFUSED.get(code, timedelta(minutes=30))
+        return NOT_SENT
+    return _REFUSED.get(code, timedelta(minutes=30))
 
 
 def call_ended(session: Session, *, attempt: Attempt, outcome: Outcome, now: datetime) -> None:
@@ -81,29 +84,31 @@ def call_ended(session: Session, *, attempt: Attempt, outcome: Outcome, now: dat
             customer.next_try_at, customer.abandons = None, 0
         return
     customer.last_outcome = outcome.sentence
-    campaign = session.get_one(Campaign, attempt.campaign_id)
-    customer.next_try_at = _next(customer, campaign, attempt, outcome, now)
+    customer.next_try_at = _next(session, customer, attempt, outcome, now)
     if outcome.abandoned:
         _abandoned(session, customer, attempt, now)
 
 
 def _next(
-    customer: Customer, campaign: Campaign, attempt: Attempt, outcome: Outcome, now: datetime
+    session: Session, customer: Customer, attempt: Attempt, outcome: Outcome, now: datetime
 ) -> datetime | None:
+    campaign = session.get_one(Campaign, attempt.campaign_id)
     if outcome is outcomes.TALKED:
         customer.abandons = 0
         return None
     if outcome.abandoned:
-        return now + ABANDONED_GAP
+        return hurry.later(session, now, ABANDONED_GAP)
     if outcome.line_error:
-        return now + (NOT_SENT if attempt.dialled_at is None else OUR_FAULT)
+        return hurry.later(session, now, NOT_SENT if attempt.dialled_at is None else OUR_FAULT)
     if outcome is outcomes.NOT_IN_USE or customer.dials >= campaign.max_tries:
         return None
     if outcome is outcomes.BUSY:
-        return now + timedelta(minutes=campaign.busy_min)
+        return hurry.later(session, now, timedelta(minutes=campaign.busy_min))
     after = timedelta(minutes=campaign.no_answer_min)
     tried = attempt.dialled_at or now
-    return another_part(tried, after) if campaign.other_part else tried + after
+    if campaign.other_part:
+        return another_part(tried, after / hurry.rate(session))
+    return hurry.later(session, tried, after)
 
 
 def _abandoned(session: Session, customer: Customer, attempt: Attempt, now: datetime) -> None:
@@ -112,7 +117,7 @@ def _abandoned(session: Session, customer: Customer, attempt: Attempt, now: date
     if customer.abandons >= MOST_ABANDONS:
         customer.preview_only, customer.next_try_at = True, None
     answered = attempt.answered_at or now
-    waited = now - answered >= FREE_FOR
+    waited = hurry.passed(session, answered, now) >= FREE_FOR
     free = exists().where(
         Operator.campaign_id == attempt.campaign_id,
         Operator.state == OperatorState.READY,
