@@ -85,9 +85,16 @@ from calltree.models.projects import (
     Setting,
     Site,
 )
-from calltree.models.recordings import Recording, RecordingState
+from calltree.models.recordings import PauseEnd, Recording, RecordingPause, RecordingState
 from calltree.models.search import POSTGRES_STATEMENTS, SQLITE_STATEMENTS
 from calltree.models.supervision import HelpRequest, Monitor, MonitorMode, Notice, NoticeReader
+from calltree.models.transfers import (
+    Transfer,
+    TransferKind,
+    TransferOutcome,
+    TransferState,
+    TransferWish,
+)
 from calltree.models.trunks import (
     CallerIdForm,
     NumberForm,
@@ -168,6 +175,7 @@ __all__ = [
     "OperatorInterval",
     "OperatorState",
     "Origin",
+    "PauseEnd",
     "Preset",
     "Project",
     "ProjectItem",
@@ -177,6 +185,7 @@ __all__ = [
     "RecordCorrection",
     "RecordKind",
     "Recording",
+    "RecordingPause",
     "RecordingState",
     "RecoveryCode",
     "ResultPattern",
@@ -191,6 +200,11 @@ __all__ = [
     "SystemResult",
     "Task",
     "TaskReminder",
+    "Transfer",
+    "TransferKind",
+    "TransferOutcome",
+    "TransferState",
+    "TransferWish",
     "Transport",
     "Trunk",
     "TrunkHealth",

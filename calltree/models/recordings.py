@@ -83,3 +83,43 @@ class Recording(Base):
     destroyed_reason: Mapped[str] = mapped_column(String(32), default="")
     protected: Mapped[bool] = mapped_column(default=False)
     """保護: stays when room is made and when its project would keep it no longer."""
+
+
+class PauseEnd(StrEnum):
+    """What let a paused recording go on."""
+
+    OPEN = ""
+    OPERATOR = "operator"
+    HOLD = "hold"
+    """The customer was put on hold, or handed on: no card number is spoken there."""
+    LIMIT = "limit"
+    CALL = "call"
+    """The call ended."""
+
+
+class RecordingPause(Base):
+    """A stretch of a call that was not recorded because its operator said so (R-RC-3).
+
+    The file goes on in silence, so the moments stay moments of the file.
+    """
+
+    __tablename__ = "recording_pauses"
+    __table_args__ = (
+        Index(
+            "uq_recording_pauses_open",
+            "recording_id",
+            unique=True,
+            sqlite_where=text("ended_at IS NULL"),
+            postgresql_where=text("ended_at IS NULL"),
+        ),
+        Index("ix_recording_pauses_recording", "recording_id", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    recording_id: Mapped[int] = mapped_column(BigId, ForeignKey("recordings.id"))
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    began_at: Mapped[datetime]
+    until: Mapped[datetime]
+    """It goes on by itself then."""
+    ended_at: Mapped[datetime | None]
+    ended_by: Mapped[PauseEnd] = mapped_column(default=PauseEnd.OPEN)
