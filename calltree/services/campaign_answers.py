@@ -9,8 +9,6 @@ from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import select, update
-from sqlalchemy.dialects.postgresql import insert as postgres_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
 from calltree.db import announce
@@ -18,11 +16,10 @@ from calltree.models import (
     Attempt,
     CallState,
     Campaign,
-    CustomerHold,
     Operator,
     OperatorState,
 )
-from calltree.services import campaign_team, operators, records
+from calltree.services import campaign_team, holds, operators, records
 from calltree.services.operators import Move
 
 
@@ -163,7 +160,13 @@ def connected(session: Session, *, attempt: Attempt, now: datetime) -> None:
     records.give_to(session, attempt=attempt, user_id=user_id, now=now)
     operator = session.get_one(Operator, user_id, populate_existing=True)
     if attempt.customer_id is not None:
-        _hold(session, attempt.customer_id, operator, now)
+        holds.take_for_call(
+            session,
+            customer_id=attempt.customer_id,
+            user_id=user_id,
+            page_id=operator.page_id,
+            now=now,
+        )
         session.execute(
             update(Operator)
             .where(Operator.user_id == user_id)
@@ -178,24 +181,6 @@ def connected(session: Session, *, attempt: Attempt, now: datetime) -> None:
         announce(session, "customer", customer_id=attempt.customer_id)
     announce(session, "operator", user_id=user_id)
     announce(session, "campaign", campaign_id=attempt.campaign_id)
-
-
-def _hold(session: Session, customer_id: int, operator: Operator, now: datetime) -> None:
-    """Whoever talks with a customer has them open; somebody who looked them up meanwhile loses."""
-    on_postgres = session.get_bind().dialect.name == "postgresql"
-    new = postgres_insert(CustomerHold) if on_postgres else sqlite_insert(CustomerHold)
-    mine = {
-        "user_id": operator.user_id,
-        "page_id": operator.page_id,
-        "taken_at": now,
-        "renewed_at": now,
-        "touched_at": now,
-    }
-    session.execute(
-        new.values(customer_id=customer_id, **mine).on_conflict_do_update(
-            index_elements=["customer_id"], set_=mine
-        )
-    )
 
 
 def let_go(session: Session, *, attempt: Attempt, now: datetime) -> None:

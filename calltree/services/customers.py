@@ -76,6 +76,37 @@ def add(
     if not viewer.may(Right.IMPORT):
         raise NotAllowed(Right.IMPORT)
     folder = scope.get_list(session, viewer=viewer, list_id=list_id)
+    return _add(session, viewer, folder, number, form, now)
+
+
+def add_caller(
+    session: Session,
+    *,
+    viewer: Viewer,
+    list_id: int,
+    number: str,
+    form: CustomerForm,
+    now: datetime,
+) -> Customer:
+    """Add somebody who called in to a list that the viewer may call (R-IN-2). Raises as `add`."""
+    if not viewer.may(Right.ANSWER_INBOUND):
+        raise NotAllowed(Right.ANSWER_INBOUND)
+    folder = session.scalar(
+        select(CustomerList).where(CustomerList.id == list_id, scope.lists_dialled(viewer))
+    )
+    if folder is None:
+        raise NotFound(f"list {list_id}")
+    return _add(session, viewer, folder, number, form, now)
+
+
+def _add(
+    session: Session,
+    viewer: Viewer,
+    folder: CustomerList,
+    number: str,
+    form: CustomerForm,
+    now: datetime,
+) -> Customer:
     session.refresh(folder, with_for_update=True)  # two writers must not take one position
     phone = read_number(session, number, field="number")
     if folder.customers >= MAX_CUSTOMERS:

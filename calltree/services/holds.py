@@ -145,6 +145,20 @@ def take(
     raise Refused("customer_held", name="")
 
 
+def take_for_call(
+    session: Session, *, customer_id: int, user_id: int, page_id: str, now: datetime
+) -> None:
+    """Hold the customer for whoever talks with them; who had looked them up meanwhile loses."""
+    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+    mine = {"user_id": user_id, "page_id": page_id}
+    mine |= dict.fromkeys(("taken_at", "renewed_at", "touched_at"), now)
+    session.execute(
+        insert(CustomerHold)
+        .values(customer_id=customer_id, **mine)
+        .on_conflict_do_update(index_elements=["customer_id"], set_=mine)
+    )
+
+
 def _renew_mine(
     session: Session, customer_id: int, user_id: int, page_id: str | None, now: datetime
 ) -> bool:

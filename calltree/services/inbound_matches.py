@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select, union
+from sqlalchemy import case, func, select, union
 from sqlalchemy.orm import Session, aliased
 
 from calltree.models import Customer, CustomerList, ExtraNumber, MemoEntry
@@ -43,6 +45,15 @@ class Caller:
     """On do-not-call: they may call in, and are shown red (R-DN-5)."""
 
 
+@dataclass(slots=True)
+class Known:
+    """Who has a number, as a line of a table names them."""
+
+    customers: list[tuple[Customer, str]] = field(default_factory=list)
+    """With the names of their lists; only those whom the viewer may see."""
+    hidden: int = 0
+
+
 def find(session: Session, *, viewer: Viewer, number: str, now: datetime) -> Caller:
     """Look a caller up in every list; an empty number (非通知) matches nobody."""
     if not number:
@@ -63,6 +74,17 @@ def find(session: Session, *, viewer: Viewer, number: str, now: datetime) -> Cal
     matches = [_match(session, viewer, customer, of, now) for customer, of in rows]
     hidden = everybody - len(rows) if len(rows) < MOST else 0
     return Caller(number, matches, hidden, banned)
+
+
+def only_one(session: Session, *, viewer: Viewer, number: str) -> int | None:
+    """Return the id of the customer with this number, if the viewer may see exactly one."""
+    if not number:
+        return None
+    mine = scope.customers_seen(session, viewer=viewer)
+    found = session.scalars(
+        select(Customer.id).where(Customer.id.in_(_with(number)), mine).limit(2)
+    ).all()
+    return found[0] if len(found) == 1 else None
 
 
 def _with(number: str) -> Any:
@@ -86,3 +108,32 @@ def _match(
         .limit(LAST)
     )
     return Match(customer, folder, page.rows, list(memos))
+
+
+def known(session: Session, *, viewer: Viewer, numbers: Collection[str]) -> Mapping[str, Known]:
+    """Name the customers of several numbers, asked for at once; nobody for any other number."""
+    found: defaultdict[str, Known] = defaultdict(Known)
+    if not numbers:
+        return found
+    main = select(Customer.number.label("number"), Customer.id.label("id")).where(
+        Customer.number.in_(numbers)
+    )
+    extra = select(ExtraNumber.number, ExtraNumber.customer_id).where(
+        ExtraNumber.number.in_(numbers)
+    )
+    owners = union(main, extra).subquery()
+    folder = aliased(CustomerList)  # whom one sees asks the lists on its own account
+    seen = scope.customers_seen(session, viewer=viewer)
+    rows = session.execute(
+        select(owners.c.number, Customer, folder.name, case((seen, 1), else_=0))
+        .join(Customer, Customer.id == owners.c.id)
+        .join(folder, folder.id == Customer.list_id)
+        .where(scope.is_present())
+        .order_by(Customer.last_dialled_at.desc().nulls_last(), Customer.id)
+    )
+    for number, customer, name, may_see in rows:
+        if may_see:
+            found[number].customers.append((customer, name))
+        else:
+            found[number].hidden += 1
+    return found

@@ -16,11 +16,14 @@ from sqlalchemy.orm import Session, aliased
 from calltree.errors import NotFound
 from calltree.models import (
     HIDDEN_IMPORT_STATES,
+    Attempt,
     CallRecord,
     Customer,
     CustomerList,
     GroupMember,
     Import,
+    InboundCall,
+    InboundOutcome,
     ListGrant,
     ListGroupGrant,
     Project,
@@ -124,7 +127,8 @@ def records_seen(session: Session, *, viewer: Viewer) -> ColumnElement[bool]:
 def recordings_played(session: Session, *, viewer: Viewer) -> ColumnElement[bool]:
     """Condition on CallRecord: those whose sound the viewer may play.
 
-    MGR and SV all; OP own; BY those of granted lists; BIZ reported, if the project lets them.
+    MGR and SV all; OP own, and messages of callers they may call back (R-IN-3); BY those of granted
+    lists; BIZ reported, if the project lets them.
     A hand-dialled call (手動発信) is its operator's own and the managers'.
     """
     if not viewer.may(Right.PLAY_RECORDINGS):
@@ -132,12 +136,60 @@ def recordings_played(session: Session, *, viewer: Viewer) -> ColumnElement[bool
     if viewer.manages:
         return true()
     if viewer.role is Role.OPERATOR:
-        return CallRecord.user_id == viewer.user_id
+        return or_(CallRecord.user_id == viewer.user_id, _message(viewer))
     if viewer.role is Role.BACKYARD:
         lists = select(CustomerList.id).where(lists_seen(viewer))
         return and_(CallRecord.list_id.in_(lists), CallRecord.kind != RecordKind.MANUAL)
     shown = exists().where(Project.id == CallRecord.project_id, Project.reports_recordings)
     return and_(reported_to(session, viewer=viewer), shown)
+
+
+def _message(viewer: Viewer) -> ColumnElement[bool]:
+    """Condition on CallRecord: nobody's, with a message that this operator may listen to."""
+    if not viewer.may(Right.ANSWER_INBOUND):
+        return false()
+    left = (
+        select(InboundCall.attempt_id)
+        .join(Attempt, Attempt.id == InboundCall.attempt_id)
+        .where(
+            InboundCall.attempt_id == CallRecord.attempt_id,
+            InboundCall.outcome == InboundOutcome.VOICEMAIL,
+            inbound_seen(viewer),
+        )
+        .correlate(CallRecord)
+        .exists()
+    )
+    return and_(CallRecord.kind == RecordKind.INBOUND, CallRecord.user_id.is_(None), left)
+
+
+def inbound_seen(viewer: Viewer) -> ColumnElement[bool]:
+    """Condition on InboundCall joined with Attempt: those the viewer may take, or call back.
+
+    MGR and SV all; OP those for everybody or their groups, those of customers they may see, and
+    those that are theirs to call back.
+    """
+    if not viewer.may(Right.ANSWER_INBOUND):
+        return false()
+    if viewer.manages:
+        return true()
+    groups = select(GroupMember.group_id).where(GroupMember.user_id == viewer.user_id)
+    caller = aliased(Customer)
+    lists = select(CustomerList.id).where(lists_seen(viewer))
+    own = (
+        exists()
+        .where(
+            caller.number == Attempt.number,
+            caller.deleted_at.is_(None),
+            caller.list_id.in_(lists),
+        )
+        .correlate(Attempt)
+    )
+    return or_(
+        InboundCall.group_id.is_(None),
+        InboundCall.group_id.in_(groups),
+        InboundCall.assigned_user_id == viewer.user_id,
+        and_(Attempt.number != "", own),
+    )
 
 
 def dialled_by_hand(viewer: Viewer) -> ColumnElement[bool]:
