@@ -8,6 +8,7 @@ import re
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -29,8 +30,11 @@ from calltree.models import (
 from calltree.services import operators
 from tests import factories as make
 from tests.browser import Browser as Client
+from tests.certificates import make_certificate, showing
 from tests.chromium.house import House, running_house
 from tests.databases import PostgresDatabases, SqliteDatabases
+from tests.softphone.relay import Relay, relaying
+from tests.windows import PATIENCE_MS
 
 pytestmark = [pytest.mark.browser, pytest.mark.one_database]
 
@@ -42,6 +46,12 @@ navigator.mediaDevices.getUserMedia = async (wanted) => {
   window.lastTrack = stream.getAudioTracks()[0];
   return stream;
 };
+"""
+ELSEWHERE = """
+const Socket = window.WebSocket;
+window.WebSocket = new Proxy(Socket, {
+  construct: (_, [at, kind]) => (kind === "sip" ? new Socket("%s", kind) : new Socket(at)),
+});
 """
 FAR_END = Path(__file__).with_name("far_end.js")
 Listener = Callable[..., Browser]
@@ -62,10 +72,13 @@ class Place:
         registers: int = 200,
         desk_phone: bool = False,
         speaks: bool = False,
+        through: Relay | None = None,
+        wss: str = "",
     ) -> Page:
         """A new operator at the list page; the switch answers REGISTER with this status.
 
-        One that `speaks` takes the page's call too.
+        One that `speaks` takes the page's call too; its sound comes `through` a relay. `wss` is a
+        switch at another address.
         """
         with self.house.store.write() as session:
             user = make.make_user(
@@ -87,8 +100,12 @@ class Place:
         context.add_init_script(KEEPS_TRACKS)
         if speaks:
             context.add_init_script(path=FAR_END)
+        elif wss:
+            context.add_init_script(ELSEWHERE % wss)
         elif registers:
             context.route_web_socket(SWITCH, lambda ws: _answer(ws, registers))
+        if through is not None:
+            context.add_init_script(through.script)
         page = context.new_page()
         page.goto(f"{self.house.web.origin}/operator/")
         return page
@@ -273,6 +290,42 @@ def test_R_CL_10_a_customer_of_whom_nothing_comes_any_more(
     page.evaluate("() => window.farEndSounds(true)")
     expect(live).to_be_visible()
     expect(box).to_be_hidden()
+
+
+def test_R_CL_10_packets_that_are_lost_on_the_way_are_said(
+    place: Place, listener: Listener
+) -> None:
+    with relaying() as relay:
+        page = place.page(listener(), speaks=True, through=relay)
+        live = page.locator('#softphone-panel[data-state="live"]')
+        expect(live).to_be_visible()
+        place.open_customer(page)
+        place.talk(page)
+        relay.lose(3)
+        says(page, "unstable", "通信が不安定です（有線LANをお使いください）")
+        assert relay.lost > 0
+        expect(page.locator("#softphone-panel [data-loss]")).to_have_text(re.compile(r"^[2-9]\d"))
+        box = page.locator(".call-says [data-softphone-trouble]")
+        expect(box).to_contain_text("通信が不安定です")
+        expect(box.get_by_role("button", name="リロード")).to_be_visible()
+        relay.lose(1)
+        says(page, "no_audio", "相手の音声が届いていません")
+        relay.lose(0)
+        expect(live).to_be_visible()
+        expect(box).to_be_hidden()
+
+
+def test_R_CL_10_a_switch_whose_certificate_has_expired(
+    place: Place, listener: Listener, tmp_path: Path
+) -> None:
+    certificate, key = make_certificate(tmp_path, ends=utcnow() - timedelta(days=1))
+    with showing(certificate, key) as port:
+        page = place.page(listener(), wss=f"wss://localhost:{port}/sip")
+        with page.expect_event(
+            "console", lambda said: "ERR_CERT_" in said.text, timeout=PATIENCE_MS
+        ):
+            page.reload()
+        says(page, "switch", "電話システムに接続できません")
 
 
 def test_the_panel_offers_devices_and_keeps_what_is_chosen(
