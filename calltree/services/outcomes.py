@@ -28,6 +28,8 @@ class Outcome:
 
 TALKED = Outcome("call_ended")
 ABANDONED = Outcome("call_abandoned", abandoned=True)
+MISSED = Outcome("call_missed")
+"""It came in, and nobody of ours was joined."""
 LOST = Outcome("call_lost", line_error=True)
 NOT_SENT = Outcome("call_not_sent", line_error=True)
 BUSY = Outcome("call_busy", BuiltIn.NO_ANSWER)

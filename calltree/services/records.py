@@ -27,7 +27,7 @@ from calltree.models import (
     SystemResult,
     User,
 )
-from calltree.services import drafts, effects, figures, holds, operators, outbox, turns
+from calltree.services import drafts, effects, figures, holds, operators, outbox, outcomes, turns
 from calltree.services.outcomes import Outcome
 from calltree.services.rights import Right, Viewer
 from calltree.text.days import TOKYO, site_day
@@ -124,6 +124,12 @@ def call_ended(
             _let_go_of(session, record, now)
         elif outcome.abandoned:
             record.system = SystemResult.ABANDONED
+        elif outcome is outcomes.MISSED:
+            record.system = SystemResult.MISSED
+            record.saved_at = record.closed_at = now
+        elif record.kind is RecordKind.INBOUND and record.user_id is None:
+            record.system = SystemResult.NONE  # forwarded: nobody of ours has a result to save
+            record.saved_at = record.closed_at = now
         elif record.user_id is None and outcome.proposed is not None:
             record.status_id = built_in_id(session, outcome)
             record.system = SystemResult.NONE

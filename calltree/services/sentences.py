@@ -31,6 +31,10 @@ SENTENCES: dict[str, str] = {
     "days_reversed": N_("The last day is before the first. Exchange them."),
     "closed_days_many": N_("At most %(most)s days at once. Check the year."),
     "zip_nothing": N_("The search finds no recording."),
+    "call_taken": N_("%(name)s has this call."),
+    "call_gone": N_("The caller is gone, or rings here no more."),
+    "not_standing_by": N_("Be ready to take calls first, then answer."),
+    "call_missed": N_("A call came in and was not answered."),
     "nothing_open": N_("No customer is open. Choose one from a list."),
     "ask_long_no_answer": N_(
         "You talked for %(seconds)s seconds. This result does not keep the recording. "
@@ -77,6 +81,9 @@ SENTENCES: dict[str, str] = {
     "mic_unplugged": N_("The headset was unplugged. Connect it again."),
     "mic_silent": N_("The microphone is silent. Check the mute switch and the chosen microphone."),
     "mic_unknown": N_("The microphone is still being checked. Wait a moment and try again."),
+    "no_inbound_call": N_("This call is over."),
+    "result_saved": N_("A result is saved already. Correct it in the call history."),
+    "number_withheld": N_("The caller withheld the number and cannot be called back."),
     "device_leg": N_("Your telephone is not in the browser. Reload the page."),
     "extension_unreadable": N_("An extension has letters, digits, dots and hyphens only."),
     "extension_taken": N_("The extension %(extension)s belongs to another user."),
@@ -183,6 +190,9 @@ SENTENCES: dict[str, str] = {
     "guidance_gone": N_("This guidance cannot be used any more. Choose another."),
     "guidance_in_use": N_(
         "The number %(number)s plays this guidance. Choose another one there first."
+    ),
+    "guidance_in_sounds": N_(
+        "The telephone system plays this guidance. Choose another under “Sounds” first."
     ),
     "guidance_name_taken": N_("There is already a guidance called %(name)s."),
     "guidance_unreadable": N_(

@@ -14,6 +14,7 @@ from calltree.models.recordings import Recording, RecordingState
 from calltree.services import (
     campaign_answers,
     effects,
+    inbound_walk,
     monitoring,
     operators,
     outbox,
@@ -30,7 +31,7 @@ from calltree.telephony.events import HungUp
 
 log = structlog.get_logger(__name__)
 
-_AUTOMATIC = (Origin.PREDICTIVE, Origin.PROGRESSIVE, Origin.INBOUND)
+_AUTOMATIC = (Origin.PREDICTIVE, Origin.PROGRESSIVE)
 _WITHOUT_RESULT = (Origin.MANUAL, Origin.TEST)
 _ENDED_BY = {"recv_bye": "customer", "recv_refuse": "carrier", "recv_cancel": "customer"}
 
@@ -118,6 +119,8 @@ def expire_queued(session: Session, *, older_than: datetime, now: datetime) -> l
 
 def outcome_of(attempt: Attempt) -> Outcome:
     """Judge a call by what its row knows."""
+    if attempt.origin is Origin.INBOUND:
+        return outcomes.MISSED if attempt.joined_at is None else outcomes.TALKED
     joined = attempt.joined_at is not None or attempt.origin not in _AUTOMATIC
     return outcomes.judge(
         cause=attempt.hangup_cause,
@@ -156,11 +159,13 @@ def end(
     _release_line(session, attempt, now)
     recordings.call_ended(session, attempt=attempt, now=now)
     trunk_health.call_ended(session, attempt=attempt, outcome=outcome, now=now)
-    if attempt.dialled_at is not None:
+    if attempt.dialled_at is not None or attempt.origin is Origin.INBOUND:
         records.call_ended(session, attempt=attempt, outcome=outcome, now=now)
     redialling.call_ended(session, attempt=attempt, outcome=outcome, now=now)
     if attempt.campaign_id is not None:
         campaign_answers.let_go(session, attempt=attempt, now=now)
+    elif attempt.origin is Origin.INBOUND:
+        _inbound_ended(session, attempt, now)
     elif attempt.user_id is not None:
         needs_result = (
             attempt.dialled_at is not None
@@ -181,6 +186,18 @@ def end(
         talk_ms=attempt.talk_ms,
     )
     return True
+
+
+def _inbound_ended(session: Session, attempt: Attempt, now: datetime) -> None:
+    """Whoever talked with the caller goes to 後処理; who was to answer waits again."""
+    said = effects.recording_of(session, attempt_id=attempt.id)
+    inbound_walk.call_ended(
+        session, attempt=attempt, message_ms=said.length_ms if said else 0, now=now
+    )
+    if attempt.user_id is not None:
+        joined = attempt.joined_at is not None
+        move = operators.Move.END_CALL if joined else operators.Move.WITHDRAW
+        operators.unlock(session, user_id=attempt.user_id, attempt_id=attempt.id, now=now, by=move)
 
 
 def _heard(outcome: Outcome) -> Heard:

@@ -1,0 +1,352 @@
+"""How a call that came in goes through its plan: its arrival, each step's end, its own end.
+
+Everything here is called by the leader alone, inside its own write transactions. What the caller
+should hear is said by the row; whoever carries it out compares `serial` with what was carried.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from calltree.db import announce
+from calltree.models import (
+    LIVE_STATES,
+    Attempt,
+    CallerNumber,
+    CallState,
+    InboundAction,
+    InboundCall,
+    InboundOutcome,
+    InboundRoute,
+    Line,
+    Origin,
+    Project,
+    ProjectNumber,
+    ProjectState,
+)
+from calltree.services import (
+    gate,
+    inbound_calls,
+    inbound_facts,
+    inbound_team,
+    operators,
+    records,
+)
+from calltree.services.inbound_rules import Plan
+from calltree.services.operators import Move
+from calltree.text.phones import Phone, normalise
+
+log = structlog.get_logger(__name__)
+
+JOIN_S = 5
+"""So long after the press the caller and the operator hear each other, or the next one is asked."""
+ENDS_BY_ITSELF = (InboundAction.GUIDANCE, InboundAction.VOICEMAIL, InboundAction.REFUSE)
+
+
+def arrive(
+    session: Session, *, uuid: str, number: str, caller: str, node: str, epoch: int, now: datetime
+) -> InboundCall | None:
+    """Write down a call that has just come in, with its plan; None when it is known.
+
+    The caller of this has `gate.take_turn`, before anything else was locked: lines are counted.
+    A refused call is an attempt with its verdict, and neither line nor record.
+    """
+    if session.scalar(select(Attempt.id).where(Attempt.uuid == uuid)) is not None:
+        return None
+    ours, shown = _normal(number), _normal(caller)
+    plan = inbound_facts.plan(session, number=ours, caller=shown, now=now)
+    found = session.scalar(
+        select(CallerNumber).where(CallerNumber.number == ours, CallerNumber.retired_at.is_(None))
+    )
+    attempt = Attempt(
+        uuid=uuid,
+        origin=Origin.INBOUND,
+        number=shown,
+        caller_number_id=found.id if found else None,
+        project_id=_project_of(session, found.id) if found else None,
+        node=node,
+        verdict=gate.ALLOWED if plan.answers else plan.reason,
+        state=CallState.RINGING if plan.answers else CallState.REFUSED,
+        epoch=epoch,
+        created_at=now,
+        ringing_at=now,
+        ended_at=None if plan.answers else now,
+    )
+    session.add(attempt)
+    session.flush()
+    call = _row(session, attempt, plan, now)
+    if plan.answers:
+        session.add(
+            Line(
+                attempt_id=attempt.id,
+                uuid=uuid,
+                kind="inbound",
+                caller_number_id=attempt.caller_number_id,
+                taken_at=now,
+            )
+        )
+        records.open_for_attempt(session, attempt=attempt, now=now)
+        announce(session, "lines")
+        _enter(session, attempt, call, now)
+    session.flush()
+    log.info("call came in", attempt=attempt.id, reason=plan.reason, action=call.action)
+    inbound_calls.tell(session, attempt, call)
+    return call
+
+
+def _normal(text: str) -> str:
+    """A number in normal form; empty for none, and for what is no number (anonymous)."""
+    read = normalise(text)
+    return read.number if isinstance(read, Phone) else ""
+
+
+def _project_of(session: Session, number_id: int) -> int | None:
+    """The project whose number was called, the one that shows it first."""
+    further = select(ProjectNumber.project_id).where(ProjectNumber.caller_number_id == number_id)
+    return session.scalar(
+        select(Project.id)
+        .where(
+            Project.state == ProjectState.RUNNING,
+            or_(Project.main_number_id == number_id, Project.id.in_(further)),
+        )
+        .order_by(Project.main_number_id == number_id, Project.id.desc())
+        .limit(1)
+    )
+
+
+def _row(session: Session, attempt: Attempt, plan: Plan, now: datetime) -> InboundCall:
+    group_id = session.scalar(
+        select(InboundRoute.group_id).where(
+            InboundRoute.caller_number_id == attempt.caller_number_id
+        )
+    )
+    call = InboundCall(
+        attempt_id=attempt.id,
+        group_id=group_id,
+        reason=plan.reason,
+        reason_name=plan.name,
+        steps=[asdict(step) for step in plan.steps],
+        step=0,
+        action=plan.steps[0].action,
+        step_started_at=now,
+        passed_over=[],
+        serial=1,
+        carried_serial=0,
+        outcome=InboundOutcome.OPEN if plan.answers else InboundOutcome.REFUSED,
+    )
+    session.add(call)
+    session.flush()
+    return call
+
+
+def due(session: Session, *, epoch: int, now: datetime) -> list[int]:
+    """Return the ids of the calls that something is to be done with, the longest waiting first.
+
+    Asked in a read session, several times a second.
+    """
+    rows = session.execute(
+        select(InboundCall, Attempt)
+        .join(Attempt, Attempt.id == InboundCall.attempt_id)
+        .where(
+            InboundCall.outcome == InboundOutcome.OPEN,
+            Attempt.ended_at.is_(None),
+            Attempt.joined_at.is_(None),
+        )
+        .order_by(InboundCall.attempt_id)
+    ).all()
+    return [
+        call.attempt_id for call, attempt in rows if _is_due(session, call, attempt, epoch, now)
+    ]
+
+
+def _is_due(
+    session: Session, call: InboundCall, attempt: Attempt, epoch: int, now: datetime
+) -> bool:
+    if attempt.user_id is not None:
+        return call.taken_at is None or now - call.taken_at >= timedelta(seconds=JOIN_S)
+    if (call.carried_serial, call.carried_epoch) != (call.serial, epoch) or _is_over(call, now):
+        return True
+    if call.parked_at is not None:
+        return False
+    if call.action is InboundAction.RING_IDLE:
+        return call.offered_until is None or call.offered_until <= now
+    if call.action is InboundAction.QUEUE:
+        return bool(inbound_team.ready(session, call=call, node=attempt.node))
+    return _all_declined(session, attempt, call)
+
+
+def walk(session: Session, *, attempt_id: int, now: datetime) -> InboundCall | None:
+    """Do what is due with a call; None when nothing is, any more.
+
+    The caller of this has `gate.take_turn`: the next step may take a line.
+    """
+    attempt = session.get_one(Attempt, attempt_id, with_for_update=True, populate_existing=True)
+    call = session.get_one(InboundCall, attempt_id, populate_existing=True)
+    if attempt.state not in LIVE_STATES or call.outcome is not InboundOutcome.OPEN:
+        return None
+    if attempt.joined_at is not None:
+        return None
+    if attempt.user_id is not None:
+        _not_joined(session, attempt, call, now)
+    elif call.parked_at is not None:
+        _unpark(session, attempt, call, now)
+    elif call.action is InboundAction.RING_IDLE:
+        _next_turn(session, attempt, call, now)
+    elif _is_over(call, now) or _all_declined(session, attempt, call):
+        advance(session, attempt, call, now)
+    session.flush()
+    return call
+
+
+def advance(session: Session, attempt: Attempt, call: InboundCall, now: datetime) -> None:
+    """Go on to the next step: this one came to nothing."""
+    call.step += 1
+    call.passed_over = []
+    _let_go_offer(session, attempt, call, now)
+    _enter(session, attempt, call, now)
+    inbound_calls.tell(session, attempt, call)
+
+
+def _enter(session: Session, attempt: Attempt, call: InboundCall, now: datetime) -> None:
+    step = inbound_calls.step_of(call)
+    call.action = step.action if step else InboundAction.REFUSE
+    call.step_started_at = now
+    call.serial += 1
+    seconds = step.seconds if step else 0
+    lasts = call.action not in ENDS_BY_ITSELF and seconds > 0
+    call.step_ends_at = now + timedelta(seconds=seconds) if lasts else None
+    if call.action is InboundAction.RING_IDLE:
+        call.step_ends_at = None  # the seconds are each operator's
+        _next_turn(session, attempt, call, now)
+
+
+def _is_over(call: InboundCall, now: datetime) -> bool:
+    return call.step_ends_at is not None and call.step_ends_at <= now
+
+
+def _all_declined(session: Session, attempt: Attempt, call: InboundCall) -> bool:
+    """RING_ALL: nobody is left whom it could ring."""
+    if call.action is not InboundAction.RING_ALL or not call.passed_over:
+        return False
+    return not inbound_team.ready(session, call=call, node=attempt.node)
+
+
+def _next_turn(session: Session, attempt: Attempt, call: InboundCall, now: datetime) -> None:
+    """RING_IDLE: whoever did not answer is passed over, and the next longest 待機 is asked."""
+    if call.offered_until is not None and now < call.offered_until:
+        return
+    if call.offered_user_id is not None:
+        call.passed_over = [*call.passed_over, call.offered_user_id]
+    _let_go_offer(session, attempt, call, now)
+    who = inbound_team.take_one(session, call=call, node=attempt.node, now=now)
+    if who is None:
+        advance(session, attempt, call, now)
+        return
+    step = inbound_calls.step_of(call)
+    call.offered_user_id = who
+    call.offered_until = now + timedelta(seconds=step.seconds if step else 0)
+    call.serial += 1  # the switch's own time-out begins anew
+    session.flush()
+    inbound_calls.tell(session, attempt, call)
+
+
+def _let_go_offer(session: Session, attempt: Attempt, call: InboundCall, now: datetime) -> None:
+    who, call.offered_user_id, call.offered_until = call.offered_user_id, None, None
+    if who is not None:
+        operators.unlock(session, user_id=who, attempt_id=attempt.id, now=now, by=Move.WITHDRAW)
+        announce(session, "inbound", user_id=who)
+
+
+def _unpark(session: Session, attempt: Attempt, call: InboundCall, now: datetime) -> None:
+    if call.step_ends_at is None or now < call.step_ends_at:
+        return
+    call.parked_by_id = call.parked_at = None
+    _enter(session, attempt, call, now)
+    inbound_calls.tell(session, attempt, call)
+
+
+def _not_joined(session: Session, attempt: Attempt, call: InboundCall, now: datetime) -> None:
+    """Whoever took the call cannot hear it: they go to 離席, and it rings on for the others."""
+    if call.taken_at is not None and now - call.taken_at < timedelta(seconds=JOIN_S):
+        return
+    user_id = attempt.user_id
+    if user_id is None:
+        return
+    log.warning("caller not joined", attempt=attempt.id, user=user_id)
+    operators.unlock(session, user_id=user_id, attempt_id=attempt.id, now=now, by=Move.WITHDRAW)
+    operators.move(session, user_id=user_id, by=Move.GO_AWAY, now=now)
+    attempt.user_id = call.taken_at = None
+    call.passed_over = [*call.passed_over, user_id]
+    call.serial += 1
+    if call.step_ends_at is not None:
+        call.step_ends_at = max(call.step_ends_at, now + timedelta(seconds=JOIN_S))
+    session.flush()
+    inbound_calls.tell(session, attempt, call)
+
+
+def take_next(session: Session, *, attempt_id: int, now: datetime) -> Attempt | None:
+    """QUEUE: keep the operator longest 待機 for a caller who waits; None while nobody is free.
+
+    To be asked for the longest waiting caller first.
+    """
+    attempt = session.get_one(Attempt, attempt_id, with_for_update=True, populate_existing=True)
+    call = session.get_one(InboundCall, attempt_id, populate_existing=True)
+    in_queue = call.action is InboundAction.QUEUE and call.parked_at is None
+    if attempt.state is not CallState.ANSWERED or attempt.user_id is not None or not in_queue:
+        return None
+    who = inbound_team.take_one(session, call=call, node=attempt.node, now=now)
+    if who is None:
+        return None
+    attempt.user_id, call.taken_at = who, now
+    session.flush()
+    announce(session, "call", attempt_id=attempt.id, user_id=who)
+    inbound_calls.tell(session, attempt, call)
+    return attempt
+
+
+def joined(session: Session, *, attempt: Attempt, now: datetime) -> None:
+    """The caller and whoever took the call hear each other."""
+    call = session.get(InboundCall, attempt.id)
+    if call is None:
+        return
+    if attempt.user_id is None:
+        call.outcome = InboundOutcome.FORWARDED
+        return
+    call.outcome = InboundOutcome.JOINED
+    _let_go_offer(session, attempt, call, now)
+    records.give_to(session, attempt=attempt, user_id=attempt.user_id, now=now)
+    inbound_calls.open_match(session, attempt=attempt, now=now)
+    inbound_calls.tell(session, attempt, call)
+
+
+def call_ended(session: Session, *, attempt: Attempt, message_ms: int, now: datetime) -> None:
+    """Note what became of a call, in the transaction that ends it. `message_ms`: of what was said.
+
+    Whoever was asked to answer is free again.
+    """
+    call = session.get(InboundCall, attempt.id)
+    if call is None:
+        return
+    _let_go_offer(session, attempt, call, now)
+    if call.outcome is InboundOutcome.OPEN:
+        call.outcome = _outcome(call, message_ms)
+    session.flush()
+    inbound_calls.tell(session, attempt, call)
+    announce(session, "missed")
+
+
+def _outcome(call: InboundCall, message_ms: int) -> InboundOutcome:
+    if call.action is InboundAction.VOICEMAIL and message_ms >= LEAST_MESSAGE_MS:
+        return InboundOutcome.VOICEMAIL
+    if call.action is InboundAction.GUIDANCE and call.step == 0:
+        return InboundOutcome.GUIDANCE
+    return InboundOutcome.MISSED
+
+
+LEAST_MESSAGE_MS = 1_000
+"""A shorter one is the tone and a click: a missed call."""
