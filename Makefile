@@ -10,7 +10,7 @@ N ?= 3
 # where it is set, each of a site's processes would compile everything again
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup setup-dev run test test-sqlite test-postgres bench lint types messages rules vendor lock migration
+.PHONY: help setup setup-dev run test test-sqlite test-postgres bench soak lint types messages rules vendor lock migration
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ test-postgres: setup-dev ## The tests that touch the database, on a Postgres of 
 
 bench: setup-dev ## Measure; NAME=import for one (python -m bench NAME --json for its options)
 	@$(PY) -m bench $(or $(NAME),all)
+
+soak: setup-dev ## An hour of a campaign at 4x while every role is killed (docs/performance.md)
+	@$(PY) -m bench hour
 
 lint: setup-dev ## ruff, import-linter, djlint
 	@echo "== lint"
