@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Browser
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 
 from bench import Options, Result
 from bench._browsers import site_with_browsers
@@ -73,19 +73,20 @@ class Look:
 def run(options: Options) -> Result:
     count = options.rows or CALLS
     draw = random.Random(options.seed)
-    numbers = [f"03{2_000_000 + place:07}{draw.choice(DIGITS)}" for place in range(count)]
+    numbers = [f"03{2_000_000 + place:07}{draw.choice(DIGITS)}" for place in range(2 * count)]
     with site_with_browsers(options) as (site, browser):
         site.start("jobs")
         seats = [seated(site, browser) for _ in range(OPERATORS)]
         customers = customers_of(site, numbers)
         with watched(site) as looks:
-            asked = press_all(site, seats, list(zip(customers, numbers, strict=True)))
+            asked = press_all(site, seats, list(zip(customers, numbers, strict=True)), count)
             pressed_at = time.monotonic()
             wait_for(lambda: not open_calls(site), "the last calls", SETTLE_S)
             wait_for(lambda: not unfinished(site), "the last recordings", SETTLE_S)
             time.sleep(2 * LOOK_S)
         left = left_over(site, looks, pressed_at)
-        counts = counted(site)
+        files, known = sounds(site)
+        counts, states_now = counted(site), states(site)
     growth = growths(looks, pressed_at)
     return Result(
         value=float(sum(left.values())),
@@ -97,7 +98,10 @@ def run(options: Options) -> Result:
             "left": left,
             "growth": {name: round(value, 2) for name, value in growth.items()},
             **counts,
+            "recordings_are": states_now,
+            "strays": sorted(files ^ known)[:20],
             "presses": asked,
+            "minutes": round((pressed_at - looks["web"][0].at) / 60, 1),
             "memory_mb": {name: told(rows) for name, rows in looks.items()},
         },
     )
@@ -127,12 +131,17 @@ def customers_of(site: RealSite, numbers: list[str]) -> list[int]:
 
 
 def press_all(
-    site: RealSite, seats: list[RealSeat], customers: list[tuple[int, str]]
+    site: RealSite, seats: list[RealSeat], customers: list[tuple[int, str]], count: int
 ) -> dict[str, int]:
-    """Press CALL a hundred times a minute, whoever is free; how the gate answered."""
+    """Press CALL a hundred times a minute, whoever is free; how the gate answered.
+
+    A dial that a busy machine refused as too old is made good by another customer's.
+    """
     verdicts: dict[str, int] = {}
     start = time.monotonic()
     for place, customer in enumerate(customers):
+        if place >= count and dialled(site) >= count:
+            break
         due = start + place * 60 / PER_MINUTE
         while (wait_s := due - time.monotonic()) > 0:
             # the pages' own messages are read while we wait
@@ -201,17 +210,35 @@ def left_over(site: RealSite, looks: dict[str, list[Look]], pressed_at: float) -
 
 
 def sounds(site: RealSite) -> tuple[set[str], set[str]]:
-    """The files in the recordings directory, and those that rows keep."""
+    """The files in the recordings directory, and those that rows keep.
+
+    A row of which nothing could be encoded keeps the switch's original, for whoever looks at it.
+    """
     root = site.settings.recordings_dir
     files = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
     with site.store.read() as session:
-        kept = select(Recording.stored_name).where(Recording.state == RecordingState.STORED)
-        return files, set(session.scalars(kept))
+        missing = Recording.state == RecordingState.MISSING
+        named = select(case((missing, Recording.raw_name), else_=Recording.stored_name))
+        kept = set(session.scalars(named)) - {""}
+        empty = set(session.scalars(select(Recording.raw_name).where(missing)))
+    return files, {name for name in kept if name in files or name not in empty}
+
+
+def states(site: RealSite) -> dict[str, int]:
+    """How many recordings there are of each state and problem."""
+    by = (Recording.state, Recording.problem)
+    with site.store.read() as session:
+        rows = session.execute(select(*by, func.count()).group_by(*by))
+        return {" ".join(filter(None, map(str, row[:2]))): row[2] for row in rows}
+
+
+def dialled(site: RealSite) -> int:
+    return _count(site, select(func.count()).where(Attempt.dialled_at.is_not(None)))
 
 
 def counted(site: RealSite) -> dict[str, int]:
     return {
-        "calls": _count(site, select(func.count()).where(Attempt.dialled_at.is_not(None))),
+        "calls": dialled(site),
         "talked": _count(site, select(func.count()).where(Attempt.talk_ms > 0)),
         "recordings": _count(site, select(func.count()).select_from(Recording)),
     }

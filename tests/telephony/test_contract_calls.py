@@ -251,9 +251,12 @@ def test_the_customer_hangs_up_and_the_operator_parks(source: Live | None) -> No
     told = story.both()
     told = told[told.index("C:BRIDGE") :]
     told = [t for t in told if "RECORD" not in t and "MEDIA_BUG" not in t]
-    assert told == [
-        *("C:BRIDGE", "C:HANGUP", "A:PARK", "C:UNBRIDGE", "C:HANGUP_COMPLETE", "C:DESTROY"),
+    # each leg has a thread of its own: where the operator's PARK comes in is nobody's promise
+    customers = [t for t in told if t.startswith("C:")]
+    assert customers == [
+        *("C:BRIDGE", "C:HANGUP", "C:UNBRIDGE", "C:HANGUP_COMPLETE", "C:DESTROY"),
     ]
+    assert told.count("A:PARK") == len(told) - len(customers) == 1
     bridge = story.event("CHANNEL_BRIDGE")
     assert bridge["Bridge-A-Unique-ID"] == story.uuid
     assert bridge["Bridge-B-Unique-ID"] == bridge["Other-Leg-Unique-ID"] == story.operator
