@@ -120,8 +120,6 @@ class Store:
             prepare_sqlite(engine)
             if engine.url.database not in (None, "", ":memory:"):
                 self._turnstile = Turnstile(Path(str(engine.url.database)))
-        else:
-            prepare_postgres(engine)
         self._write_engine = engine.execution_options(calltree_writes=True)
         self._unsynced_engine = self._write_engine.execution_options(calltree_unsynced=True)
 
@@ -135,8 +133,9 @@ class Store:
     def write(self, *, synced: bool = True) -> Iterator[Session]:
         """Give a session whose work is committed on leaving, or rolled back on an exception.
 
-        `synced=False` does not wait for the disk: the commit outlives every process, and is lost
-        with the last milliseconds before a power cut. For what is not true any more after one.
+        `synced=False` does not wait for SQLite's disk: the commit outlives every process, and is
+        lost with the last milliseconds before a power cut. For what is not true any more after one.
+        Postgres waits all the same: what it has not written is lost with one process of its own.
         """
         if getattr(self._writing, "open", False):
             raise RuntimeError("a write transaction is already open in this thread")
@@ -159,8 +158,8 @@ class Store:
             yield
 
     def is_crowded(self) -> bool:
-        """Answer whether others stand in line for the one writer (SQLite; Postgres has many)."""
-        return self._turnstile is not None and self._turnstile.is_waited_at()
+        """Answer whether others have the one writer or wait for it (SQLite; Postgres has many)."""
+        return self._turnstile is not None and self._turnstile.is_busy()
 
     def checkpoint(self) -> None:
         """Carry SQLite's log over into the database, without a writer waiting for most of it.
@@ -220,15 +219,6 @@ def prepare_sqlite(engine: Engine) -> None:
             connection.info["unsynced"] = unsynced  # a pooled connection keeps what was set
             connection.exec_driver_sql(f"PRAGMA synchronous={'NORMAL' if unsynced else 'FULL'}")
         connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("calltree_writes") else "BEGIN")
-
-
-def prepare_postgres(engine: Engine) -> None:
-    """Let a transaction that asks for it commit without waiting for the disk."""
-
-    @event.listens_for(engine, "begin")
-    def begun(connection: Connection) -> None:
-        if connection.get_execution_options().get("calltree_unsynced"):
-            connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
 
 
 @event.listens_for(Session, "before_flush")

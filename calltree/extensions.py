@@ -47,11 +47,11 @@ def reading() -> Session:
 
 
 @contextmanager
-def writing() -> Iterator[Session]:
+def writing(*, synced: bool = True) -> Iterator[Session]:
     """Give one write transaction; afterwards the request's read session starts afresh.
 
     Without that, a page drawn after the write would still see the moment before it.
     """
     db.session.remove()
-    with store().write() as session:
+    with store().write(synced=synced) as session:
         yield session

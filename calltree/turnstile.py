@@ -38,16 +38,20 @@ class Turnstile:
         finally:
             os.close(turn)
 
-    def is_waited_at(self) -> bool:
-        """Answer whether somebody waits for the turn at this moment."""
-        gate = os.open(self._gate, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(gate, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(gate)
-        return False
+    def is_busy(self) -> bool:
+        """Answer whether somebody has the turn, or waits for it, at this moment."""
+        return any(_is_locked(path) for path in (self._gate, self._turn))
+
+
+def _is_locked(path: str) -> bool:
+    trial = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(trial, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(trial)
+    return False
 
 
 def _locked(path: str) -> int:

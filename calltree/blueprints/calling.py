@@ -27,7 +27,7 @@ from calltree.errors import NotFound, Refused
 from calltree.extensions import reading, settings, writing
 from calltree.htmx import wants_fragment
 from calltree.locale import sentence
-from calltree.models import Customer, DiallingMode, Origin
+from calltree.models import Customer, DiallingMode, Operator, Origin
 from calltree.services import (
     campaign_team,
     desk,
@@ -350,6 +350,15 @@ def require_same(customer: Customer) -> None:
         raise Refused("customer_changed")
 
 
+def _require_still_open(session: Session, customer: Customer) -> None:
+    """Refuse, and undo, a press whose customer was left between the look at the desk and the turn.
+
+    Looked at before, the desk costs those who stand in line for the database's writer nothing.
+    """
+    if session.get_one(Operator, viewer().user_id).customer_id != customer.id:
+        raise Refused("customer_changed")
+
+
 def _number_pressed(session: Session, at: call_screen.Desk, customer: Customer) -> str:
     """Give the number that was picked on the screen; the gate refuses one that is not theirs.
 
@@ -370,27 +379,28 @@ def dial() -> ResponseReturnValue:
     """CALL: ask the gate; what it says is on the screen either way."""
     mine, now = viewer(), utcnow()
     sit_down(now)
-    with writing() as session:
-        at = call_screen.desk(session, viewer=mine, now=now, with_last_call=False)
-        require_page(session)
-        if at is None or at.customer is None:
-            raise Refused("nothing_open")
-        require_same(at.customer)
-        waiting = at.operator.dial_at is not None
-        number = _number_pressed(session, at, at.customer)
-        caller = request.form.get("caller_number", type=int) or at.operator.chosen_caller_id
-        asked = gate.DialRequest(
-            origin=Origin.NEXT if waiting else Origin.CALL,
-            number=number,
-            user_id=mine.user_id,
-            customer_id=at.customer.id,
-            caller_number_id=caller,
-            press_id=press_id(),
-            confirmed=request.form.get("confirmed") == "1",
-        )
-        is_chosen = number == call_screen.chosen_number(at)
-        is_chosen = is_chosen and caller == at.operator.chosen_caller_id
+    at = call_screen.desk(reading(), viewer=mine, now=now, with_last_call=False)
+    if at is None or at.customer is None:
+        raise Refused("nothing_open")
+    require_same(at.customer)
+    waiting = at.operator.dial_at is not None
+    number = _number_pressed(reading(), at, at.customer)
+    caller = request.form.get("caller_number", type=int) or at.operator.chosen_caller_id
+    asked = gate.DialRequest(
+        origin=Origin.NEXT if waiting else Origin.CALL,
+        number=number,
+        user_id=mine.user_id,
+        customer_id=at.customer.id,
+        caller_number_id=caller,
+        press_id=press_id(),
+        confirmed=request.form.get("confirmed") == "1",
+    )
+    is_chosen = number == call_screen.chosen_number(at)
+    is_chosen = is_chosen and caller == at.operator.chosen_caller_id
+    with writing(synced=False) as session:  # decision 15
         gate.ask(session, request=asked, now=now)  # first: it locks the site before the operator
+        require_page(session)
+        _require_still_open(session, at.customer)
         if waiting:
             desk.stop_countdown(session, user_id=mine.user_id)
         if not is_chosen:

@@ -205,18 +205,26 @@ class Leader:
 
     def _write_down(self) -> None:
         while not self._reign.over.is_set():
-            batch = self._first()
-            self._give_way(batch)
-            while batch and not self._reign.over.is_set():
-                try:
-                    self._write_batch(batch)
-                    break
-                except LeaseLost:
+            waiting = self._first()
+            self._give_way(waiting)
+            while waiting and not self._reign.over.is_set():
+                batch, waiting = waiting[:BATCH], waiting[BATCH:]
+                if not self._written(batch):
                     return
-                except DBAPIError as error:
-                    # The database is away: talk goes on, events wait, the queue has its limit.
-                    log.error("ledger not written", error=type(error).__name__, waiting=len(batch))
-                    self._reign.over.wait(0.5)
+
+    def _written(self, batch: list[Told]) -> bool:
+        """Write it down, as often as it takes; False: another leads by now."""
+        while not self._reign.over.is_set():
+            try:
+                self._write_batch(batch)
+                return True
+            except LeaseLost:
+                return False
+            except DBAPIError as error:
+                # The database is away: talk goes on, events wait, the queue has its limit.
+                log.error("ledger not written", error=type(error).__name__, waiting=len(batch))
+                self._reign.over.wait(0.5)
+        return False
 
     def _first(self) -> list[Told]:
         try:
@@ -224,16 +232,21 @@ class Leader:
         except queue.Empty:
             return []
 
-    def _give_way(self, batch: list[Told]) -> None:
-        """While nobody waits for what was told, gather, and let go first who wants to write."""
-        began = time.monotonic()
-        while batch and len(batch) < BATCH and all(ledger.can_wait(one.event) for one in batch):
-            since_s = time.monotonic() - began
-            crowded = since_s < self._timings.give_way_s and self._role.store.is_crowded()
-            if since_s >= self._timings.gather_s and not crowded:
+    def _give_way(self, waiting: list[Told]) -> None:
+        """While nobody waits for what was told, gather, until all who want to write have written.
+
+        Between two presses the one writer is free for a moment: it has to stay free for a while.
+        """
+        began = crowded_at = time.monotonic()
+        while waiting and all(ledger.can_wait(one.event) for one in waiting):
+            now = time.monotonic()
+            if self._role.store.is_crowded():
+                crowded_at = now
+            is_quiet = now - crowded_at >= self._timings.gather_s
+            if is_quiet or now - began >= self._timings.give_way_s:
                 return
             with suppress(queue.Empty):
-                batch.append(self._inbox.get(timeout=LOOK_S))
+                waiting.append(self._inbox.get(timeout=LOOK_S))
 
     def _fill(self, batch: list[Told]) -> None:
         """Take along what came while we waited for the database's writer."""

@@ -23,7 +23,7 @@ class Timings:
     queued_age_s: float = 5.0
     gather_s: float = 0.015
     """What can wait is gathered for so long: a channel that is made and gone is one commit."""
-    give_way_s: float = 0.1
+    give_way_s: float = 0.25
     """So long what was heard and can wait lets presses go first, which cannot."""
     bridge_s: float = 1.0
     rejoin_s: float = 20.0
