@@ -53,6 +53,8 @@ OPERATORS = 10
 PER_MINUTE = 100
 LOOK_S = 5.0
 SETTLE_S = 120.0
+PATIENCE_S = 600.0
+"""For an operator to be free, on a machine that others keep busy."""
 DIGITS = "4444444317"
 """Of ten customers seven answer; then an announcement, a busy one, a refusal."""
 THEIRS = ("freeswitch", "browser")
@@ -147,7 +149,7 @@ def press_all(
             # the pages' own messages are read while we wait
             seats[place % len(seats)].page.wait_for_timeout(min(wait_s, 0.2) * 1000)
         users = [seat.user_id for seat in seats]
-        patient_until = time.monotonic() + SETTLE_S
+        patient_until = time.monotonic() + PATIENCE_S
         while True:
             verdict = press(site, users, customer, place)
             verdicts[verdict] = verdicts.get(verdict, 0) + 1

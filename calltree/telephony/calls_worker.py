@@ -47,13 +47,25 @@ class Warm:
     def serve(self, command_id: int) -> list[int]:
         """Serve one command; give those that were served along with it.
 
-        Raises LinkDown, before the row is taken, when the node is away.
+        Raises LinkDown, before the row is taken, when the node is away; a check says that it is.
         """
         if command_id in self._along:  # its bell rang only after it was taken along
             return []
-        along = self._desk.serve_with_those_behind(command_id, self.link())
+        try:
+            link = self.link()
+        except LinkDown as why:
+            if self._is_told(command_id, why):
+                return []
+            raise
+        along = self._desk.serve_with_those_behind(command_id, link)
         self._along.extend(along)
         return along
+
+    def _is_told(self, command_id: int, why: LinkDown) -> bool:
+        desk = self._desk
+        return desk.care is not None and desk.care.unreachable(
+            command_id, by=desk.holder, node=self.node.name, why=why
+        )
 
     def link(self) -> Link:
         """Give the open link."""

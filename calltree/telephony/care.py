@@ -10,10 +10,10 @@ from sqlalchemy.orm import Session
 from calltree.config import Settings
 from calltree.db import Store, utcnow
 from calltree.models.calls import CommandKind, SwitchCommand
-from calltree.services import switch_checks, trunks
+from calltree.services import switch_checks, switch_commands, trunks
 from calltree.telephony import inspection, trunk_loading
 from calltree.telephony.config.wanted import ConfigError, Wanted
-from calltree.telephony.esl import Link
+from calltree.telephony.esl import Link, LinkDown
 
 Work = Callable[[Link], str]
 """Gives '' or the code of what went wrong; raises LinkDown."""
@@ -38,6 +38,23 @@ class Care:
         except ConfigError:
             return "config_not_written"
         return lambda link: trunk_loading.load(link, wanted, self.settings)
+
+    def unreachable(self, command_id: int, *, by: str, node: str, why: LinkDown) -> bool:
+        """Serve a check of a switch that cannot be reached: that is a finding too.
+
+        False: it is another command, or somebody else's; it waits until the switch is back.
+        """
+        now = utcnow()
+        with self.store.write() as session:
+            command = session.get(SwitchCommand, command_id)
+            if command is None or command.kind is not CommandKind.CHECK:
+                return False
+            if switch_commands.take(session, command_id=command_id, by=by, now=now) is None:
+                return False
+            reading = inspection.unreachable(node, self.settings, why, now=now)
+            switch_checks.keep(session, node=node, reading=reading.as_json())
+            switch_commands.finish(session, command_id=command_id, now=now)
+        return True
 
     def _check(self, link: Link, node: str, gateways: list[tuple[str, str]]) -> str:
         reading = inspection.read(link, node, self.settings, gateways, now=utcnow())

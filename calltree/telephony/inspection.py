@@ -37,10 +37,14 @@ def inspect(url: EslUrl, node: str, settings: Settings, gateways: Iterable[tuple
     try:
         with Link.connect(url) as link:
             return read(link, node, settings, gateways, now=now)
-    except AuthRefused:
-        return Reading(node, now.isoformat(), practice=settings.practice, down="auth")
-    except LinkDown:
-        return Reading(node, now.isoformat(), practice=settings.practice, down="down")
+    except LinkDown as why:
+        return unreachable(node, settings, why, now=now)
+
+
+def unreachable(node: str, settings: Settings, why: LinkDown, *, now: datetime) -> Reading:
+    """Tell of a switch that could not be asked: it refused us, or it is not there."""
+    down = "auth" if isinstance(why, AuthRefused) else "down"
+    return Reading(node, now.isoformat(), practice=settings.practice, down=down)
 
 
 def read(

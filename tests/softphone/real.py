@@ -176,14 +176,16 @@ class RealSite:
         finally:
             link.close()
 
-    def seat(self, browser: Browser, *numbers: str, role: Role = Role.OPERATOR) -> "RealSeat":
-        """An operator with customers of these numbers, in this browser."""
+    def seat(
+        self, browser: Browser, *numbers: str, role: Role = Role.OPERATOR, script: str = ""
+    ) -> "RealSeat":
+        """An operator with customers of these numbers, in this browser; `script` runs first."""
         with self.store.write() as session:
             user = make.make_user(session, role, leg_kind=LegKind.BROWSER)
             folder = session.get_one(make.CustomerList, self.list_id)
             make.grant(session, folder, user)
             customers = [make.make_customer(session, folder, number=n).id for n in numbers]
-        seat = RealSeat(self, user.id, customers)
+        seat = RealSeat(self, user.id, customers, script)
         seat.open(browser)
         return seat
 
@@ -198,6 +200,7 @@ class RealSeat:
     site: RealSite
     user_id: int
     customers: list[int]
+    script: str = ""
     page: Page = field(init=False)
     context: BrowserContext = field(init=False)
 
@@ -210,7 +213,7 @@ class RealSeat:
             [{"name": "calltree", "value": self.site.cookie(self.user_id), "url": self.site.origin}]
         )
         self.context.add_cookies(list(cookies))
-        self.context.add_init_script(LISTENS)
+        self.context.add_init_script(LISTENS + self.script)
         self.page = self.tab()
 
     def tab(self) -> Page:

@@ -20,6 +20,7 @@ from calltree.services import recordings
 from tests.floor import wait_for
 from tests.softphone.conftest import OPERATOR_HZ
 from tests.softphone.real import RealSeat, RealSite
+from tests.softphone.relay import relaying
 
 pytestmark = [pytest.mark.freeswitch, pytest.mark.browser]
 
@@ -64,11 +65,32 @@ def test_R_RC_1_both_are_heard_and_recorded_each_on_their_side(
     assert left["RMS amplitude"] > 0.02
     ended = wait_for(lambda: (a := seat.attempt()).state is CallState.ENDED and a, "ended")
     # from the join on: a busy machine makes the customer wait for it, in silence
-    assert left["Length (seconds)"] >= recordings.expected_ms(ended) / 1000 - 0.3
+    joined_s, talked_s = recordings.expected_ms(ended) / 1000, ended.talk_ms / 1000
+    assert joined_s - 0.3 <= left["Length (seconds)"] <= talked_s + 0.3
+    begins = sox(file, "remix", "2", "trim", "0", "0.5")
+    assert abs(begins["Rough frequency"] - CUSTOMER_HZ) < 40, "the customer's first word is there"
     assert (seat.operator().leg_state, seat.leg_lives(seat.operator().leg_uuid)) == (
         LegState.PARKED,
         True,
     )
+
+
+def test_R_CL_10_sound_that_is_lost_between_switch_and_page_is_said_and_the_call_goes_on(
+    site: RealSite, listener: Listener, voice: Path
+) -> None:
+    with relaying() as relay:
+        seat = site.seat(listener(voice), *numbers(STAYS), script=relay.script)
+        seat.opens()
+        seat.call()
+        seat.wait_sound()
+        relay.lose(3)
+        panel = seat.at('#softphone-panel[data-state="unstable"]')
+        expect(panel.locator("[data-says]")).to_contain_text("通信が不安定です")
+        expect(seat.at(".call-says [data-softphone-trouble]")).to_contain_text("有線LAN")
+        relay.lose(0)
+        expect(seat.at('#softphone-panel[data-state="live"]')).to_be_visible()
+        assert (relay.lost > 0, seat.attempt().state) == (True, CallState.TALKING)
+        seat.hang_up()
 
 
 def test_R_CL_4_ringing_and_announcements_are_heard(

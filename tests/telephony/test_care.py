@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,8 +14,10 @@ from calltree.models import CommandKind, Role, SwitchCommand, User
 from calltree.services import switch_checks, switch_commands, trunks
 from calltree.services.rights import Viewer
 from calltree.telephony import inspection
+from calltree.telephony.calls_worker import Warm
 from calltree.telephony.care import Care, wanted_gateways
-from calltree.telephony.esl import EslUrl, Link
+from calltree.telephony.esl import EslUrl, Link, LinkDown
+from calltree.telephony.nodes import Node
 from calltree.telephony.serving import Desk
 from calltree.telephony.timings import Timings
 from calltree.upkeep.switch_state import Reading, judge
@@ -157,3 +160,37 @@ def test_an_expired_certificate_and_a_full_disk_are_said_on_the_page(
     assert "証明書の有効期限が切れています" in page.text
     assert "CaddyまたはFreeSWITCHを再起動してください" in page.text
     assert "すぐに空き容量を増やしてください。通話はできますが、録音されません。" in page.text
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said", "todo"),
+    [
+        ({"password": "of another"}, "FreeSWITCHのパスワードが違います", "設定ファイルを作り直し"),
+        ({"port": 1}, "FreeSWITCHに接続できません", "FreeSWITCHを起動"),
+    ],
+)
+def test_a_switch_that_lets_nobody_in_is_said_on_the_page_and_nothing_is_dialled(
+    store: Store,
+    settings: Settings,
+    practice_switch: PracticeSwitch,
+    manager: Viewer,
+    browser_of: Callable[[User], Browser],
+    wrong: dict[str, Any],
+    said: str,
+    todo: str,
+) -> None:
+    url = replace(EslUrl.parse(practice_switch.url), **wrong)
+    desk = Desk(store, "test", Timings(), utcnow, Care(settings, store))
+    warm = Warm(Node("practice", url), desk, Timings())
+    with store.write() as session:
+        order = switch_checks.ask(session, viewer=manager, nodes=["practice"], now=utcnow())[0]
+        mute = switch_commands.ask(session, kind=CommandKind.MUTE, node="practice", now=utcnow())
+        user = session.get_one(User, manager.user_id)
+    assert warm.serve(order.id) == []
+    page = browser_of(user).get("/admin/switch/")
+    assert said in page.text
+    assert todo in page.text
+    with pytest.raises(LinkDown):
+        warm.serve(mute.id)
+    with store.read() as session:
+        assert session.get_one(SwitchCommand, mute.id).taken_at is None, "it is left to the leader"
