@@ -18,10 +18,10 @@ from calltree.blueprints.access import requires, viewer
 from calltree.blueprints.forms import put_error, saved
 from calltree.db import utcnow
 from calltree.errors import Refused
-from calltree.extensions import reading, writing
+from calltree.extensions import reading, settings, writing
 from calltree.htmx import go
 from calltree.locale import lazy
-from calltree.services import guidance_sound, guidances
+from calltree.services import guidance_sound, guidances, site_sounds
 from calltree.services.guidance_sound import Normal
 from calltree.services.rights import Right
 from calltree.services.sentences import N_
@@ -51,6 +51,7 @@ def index() -> ResponseReturnValue:
         "inbound/guidances.html",
         rows=guidances.all_guidances(session),
         used=guidances.used_by(session),
+        in_sounds=set(site_sounds.chosen(session).values()),
         tabs=inbound.tabs(),
     )
 
@@ -67,7 +68,7 @@ def edit(guidance_id: int | None) -> ResponseReturnValue:
     sound = _sent(form) if request.method == "POST" else None
 
     def save(session: Session) -> None:
-        guidances.save(
+        row = guidances.save(
             session,
             viewer=viewer(),
             guidance_id=guidance_id,
@@ -75,6 +76,11 @@ def edit(guidance_id: int | None) -> ResponseReturnValue:
             sound=sound,
             now=utcnow(),
         )
+        if sound is not None:
+            site_sounds.bring(
+                session, viewer=viewer(), guidance_id=row.id, nodes=settings().node_names,
+                now=utcnow(),
+            )  # fmt: skip
 
     if not form.file.errors and saved(form, save):
         return go(url_for("guidances.index"))

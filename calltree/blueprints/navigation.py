@@ -91,6 +91,7 @@ ADMIN: list[tuple[str, list[tuple[str, str]]]] = [
             ("people.index", N_("Users")),
             ("site.index", N_("Site settings")),
             ("closed_days.index", N_("Closed days")),
+            ("sounds.index", N_("Sounds")),
             ("inbound.index", N_("Inbound calls")),
             ("api_tokens.index", N_("API tokens")),
             ("webhooks.index", N_("Webhooks")),

@@ -14,6 +14,7 @@ FIELDS: dict[str, str] = {
     "audience": N_("Who is called"),
     "auto_dial_delay_s": N_("Wait before the next dial (seconds)"),
     "away_reasons": N_("Reasons for being away"),
+    "apology_guidance_id": N_("Apology"),
     "b2c_closes": N_("Consumers are called until"),
     "b2c_opens": N_("Consumers are called from"),
     "bans_number": N_("Enter the numbers in do-not-call"),
@@ -40,6 +41,7 @@ FIELDS: dict[str, str] = {
     "group_id": N_("Group that is rung"),
     "groups": N_("Groups"),
     "guidance_id": N_("Guidance"),
+    "hold_music_id": N_("Hold music"),
     "holidays": N_("Public holidays"),
     "hours": N_("Hours (Monday to Sunday, public holidays)"),
     "items": N_("Attribute items"),
@@ -108,6 +110,7 @@ FIELDS: dict[str, str] = {
     "trunk_id": N_("Trunk"),
     "username": N_("User name"),
     "users": N_("Users"),
+    "waiting_guidance_id": N_("Guidance while nobody is free"),
     "weekdays": N_("Weekdays"),
     "wrap_up_limit_s": N_("Wrap-up turns red after (seconds)"),
 }
@@ -135,12 +138,14 @@ SEARCHED: dict[str, str] = {
 
 REFERENCES: dict[str, str] = {
     "again_status_ids": "status",
+    "apology_guidance_id": "guidance",
     "assigned": "user",
     "further_numbers": "caller_number",
     "group": "group",
     "group_id": "group",
     "groups": "group",
     "guidance_id": "guidance",
+    "hold_music_id": "guidance",
     "holder": "user",
     "items": "item",
     "list": "list",
@@ -159,5 +164,6 @@ REFERENCES: dict[str, str] = {
     "trunk_id": "trunk",
     "user": "user",
     "users": "user",
+    "waiting_guidance_id": "guidance",
 }
 """Details, columns and conditions that hold the id of a thing, and of what kind it is."""

@@ -33,6 +33,7 @@ ACTIONS: dict[str, str] = {
     "group.saved": N_("Saved a group"),
     "help.taken": N_("Took a request for help"),
     "hold.freed": N_("Freed a customer that somebody held"),
+    "sounds.changed": N_("Changed the sounds"),
     "guidance.saved": N_("Saved a guidance"),
     "guidance.retired": N_("Took a guidance out of use"),
     "inbound.caller_refused": N_("Refused a caller"),

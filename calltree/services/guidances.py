@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, undefer
 
 from calltree.errors import NotAllowed, NotFound, Refused
 from calltree.models import CallerNumber, Guidance, InboundStep, Site
-from calltree.services import audit, guidance_sound
+from calltree.services import audit, guidance_sound, site_sounds
 from calltree.services.guidance_sound import Normal
 from calltree.services.rights import Right, Viewer
 from calltree.text.phones import format_national
@@ -94,7 +94,10 @@ def save(
 
 
 def retire(session: Session, *, viewer: Viewer, guidance_id: int, now: datetime) -> None:
-    """Offer it no more; refused while a number plays it. Raises NotAllowed, NotFound, Refused."""
+    """Offer it no more; refused while a number or the site plays it.
+
+    Raises NotAllowed, NotFound, Refused 'guidance_in_use', 'guidance_in_sounds'.
+    """
     if not viewer.may(Right.EDIT_SETTINGS):
         raise NotAllowed(Right.EDIT_SETTINGS)
     session.get_one(Site, 1, with_for_update=True)
@@ -107,6 +110,8 @@ def retire(session: Session, *, viewer: Viewer, guidance_id: int, now: datetime)
     )
     if number is not None:
         raise Refused("guidance_in_use", number=format_national(number))
+    if guidance_id in site_sounds.chosen(session).values():
+        raise Refused("guidance_in_sounds")
     row.retired_at = now
     audit.note(
         session, viewer=viewer, action="guidance.retired", kind="guidance", object_id=row.id,

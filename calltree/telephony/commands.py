@@ -389,6 +389,11 @@ def rescan(profile: str) -> ApiCommand:
     return ApiCommand(f"sofia profile {_name(profile)} rescan")
 
 
+def restart_music() -> ApiCommand:
+    """Let the music begin anew, from the file that is there now."""
+    return ApiCommand(f"local_stream hup {HOLD_MUSIC.rpartition('/')[2]}")
+
+
 def kill_gateway(profile: str, gateway: str) -> ApiCommand:
     """Forget a gateway, a moment later; its calls go on. `rescan` then takes it as changed."""
     return ApiCommand(f"sofia profile {_name(profile)} killgw {_name(gateway)}")

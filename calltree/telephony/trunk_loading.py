@@ -7,6 +7,7 @@ forgotten. Its calls go on: they need the gateway only to begin.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import replace
 
 import structlog
@@ -20,6 +21,7 @@ from calltree.telephony.esl import CommandRefused, Link
 
 log = structlog.get_logger(__name__)
 
+MUSIC = "sounds/music/"
 UNKNOWN = "Invalid Gateway!"
 _GONE_S = 4.0
 _LOOK_S = 0.1
@@ -37,7 +39,7 @@ def load(link: Link, wanted: Wanted, settings: Settings) -> str:
     try:
         mark = writing.read_mark(out)
         wanted = replace(wanted, test_carrier=bool(mark.get("test_carrier")))
-        writing.write(out, wanted, group=settings.switch_place.group)
+        written = writing.write(out, wanted, group=settings.switch_place.group)
         changed = writing.trunks_to_load(out)
     except (ConfigError, OSError) as error:
         log.warning("configuration not written", why=str(error))
@@ -45,6 +47,9 @@ def load(link: Link, wanted: Wanted, settings: Settings) -> str:
     failure = _take(link, changed, [trunk.name for trunk in wanted.gateways])
     if not failure:
         writing.trunks_loaded(out)
+    if any(name.startswith(MUSIC) for name in written.changed):
+        with suppress(CommandRefused):  # then it is taken when the present tune ends
+            link.api(commands.restart_music())
     return failure
 
 

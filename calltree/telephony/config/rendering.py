@@ -64,9 +64,12 @@ def render(wanted: Wanted) -> Rendering:
     files = {
         name: document(lines, about=about) for name, (about, lines) in (plain | secret).items()
     }
-    made = {f"sounds/{name}": data for name, data in _sounds().items()}
+    ours = {f"sounds/{name}": data for name, data in _sounds().items()}
+    chosen = {f"sounds/{name}": data for name, data in wanted.sounds.items()}
     return Rendering(
-        {"freeswitch.xml": system.top(), **files, **made}, frozenset(secret), frozenset(made)
+        {"freeswitch.xml": system.top(), **files, **ours, **chosen},
+        frozenset(secret),
+        frozenset(ours) - frozenset(chosen),
     )
 
 

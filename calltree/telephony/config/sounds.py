@@ -1,7 +1,8 @@
 """Music and signals that we make ourselves: 8 kHz, 16 bit, mono WAV files, computed, not stored.
 
-They carry no words. A site that wants a voice puts its own `guidance.wav` and `apology.wav` in
-their place; what was replaced is not overwritten.
+They carry no words. A site that wants a voice chooses guidances of its own
+(`services.site_sounds`); what an administrator put in their place by hand is overwritten by such a
+choice alone.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -9,10 +10,18 @@ from sqlalchemy.orm import Session
 
 from calltree.config import Settings
 from calltree.models.trunks import CallerIdForm, Transport, TrunkKind
-from calltree.services import trunks
+from calltree.services import site_sounds, trunks
+from calltree.services.site_sounds import SiteSound
 from calltree.switch_place import SwitchPlace, is_switch_path
 from calltree.telephony.esl import EslUrl
 from calltree.telephony.nodes import nodes
+
+FILES = {
+    SiteSound.HOLD_MUSIC: "music/tune.wav",
+    SiteSound.WAITING: "guidance.wav",
+    SiteSound.APOLOGY: "apology.wav",
+}
+"""Where a site's sound stands below `sounds/`."""
 
 
 class ConfigError(ValueError):
@@ -46,6 +55,8 @@ class Wanted:
     recordings: str
     gateways: tuple[Gateway, ...]
     test_carrier: bool = False
+    sounds: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """Chosen WAV files in place of ours, by their names below `sounds/`."""
 
     @classmethod
     def read(
@@ -86,4 +97,5 @@ class Wanted:
                 if trunk.enabled
             ),
             test_carrier=test_carrier,
+            sounds={FILES[sound]: wav for sound, wav in site_sounds.waves(session).items()},
         )
