@@ -28,6 +28,7 @@ class Leg:
     ended: float | None = None
     joined: list[str] = field(default_factory=list)
     """The legs it was joined with, one after another."""
+    joined_at: float | None = None
     silences: list[float] = field(default_factory=list)
     partner: str = ""
     playing: bool = False
@@ -92,6 +93,7 @@ class Ears(Watch):
             if one is not None:
                 one.partner = partner
                 one.joined.append(partner)
+                one.joined_at = one.joined_at or at
                 one.sounds(at)
 
     def _parted(self, leg: Leg, at: float) -> None:

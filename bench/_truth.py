@@ -16,6 +16,7 @@ from calltree.db import utcnow
 from calltree.models import (
     TERMINAL_STATES,
     Attempt,
+    AttemptEvent,
     CallRecord,
     CallState,
     Campaign,
@@ -25,6 +26,8 @@ from calltree.models import (
 )
 from calltree.services import campaign_facts
 
+AHEAD_S = 0.5
+"""What was heard this late may not have been written when its leader was killed."""
 SILENT_S = 5.0
 """So long nobody who was answered may hear nothing."""
 
@@ -40,6 +43,8 @@ class Truth:
     """How many times faster than real the site's clocks are."""
     silence_rate: float
     """Customers' seconds in a real one, where silence is counted."""
+    leaders_killed: list[float]
+    """When, in seconds since 1970: nobody hears the switch until the next one has begun."""
 
     def __post_init__(self) -> None:
         with self.site.store.read() as session:
@@ -48,6 +53,8 @@ class Truth:
                     select(Attempt).where(Attempt.verdict == "allowed").order_by(Attempt.id)
                 )
             )
+            heard = session.execute(select(AttemptEvent.at)).scalars()
+            self.heard = sorted(at.timestamp() for at in heard)
             self.records = Counter(session.scalars(select(CallRecord.attempt_id)))
             self.day = campaign_facts.day_of(session, campaign_id=self.campaign_id, now=utcnow())
             self.abandoned_records = session.scalar(
@@ -64,6 +71,14 @@ class Truth:
             if call.uuid in self.ears.legs
         }
 
+    def nobody_heard(self, leg: Leg) -> bool:
+        """Whether its conversation began about when a leader died and ended before the next."""
+        if leg.joined_at is None or leg.ended is None:
+            return False
+        begun, ended = leg.joined_at, leg.ended
+        died = any(begun - AHEAD_S <= at <= ended for at in self.leaders_killed)
+        return died and not any(begun + AHEAD_S < at < ended - AHEAD_S for at in self.heard)
+
     def silences(self) -> list[float]:
         """The longest silence of each customer who was answered, in their seconds."""
         return [
@@ -78,7 +93,9 @@ def wrongs(truth: Truth) -> dict[str, int]:
     calls = truth.calls
     dialled = {call.id for call in calls if call.dialled_at is not None}
     joined = {call.uuid for call in calls if call.joined_at is not None}
-    heard_joined = {uuid for uuid, leg in truth.legs.items() if leg.joined}
+    heard_joined = {
+        uuid for uuid, leg in truth.legs.items() if leg.joined and not truth.nobody_heard(leg)
+    }
     day = truth.day
     return {
         "calls without an end": sum(call.state not in TERMINAL_STATES for call in calls),
@@ -92,7 +109,9 @@ def wrongs(truth: Truth) -> dict[str, int]:
         "day's abandoned differ from the records": abs(
             day.abandoned - (truth.abandoned_records or 0)
         ),
-        "joined in the ledger only": len(joined - heard_joined),
+        "joined in the ledger only": sum(
+            not truth.legs[uuid].joined for uuid in joined if uuid in truth.legs
+        ),
         "joined at the switch only": len(heard_joined - joined),
         "legs of a call that was not dialled": sum(
             call.uuid in truth.legs and call.dialled_at is None for call in calls
@@ -149,6 +168,11 @@ def facts(truth: Truth) -> dict[str, Any]:
         "abandoned": day.abandoned,
         "improper": day.improper,
         "answers nobody of ours heard": unheard,
+        "conversations between two leaders": sum(
+            truth.nobody_heard(leg) and call.joined_at is None
+            for call in truth.calls
+            if (leg := truth.legs.get(call.uuid))
+        ),
         "ends": dict(Counter(_end(call) for call in truth.calls)),
         "dialled again": sum(len(calls) - 1 for calls in _by_number(truth).values()),
         "silence_s": {

@@ -6,7 +6,8 @@ fast too; twenty simulated operators press on the real pages; a campaign at 2×,
 adaptive, dials people who answer or do not, faxes, announcements, busy ones. Each of the four roles
 is killed twelve times without a warning, at moments of chance, and comes back after 0.5 to 3 s.
 At the end dialling stops, everybody saves, and the ledger is held against what the switch itself
-told of each leg.
+told of each leg; a conversation that nobody of ours could hear, begun as a leader died and over
+before the next, is told apart and counts as what the ledger could know.
 
 `value` is how many things are wrong, by name in `extra`: calls without an end, lines or operators
 held, calls without a record or with two, sums that differ, numbers dialled twice at once or too
@@ -144,7 +145,14 @@ def worked(
         with at_work(crew):
             killed = killing(site, campaign_id, asked, draw)
             settled(site)
-        truth = Truth(site, campaign_id, ears, rate=asked.rate, silence_rate=asked.silence_rate)
+        truth = Truth(
+            site,
+            campaign_id,
+            ears,
+            rate=asked.rate,
+            silence_rate=asked.silence_rate,
+            leaders_killed=[at for at, role in killed if role == "switch"],
+        )
         found_wrong = wrongs(truth)
         longest = max(truth.silences(), default=0.0)
         if any(found_wrong.values()):
@@ -157,7 +165,7 @@ def worked(
         n=len(truth.calls),
         extra={
             "wrong": found_wrong,
-            "killed": dict(killed),
+            "killed": dict(Counter(role for _at, role in killed)),
             **facts(truth),
             "pressed": dict(crew.pressed),
             "presses without a web server": crew.unanswered,
@@ -215,12 +223,14 @@ def gathered(site: Site, campaign_id: int, users: list[int], asked: Plan) -> Cre
     )
 
 
-def killing(site: Site, campaign_id: int, asked: Plan, draw: random.Random) -> Counter[str]:
-    """Kill each role so often, each time start it again; adaptive from half-time on.
+def killing(
+    site: Site, campaign_id: int, asked: Plan, draw: random.Random
+) -> list[tuple[float, str]]:
+    """Kill each role so often, each time start it again: when which. Adaptive from half-time on.
 
     On the thread that started the roles: they end with it.
     """
-    killed: Counter[str] = Counter()
+    killed: list[tuple[float, str]] = []
     begun = time.monotonic()
     steps: list[tuple[float, Callable[[], None]]] = [
         (asked.seconds / 2, lambda: adapt(site, campaign_id))
@@ -229,7 +239,7 @@ def killing(site: Site, campaign_id: int, asked: Plan, draw: random.Random) -> C
 
         def strike(role: str = role, away: float = away) -> None:
             name = kill(site, role)
-            killed[role] += 1
+            killed.append((time.time(), role))
             time.sleep(away)
             start(site, name)
 
