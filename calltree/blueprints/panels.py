@@ -32,7 +32,7 @@ from calltree.db import utcnow
 from calltree.errors import NotFound
 from calltree.extensions import settings
 from calltree.locale import choose_locale
-from calltree.models import ImportState
+from calltree.models import CampaignState, ImportState
 from calltree.services import bulk, imports, task_reminders
 from calltree.services import campaigns as campaign_services
 from calltree.services.rights import Right, Viewer
@@ -260,8 +260,8 @@ class PredictivePage(Page):
         own = f"user_id={viewer.user_id}"
         self._state = frozenset({f"operator:{own}", "site"})
         self._figures = f"figures:{own}"
+        self._waits = False
         super().__init__(viewer)
-        self.ages |= {f"operator:{own}"}  # a manager may pause the campaign
 
     def addresses(self) -> frozenset[str]:
         return self._state | {self._figures, "lines"}
@@ -270,6 +270,10 @@ class PredictivePage(Page):
         at = call_screen.desk(session, viewer=self.viewer, now=utcnow())
         if at is not None and changed & self._state:
             shown = predictive.panel(session, at)
+            was, self._waits = self._waits, shown is not None
+            if shown is None and was:  # the campaign was stopped, or its list is not granted now
+                url = kept_url("predictive.screen")
+                yield partial("operator/_pushed_call.html", "outerHTML", pushed_url=url)
             if shown is not None:
                 yield partial("operator/_wait.html", wait=shown)  # what everybody waits for
                 yield _own(session, at, "_operator.html") + _own(session, at, "_softphone.html")
@@ -311,6 +315,7 @@ class CampaignPage(Page):
 
     def __init__(self, viewer: Viewer, campaign_id: int) -> None:
         self._campaign_id = campaign_id
+        self._state: CampaignState | None = None
         super().__init__(viewer)
         self.ages |= self.addresses()
 
@@ -325,6 +330,9 @@ class CampaignPage(Page):
             campaign = campaign_services.get(session, self._campaign_id)
             live = campaigns.live(session, campaign, utcnow())
             yield partial("campaigns/_live.html", live=live)
+            if campaign.state is not self._state:  # not each time: a button keeps its focus
+                self._state = campaign.state
+                yield partial("campaigns/_presses.html", campaign=campaign)
 
 
 class WatchPage(Page):

@@ -16,6 +16,8 @@ from calltree.models import (
     CustomerList,
     Operator,
     OperatorState,
+    Role,
+    User,
 )
 from calltree.services import desk, operators, records, scope
 from calltree.services.operators import Move
@@ -88,16 +90,17 @@ def leaves(session: Session, *, user_id: int) -> bool:
 def wait_for_next(session: Session, *, user_id: int, now: datetime) -> bool:
     """保存して待機, after the result was saved: be ready for the next customer.
 
-    False when that was the last one (この通話で終了, or the campaign was stopped meanwhile): the
-    customer is left, the campaign too, and the operator is 離席. Raises Refused 'in_a_call',
-    'wrap_up_open', 'no_leg', 'mic_…'.
+    False when that was the last one (この通話で終了, or the campaign was stopped meanwhile, or a
+    grant taken away): the customer is left, the campaign too, and the operator is 離席. Raises
+    Refused 'in_a_call', 'wrap_up_open', 'no_leg', 'mic_…'.
     """
     row = session.execute(
-        select(Operator.leaves_campaign, Campaign.state)
+        select(Operator.leaves_campaign, Campaign.state, Campaign.id)
         .outerjoin(Campaign, Campaign.id == Operator.campaign_id)
         .where(Operator.user_id == user_id)
     ).one_or_none()
-    if row is None or row.leaves_campaign or row.state in (None, CampaignState.STOPPED):
+    over = row is None or row.leaves_campaign or row.state in (None, CampaignState.STOPPED)
+    if over or (row is not None and user_id in ungranted(session, campaign_id=row.id)):
         away(session, user_id=user_id, leave_too=True, now=now)
         return False
     desk.stand_by(session, user_id=user_id, now=now)
@@ -129,11 +132,46 @@ def campaign_of(session: Session, *, user_id: int) -> Campaign | None:
     )
 
 
-def dismiss(session: Session, *, campaign_id: int, now: datetime) -> None:
-    """Let everybody leave a campaign that stops; who has a customer keeps them to the end."""
-    rows = session.execute(
-        select(Operator.user_id, Operator.state).where(Operator.campaign_id == campaign_id)
-    ).all()
+def ungranted(session: Session, *, campaign_id: int) -> list[int]:
+    """Return who works in the campaign and may not dial one of its lists (any more) (R-DL-7).
+
+    Without those who leave after their call anyhow.
+    """
+    manages = exists().where(
+        User.id == Operator.user_id, User.role.in_((Role.MANAGER, Role.SUPERVISOR))
+    )
+    foreign = exists(
+        select(CampaignList.list_id)
+        .join(CustomerList, CustomerList.id == CampaignList.list_id)
+        .where(
+            CampaignList.campaign_id == campaign_id,
+            CampaignList.enabled,
+            CustomerList.enabled,
+            CustomerList.deleted_at.is_(None),
+            ~scope.granted(Operator.user_id),
+        )
+        .correlate(Operator)
+    )
+    return list(
+        session.scalars(
+            select(Operator.user_id).where(
+                Operator.campaign_id == campaign_id,
+                ~Operator.leaves_campaign,
+                ~manages,
+                foreign,
+            )
+        )
+    )
+
+
+def dismiss(
+    session: Session, *, campaign_id: int, users: list[int] | None = None, now: datetime
+) -> None:
+    """Let everybody, or these, leave a campaign; who has a customer keeps them to the end."""
+    wanted = select(Operator.user_id, Operator.state).where(Operator.campaign_id == campaign_id)
+    if users is not None:
+        wanted = wanted.where(Operator.user_id.in_(users))
+    rows = session.execute(wanted).all()
     busy = (OperatorState.OFFERED, OperatorState.DIALLING, OperatorState.TALKING)
     for user_id, state in rows:
         if state in busy or state is OperatorState.WRAP_UP:
@@ -142,6 +180,14 @@ def dismiss(session: Session, *, campaign_id: int, now: datetime) -> None:
         if state is OperatorState.READY:
             operators.move(session, user_id=user_id, by=Move.GO_AWAY, now=now)
         _set(session, user_id, None)
+
+
+def tell(session: Session, *, campaign_id: int) -> None:
+    """Have everybody's page show that the campaign's state is another (一時停止)."""
+    for user_id in session.scalars(
+        select(Operator.user_id).where(Operator.campaign_id == campaign_id)
+    ):
+        announce(session, "operator", user_id=user_id)
 
 
 def ready(campaign_id: int) -> ColumnElement[bool]:

@@ -318,6 +318,7 @@ def _set_state(
         object_id=campaign.id, before=before, after={"state": state}, now=now, name=campaign.name,
     )  # fmt: skip
     _tell(session, campaign)
+    campaign_team.tell(session, campaign_id=campaign.id)
     return campaign
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from sqlalchemy import BindParameter, ColumnElement, and_, exists, false, or_, select, true
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from calltree.errors import NotFound
 from calltree.models import (
@@ -36,7 +36,9 @@ from calltree.models import (
 from calltree.services.rights import Right, Viewer
 
 
-def granted(user_id: int | BindParameter[int]) -> ColumnElement[bool]:
+def granted(
+    user_id: int | BindParameter[int] | InstrumentedAttribute[int],
+) -> ColumnElement[bool]:
     """Lists granted to the user or to one of the user's groups."""
     to_user = exists().where(ListGrant.list_id == CustomerList.id, ListGrant.user_id == user_id)
     to_group = exists().where(

@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 import time_machine
 from flask import Flask
+from flask_login import login_user
 from sqlalchemy import select
 
+from calltree.blueprints import panels
+from calltree.blueprints.access import SignedIn
 from calltree.blueprints.campaigns import CampaignForm
 from calltree.db import Store
 from calltree.models import (
@@ -27,6 +30,7 @@ from calltree.models import (
     Preset,
     Role,
 )
+from calltree.services import campaigns
 from tests import factories as make
 from tests.browser import Browser
 from tests.factories import NOW
@@ -276,6 +280,31 @@ def test_R_DL_6_one_plain_sentence_says_why_it_does_not_dial(
     assert "本日2件あります" in live
     assert "残り1,234人" in live
     assert "本日2件あります" in manager.get(AT).text
+
+
+@pytest.mark.one_database
+def test_R_DL_6_the_buttons_of_an_open_page_follow_who_else_presses(
+    app: Flask, store: Store, lists: list[int]
+) -> None:
+    campaign = running(store, lists)
+    with store.write() as session:
+        viewer = make.viewer_of(make.make_user(session, Role.MANAGER))
+    heard = {f"campaign:campaign_id={campaign}"}
+    with app.test_request_context(f"/live?page=campaign:{campaign}"):
+        login_user(SignedIn(viewer, 0))
+        page = panels.find(f"campaign:{campaign}", viewer)
+
+        def drawn() -> str:
+            with store.read() as session:
+                return "".join(page.draw(session, heard, False))
+
+        assert "/press/pause" in drawn()
+        assert "/press/" not in drawn()  # as long as nothing changes, the button keeps its focus
+        with store.write() as session:
+            campaigns.pause(session, viewer=viewer, campaign_id=campaign, now=NOW)
+        shown = drawn()
+        assert "/press/start" in shown
+        assert "/press/pause" not in shown
 
 
 def test_R_DL_6_a_preset_and_an_own_setting_are_said_in_words(

@@ -12,7 +12,7 @@ from flask_login import login_user
 
 from calltree.blueprints import panels
 from calltree.blueprints.access import SignedIn
-from calltree.db import Store
+from calltree.db import Announcement, Store
 from calltree.models import (
     Attempt,
     BuiltIn,
@@ -27,8 +27,9 @@ from calltree.models import (
     OperatorState,
     Project,
     RecordKind,
+    Role,
 )
-from calltree.services import campaign_answers, gate, operators, outcomes, records
+from calltree.services import campaign_answers, campaigns, gate, operators, outcomes, records
 from calltree.services.campaign_dialling import dial
 from calltree.services.campaign_leads import Lead
 from tests import factories as make
@@ -230,6 +231,39 @@ def test_R_DL_7_leaving_ends_it_and_a_paused_campaign_says_so(op: Browser, desk:
     assert "キャンペーン一時停止中" in op.get(AT).text
     assert op.post(f"{AT}leave", headers=PAGE).location == AT
     assert (desk.operator().state, desk.operator().campaign_id) == (OperatorState.AWAY, None)
+
+
+def test_R_DL_7_a_pause_is_shown_at_once_and_a_stop_leads_back_to_the_choice(
+    app: Flask, op: Browser, desk: Desk
+) -> None:
+    mine = campaign(desk)
+    join(op, mine)
+    told: list[Announcement] = []
+    store = app.extensions["calltree.store"]
+    store.publisher = told.extend
+    own = Announcement("operator", {"user_id": desk.user_id})
+    addresses = {f"operator:user_id={desk.user_id}"}
+    with store.write() as session:
+        manager = make.viewer_of(make.make_user(session, Role.MANAGER))
+    with app.test_request_context("/live?page=predictive"):
+        login_user(SignedIn(desk.viewer(), 0))
+        page = panels.find("predictive", desk.viewer())
+
+        def drawn(fresh: bool = False) -> str:
+            with desk.store.read() as session:
+                return "".join(page.draw(session, addresses, fresh))
+
+        assert "待機中" in drawn(True)
+        with store.write() as session:
+            campaigns.pause(session, viewer=manager, campaign_id=mine, now=NOW)
+        assert own in told
+        assert "キャンペーン一時停止中" in drawn()
+        told.clear()
+        with store.write() as session:
+            campaigns.stop(session, viewer=manager, campaign_id=mine, now=NOW)
+        assert own in told
+        assert 'hx-get="/operator/predictive/"' in drawn()
+        assert "hx-get" not in drawn()  # once
 
 
 def test_R_DL_7_without_a_telephone_one_cannot_start(op: Browser, desk: Desk) -> None:

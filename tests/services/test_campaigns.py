@@ -14,6 +14,7 @@ from calltree.models import (
     AuditEntry,
     CallState,
     Campaign,
+    CampaignList,
     CampaignMode,
     CampaignState,
     CustomerList,
@@ -153,6 +154,31 @@ def test_R_DL_7_save_and_wait_goes_on_until_this_call_was_the_last(desk: Desk, l
         assert stays is not last
         assert row.state is (OperatorState.AWAY if last else OperatorState.READY)
         assert row.campaign_id == (None if last else campaign.id)
+
+
+def test_R_DL_7_who_lost_a_grant_does_not_wait_for_the_next_one(desk: Desk) -> None:
+    with desk.store.write() as session:
+        mine = session.get_one(CustomerList, desk.list_id)
+        campaign = make.make_campaign(session, mine)
+        operator = Viewer.of(session.get_one(User, desk.user_id))
+        campaign_team.join(session, viewer=operator, campaign_id=campaign.id, now=NOW)
+        assert campaign_team.ungranted(session, campaign_id=campaign.id) == []
+        chief = make.make_operator(
+            session, make.make_user(session, Role.SUPERVISOR), campaign_id=campaign.id
+        )
+        session.add(
+            CampaignList(
+                campaign_id=campaign.id,
+                list_id=make.make_list(session, session.get_one(Project, desk.project_id)).id,
+                position=1,
+            )
+        )
+        session.flush()
+        assert campaign_team.ungranted(session, campaign_id=campaign.id) == [desk.user_id]
+        assert chief.user_id != desk.user_id
+        assert not campaign_team.wait_for_next(session, user_id=desk.user_id, now=NOW)
+        row = session.get_one(Operator, desk.user_id, populate_existing=True)
+        assert (row.state, row.campaign_id) == (OperatorState.AWAY, None)
 
 
 def test_R_DL_7_a_stopped_campaign_lets_its_operators_go(desk: Desk) -> None:

@@ -1,18 +1,12 @@
-"""A campaign's pilot over days of chance: what may never happen, whatever comes (R-DL-1 … R-DL-8).
+"""A campaign's pilot, one rule at a time (R-DL-1 … R-DL-8).
 
 No switch: the test moves calls on as its events would, and the clock as it likes.
 """
 
-import itertools
-import random
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from decimal import Decimal
+from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from calltree.db import Store
@@ -23,229 +17,23 @@ from calltree.models import (
     Campaign,
     CampaignMode,
     CampaignState,
-    ClosedDay,
     Customer,
     CustomerList,
     DncSource,
     DoNotCall,
-    Line,
+    ListGrant,
     Operator,
     OperatorState,
     Project,
     Site,
     TrunkHealth,
 )
-from calltree.pacing.rule import round_half_up
-from calltree.services import campaign_answers, hours, operators, records
+from calltree.services import records
 from calltree.services.outcomes import BUSY
 from calltree.telephony import endings, ledger
-from calltree.telephony.dialler.pilot import Ground, Pilot
-from calltree.telephony.timings import Timings
-from calltree.text.hours import HoursVerdict, hours_verdict
 from tests import factories as make
 from tests.factories import NOW
-
-LINES = 4
-LIVE = (CallState.TALKING, CallState.HELD)
-
-
-@dataclass
-class World:
-    """A campaign with customers and operators, and whoever moves them."""
-
-    store: Store
-    draw: random.Random
-    campaign_id: int
-    list_id: int
-    now: datetime = NOW
-    banned: dict[str, datetime] = field(default_factory=dict)
-    pilot: Pilot = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.pilot = self.new_pilot()
-
-    def new_pilot(self, **timings: float) -> Pilot:
-        ground = Ground(
-            read=self.store.read,
-            write=self.store.write,
-            epoch=1,
-            timings=replace(Timings(), **({"second_s": 1e-6, "settle_s": 0.0} | timings)),
-            clock=lambda: self.now,
-            nodes=lambda: ["main"],
-            began=0.0,
-        )
-        return Pilot(self.campaign_id, ground)
-
-    @contextmanager
-    def rows(self) -> Iterator[Session]:
-        with self.store.write() as session:
-            yield session
-
-    def ready(self, session: Session) -> list[Operator]:
-        return list(session.scalars(select(Operator).where(Operator.state == OperatorState.READY)))
-
-    def in_flight(self, session: Session) -> int:
-        """Ringing, or answered and not joined, with no operator kept free."""
-        return session.scalar(
-            select(func.count(Attempt.id)).where(
-                Attempt.ended_at.is_(None),
-                Attempt.state.not_in(LIVE),
-                Attempt.user_id.is_(None),
-                Attempt.reserved_user_id.is_(None),
-            )
-        )
-
-    def allowed(self, session: Session) -> list[Attempt]:
-        return list(
-            session.scalars(
-                select(Attempt)
-                .where(Attempt.verdict == "allowed")
-                .order_by(Attempt.created_at, Attempt.id)
-            )
-        )
-
-    # --- what the outside does
-
-    def leaves(self, session: Session, attempt: Attempt) -> None:
-        attempt.state, attempt.dialled_at = CallState.RINGING, self.now
-        records.open_for_attempt(session, attempt=attempt, now=self.now)
-
-    def answers_unjoined(self, session: Session, attempt: Attempt) -> int | None:
-        ledger.note_answer(session, attempt, self.now, self.now)
-        return campaign_answers.assign(session, attempt=attempt, now=self.now)
-
-    def answers(self, session: Session, attempt: Attempt) -> None:
-        user_id = self.answers_unjoined(session, attempt)
-        if user_id is not None:
-            leg = session.get_one(Operator, user_id).leg_uuid
-            ledger.joined(session, attempt, leg=leg, answered=True, at=self.now, now=self.now)
-
-    def ends(self, session: Session, attempt: Attempt, cause: str = "NORMAL_CLEARING") -> None:
-        attempt.hangup_cause = cause
-        if attempt.answered_at is None and cause == "NORMAL_CLEARING":
-            attempt.hangup_cause = "NO_ANSWER"
-        endings.end(session, attempt, at=self.now, by="carrier", now=self.now)
-
-    def goes_on(self) -> None:
-        """Every call under way may move, every operator may change their mind."""
-        with self.rows() as session:
-            for attempt in session.scalars(select(Attempt).where(Attempt.ended_at.is_(None))):
-                if attempt.state is CallState.QUEUED:
-                    self.leaves(session, attempt)
-                elif attempt.state is CallState.RINGING:
-                    what = self.draw.choice(["rings", "answers", "answers", "busy", "silent"])
-                    if what == "answers":
-                        self.answers(session, attempt)
-                    elif what != "rings":
-                        self.ends(session, attempt, "USER_BUSY" if what == "busy" else "NO_ANSWER")
-                elif self.draw.random() < 0.6:
-                    self.ends(session, attempt)
-            for operator in session.scalars(select(Operator)):
-                self.works(session, operator)
-
-    def works(self, session: Session, operator: Operator) -> None:
-        user_id, now = operator.user_id, self.now
-        if operator.state is OperatorState.WRAP_UP:
-            records.close_record(session, user_id=user_id, now=now)
-            operators.result_saved(session, user_id=user_id, now=now)
-            records.leave(session, user_id=user_id, now=now)
-            operators.become_ready(session, user_id=user_id, now=now)
-        elif operator.state is OperatorState.READY and self.draw.random() < 0.2:
-            operators.go_away(session, user_id=user_id, reason="休憩", now=now)
-        elif operator.state is OperatorState.AWAY and self.draw.random() < 0.5:
-            operators.become_ready(session, user_id=user_id, now=now)
-
-    def bans(self, session: Session) -> None:
-        number = self.draw.choice(session.scalars(select(Customer.number)).all())
-        session.add(DoNotCall(number=number, source=DncSource.FORM, note="", created_at=self.now))
-        self.banned.setdefault(number, self.now)
-
-
-def world(store: Store, seed: int, **given: object) -> World:
-    draw = random.Random(seed)
-    with store.write() as session:
-        make.make_site(session, lines=LINES)
-        make.make_switch(session)
-        project = make.make_project(session)
-        folder = make.make_list(session, project)
-        for _ in range(12):
-            make.make_customer(session, folder)
-        session.add(ClosedDay(day=(NOW + timedelta(days=2)).date(), name="棚卸"))
-        values = {"mode": CampaignMode.FIXED, "multiplier_tenths": 15, "calls_per_second": 50}
-        campaign = make.make_campaign(session, folder, **(values | given))
-        for _ in range(3):
-            user = make.make_user(session)
-            make.grant(session, folder, user)
-            make.make_operator(session, user, state=OperatorState.READY, campaign_id=campaign.id)
-        return World(store, draw, campaign.id, folder.id)
-
-
-@pytest.mark.parametrize("seed", [1, 2])
-@pytest.mark.parametrize("mode", [CampaignMode.FIXED, CampaignMode.PROGRESSIVE])
-def test_R_DL_1_and_R_DL_8_days_of_chance_cross_no_bound(
-    store: Store, seed: int, mode: CampaignMode
-) -> None:
-    tenths = 15 if mode is CampaignMode.FIXED else None
-    ours = world(store, seed, mode=mode, multiplier_tenths=tenths, max_tries=20)
-    k = Decimal("1.5") if tenths else Decimal(1)
-    for _ in range(60):
-        step = ours.draw.choice([5, 20, 60, 300, 1800, 5400])
-        ours.now += timedelta(seconds=step)
-        ours.goes_on()
-        with ours.rows() as session:
-            if ours.draw.random() < 0.05:
-                ours.bans(session)
-            before, ready = ours.in_flight(session), len(ours.ready(session))
-        dialled = ours.pilot.tick()
-        with ours.rows() as session:
-            if not ready:
-                assert dialled == 0
-            assert ours.in_flight(session) <= max(before, round_half_up(k, ready))
-            assert lines_open(session) <= LINES
-    with ours.rows() as session:
-        made = ours.allowed(session)
-        assert len(made) > 10, "chance left nothing to look at"
-        look_at_hours(session, ours, made)
-        for attempt in made:
-            banned = ours.banned.get(attempt.number)
-            assert banned is None or attempt.created_at <= banned
-        look_at_gaps(made)
-
-
-def lines_open(session: Session) -> int:
-    return session.scalar(select(func.count(Line.id)).where(Line.released_at.is_(None)))
-
-
-def look_at_hours(session: Session, ours: World, made: list[Attempt]) -> None:
-    folder = session.get_one(CustomerList, ours.list_id)
-    rules = hours.rules_of(
-        session,
-        site=session.get_one(Site, 1),
-        project=session.get_one(Project, folder.project_id),
-    )
-    assert {hours_verdict(rules, attempt.created_at) for attempt in made} == {HoursVerdict.OPEN}
-
-
-def look_at_gaps(made: list[Attempt]) -> None:
-    """One number: never twice at once, never sooner than its gap, and rarely after 放棄."""
-    by_number: dict[str, list[Attempt]] = {}
-    for attempt in made:
-        by_number.setdefault(attempt.number, []).append(attempt)
-    for dials in by_number.values():
-        abandoned = 0
-        for last, attempt in itertools.pairwise(dials):
-            assert last.ended_at is not None
-            assert last.ended_at <= attempt.created_at
-            never_rang = last.hangup_cause == "USER_BUSY" and last.ringing_at is None
-            gap = timedelta(minutes=20 if never_rang else 60)
-            assert attempt.created_at - (last.dialled_at or last.created_at) >= gap
-            if last.state is CallState.ABANDONED:
-                abandoned += 1
-                assert attempt.created_at - last.ended_at >= timedelta(hours=24)
-            elif last.joined_at is not None:
-                abandoned = 0
-            assert abandoned < 2
-            assert attempt.reserved_user_id is not None or not abandoned
+from tests.telephony.campaign_world import LINES, World, world
 
 
 def dial_one(ours: World) -> Attempt:
@@ -444,6 +232,25 @@ def test_R_DL_4_the_brake_outlives_a_change_of_leader(one: World) -> None:
     one.pilot.tick()
     with one.rows() as session:
         assert session.get_one(Campaign, one.campaign_id).braked
+
+
+def test_R_DL_7_whose_grant_was_taken_away_is_not_dialled_for_from_the_next_tick(
+    one: World,
+) -> None:
+    with one.rows() as session:
+        session.execute(delete(ListGrant))
+        busy, *waiting = session.scalars(select(Operator).order_by(Operator.user_id)).all()
+        busy.state = OperatorState.TALKING
+    assert one.pilot.tick() == 0
+    assert one.pilot.why.code == "pacing_nobody_ready"
+    with one.rows() as session:
+        for operator in waiting:
+            session.add(operator)
+            session.refresh(operator)
+            assert (operator.state, operator.campaign_id) == (OperatorState.AWAY, None)
+        session.add(busy)
+        session.refresh(busy)
+        assert (busy.campaign_id, busy.leaves_campaign) == (one.campaign_id, True)
 
 
 # --- what it says of itself

@@ -21,6 +21,7 @@ from calltree.services import (
     campaign_facts,
     campaign_leads,
     campaign_scene,
+    campaign_team,
     campaigns,
     gate,
     redialling,
@@ -119,11 +120,13 @@ class Pilot:
     _idle_since: float | None = None
     _count_due: float = 0.0
     _leads_due: float = 0.0
+    _grants_due: float = 0.0
     _somebody: bool = False
     """Whether the lists had anybody to dial when they were last read."""
 
     def tick(self) -> int:
         """Look at the campaign and dial what may be dialled; give how many were."""
+        self._let_go_ungranted()
         with self.ground.read() as session:
             view = self._view(session)
             if view is None:
@@ -144,6 +147,19 @@ class Pilot:
             self._keep_brake(view, decision)
         self._watch_idle(view, dialled)
         return dialled
+
+    def _let_go_ungranted(self) -> None:
+        """Whose grant was taken away is not dialled for any more (R-DL-7)."""
+        if time.monotonic() < self._grants_due:
+            return
+        self._grants_due = time.monotonic() + self.ground.timings.second_s
+        with self.ground.read() as session:
+            lost = campaign_team.ungranted(session, campaign_id=self.campaign_id)
+        if lost:
+            with self.ground.write() as session:
+                campaign_team.dismiss(
+                    session, campaign_id=self.campaign_id, users=lost, now=self.ground.clock()
+                )
 
     def told(self) -> dict[str, Any]:
         """Say how it is, for the leader's note."""
