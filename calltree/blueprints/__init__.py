@@ -7,6 +7,7 @@ from flask import Flask
 from calltree.blueprints import (
     access,
     admin,
+    answering,
     api,
     api_tokens,
     assets,
@@ -37,6 +38,7 @@ from calltree.blueprints import (
     lists,
     live,
     manual,
+    missed,
     navigation,
     notices,
     operator,
@@ -75,6 +77,8 @@ ALL = (
     predictive.bp,
     call_side.bp,
     manual.bp,
+    answering.bp,
+    missed.bp,
     assistance.bp,
     tasks.bp,
     lists.bp,
@@ -129,5 +133,6 @@ def init_app(app: Flask) -> None:
     live.init_app(app)
     softphone.init_app(app)
     assistance.init_app(app)
+    answering.init_app(app)
     for blueprint in ALL:
         app.register_blueprint(blueprint)

@@ -17,13 +17,13 @@ def draw(session: Session, *, viewer: Viewer, now: datetime) -> dict[str, Any] |
     at = call_screen.desk(session, viewer=viewer, now=now)
     if at is None or at.customer is None or at.folder is None or at.project is None:
         return None
-    predictive = call_screen.is_predictive(at)
+    pushed = call_screen.is_pushed(at)
     return {
         **call_screen.live(session, at),
         **call_panels.customer_side(session, at),
         **call_form.form(session, at),
-        "queue": None if predictive else call_panels.queue(session, viewer=viewer),
-        "save_url": url_for("predictive.save" if predictive else "saving.save"),
+        "queue": None if pushed else call_panels.queue(session, viewer=viewer),
+        "save_url": url_for("predictive.save" if pushed else "saving.save"),
         "last_url": url_for("call_side.last"),
         "errors": [],
         "confirms": "",

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from flask_babel import gettext as _
-from sqlalchemy import and_, bindparam, select
+from sqlalchemy import and_, bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from calltree.blueprints import call_by_hand
@@ -127,7 +127,7 @@ _PUSHED = (
     .where(
         Operator.user_id == bindparam("of"),
         Operator.state == OperatorState.TALKING,
-        Attempt.campaign_id.is_not(None),
+        or_(Attempt.campaign_id.is_not(None), Attempt.origin == Origin.INBOUND),
     )
 )
 
@@ -178,7 +178,12 @@ def fragment(session: Session, at: Desk, name: str) -> dict[str, Any]:
         case "_call_status.html":
             return {"call": call(session, at)}
         case "_actions.html":
-            return {"actions": _actions(at), "predictive": is_predictive(at)}
+            pushed = is_pushed(at)
+            return {
+                "actions": _actions(at),
+                "predictive": pushed and is_predictive(at),
+                "pushed": pushed,
+            }
         case "_today.html":
             return {"today": today(session, viewer=at.viewer, now=at.now)}
         case "_softphone.html":
@@ -193,8 +198,24 @@ def is_predictive(at: Desk) -> bool:
     return at.record is not None and at.record.kind is RecordKind.PREDICTIVE
 
 
+def is_pushed(at: Desk) -> bool:
+    """Whether the customer came to the operator, who waits for the next one after the result."""
+    return is_predictive(at) or is_inbound(at)
+
+
+def is_inbound(at: Desk) -> bool:
+    """Whether the customer called in."""
+    return at.record is not None and at.record.kind is RecordKind.INBOUND
+
+
+def is_unknown(at: Desk) -> bool:
+    """Whether a call came in whose caller is not chosen yet: there is nobody to press CALL for."""
+    call = at.attempt
+    return call is not None and call.origin is Origin.INBOUND and at.customer is None
+
+
 def pushed_call(session: Session, *, user_id: int) -> int | None:
-    """Give the プレディコール in which the operator talks now."""
+    """Give the プレディコール, or the call that came in, in which the operator talks now."""
     return session.scalar(_PUSHED, {"of": user_id})
 
 
@@ -252,18 +273,25 @@ def call(session: Session, at: Desk) -> dict[str, Any]:
         "drawn": int(at.now.timestamp() * 1000),
         "asks": asks,
         "callers": [] if is_predictive(at) else _callers(session, at),
-        "predictive": is_predictive(at),
+        "predictive": is_predictive(at) or is_unknown(at),
+        "choose_caller": kept_url("answering.screen", choose="1") if _may_choose(at) else "",
         "warn_leave": bool(at.record and records.needs_result(at.record)) or in_call,
         "proposes": proposed(session, at),
         "long_talk": at.record is not None and at.record.talk_ms >= results.LONG_TALK_MS,
         "choose_url": kept_url("calling.choose"),
         "poll": kept_url("calling.part", name="call_status"),
     }
-    if at.customer is not None:
+    if at.customer is not None or is_unknown(at):
         return values
     return call_by_hand.over(
         session, values, user_id=at.viewer.user_id, attempt=at.attempt, now=at.now
     )
+
+
+def _may_choose(at: Desk) -> bool:
+    """Whether another customer may be chosen for a call that came in: until a result is saved."""
+    record = at.record
+    return record is not None and is_inbound(at) and records.needs_result(record)
 
 
 def _call_state(at: Desk) -> tuple[str, datetime | None]:

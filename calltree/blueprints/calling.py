@@ -33,6 +33,7 @@ from calltree.services import (
     desk,
     gate,
     holds,
+    inbound_desk,
     manual_calls,
     monitoring,
     presses,
@@ -97,9 +98,16 @@ def screen() -> ResponseReturnValue:
     """Show the open customer; without one, the lists."""
     context = call_page.draw(reading(), viewer=viewer(), now=utcnow())
     if context is None:
-        by_hand = manual_calls.in_call(reading(), user_id=viewer().user_id)
-        return redirect(url_for("manual.screen" if by_hand else "operator.home"), 303)
+        return redirect(url_for(_without_customer(reading())), 303)
     return render_template("operator/call.html", **context)
+
+
+def _without_customer(session: Session) -> str:
+    """Where a call without a customer has its page."""
+    mine = viewer().user_id
+    if inbound_desk.current(session, user_id=mine) is not None:
+        return "answering.screen"
+    return "manual.screen" if manual_calls.in_call(session, user_id=mine) else "operator.home"
 
 
 @bp.get("/part/<name>")

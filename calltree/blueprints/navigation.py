@@ -18,7 +18,7 @@ from calltree.errors import NotAllowed
 from calltree.extensions import reading, settings
 from calltree.locale import choose_locale
 from calltree.models import Role, Site
-from calltree.services import recording_problems, tasks
+from calltree.services import missed_calls, recording_problems, tasks
 from calltree.services.rights import Right
 from calltree.services.sentences import N_
 
@@ -66,6 +66,7 @@ ADMIN: list[tuple[str, list[tuple[str, str]]]] = [
         N_("Records"),
         [
             ("history.index", N_("Call history")),
+            ("missed.index", N_("Missed calls")),
             ("reports.index", N_("Report history")),
             ("summaries.index", N_("Figures")),
             ("recording_list.index", N_("Recording list")),
@@ -107,6 +108,7 @@ OPERATOR: list[tuple[str, list[tuple[str, str]]]] = [
             ("predictive.screen", N_("Predictive dialling")),
             ("manual.screen", N_("Manual dialling")),
             ("tasks.index", N_("Tasks")),
+            ("missed.index", N_("Missed calls")),
             ("customers.search", N_("Customer search")),
         ],
     ),
@@ -144,6 +146,7 @@ UNDER = {
 """Pages whose entry is not their blueprint's index."""
 
 BADGES: dict[str, Callable[[Session], int]] = {
+    "missed.index": lambda session: missed_calls.badge(session, viewer=viewer()),
     "recordings.problems": recording_problems.count_problems,
     "tasks.index": lambda session: tasks.badge(session, viewer=viewer(), now=utcnow()),
 }

@@ -17,6 +17,7 @@ from flask import current_app
 from sqlalchemy.orm import Session
 
 from calltree.blueprints import (
+    answering,
     call_ahead,
     call_screen,
     campaigns,
@@ -68,9 +69,11 @@ class Page:
         )
         beside = viewer.may(Right.DIAL) and navigation.screen() == "operator"
         self._beside = frozenset({f"supervision:user_id={viewer.user_id}"} if beside else ())
+        rings = viewer.may(Right.ANSWER_INBOUND) and navigation.screen() == "operator"
+        self._rings = frozenset({own, f"inbound:user_id={viewer.user_id}"} if rings else ())
         self.heard: frozenset[str] = (
             frozenset(self._badges) | self.addresses() | self._switch | self._own_calls
-        ) | self._beside
+        ) | (self._beside | self._rings)
         self.ages = frozenset(self._badges)
 
     def addresses(self) -> frozenset[str]:
@@ -82,6 +85,8 @@ class Page:
 
         Each is to be sent before the next is asked for: what somebody waits for comes first.
         """
+        if changed & self._rings:
+            yield partial("answering/_ringing.html")  # a caller waits
         if pulled := self._pull(session, changed, fresh):
             yield pulled
         badges = [
@@ -121,7 +126,11 @@ class Page:
         return ""
 
 
-BADGES_CHANGE_WITH = {"recordings.problems": "recording", "tasks.index": "tasks"}
+BADGES_CHANGE_WITH = {
+    "missed.index": "missed",
+    "recordings.problems": "recording",
+    "tasks.index": "tasks",
+}
 
 
 class CallPage(Page):
@@ -308,6 +317,37 @@ class ManualPage(Page):
         yield from super().draw(session, changed, fresh)
 
 
+class AnsweringPage(Page):
+    """A call that was taken and has no customer yet; the customer's page once they are chosen."""
+
+    name = "answering"
+    pulls = False
+
+    def __init__(self, viewer: Viewer) -> None:
+        own = f"user_id={viewer.user_id}"
+        self._state = frozenset({f"operator:{own}", f"call:{own}", "switch"})
+        super().__init__(viewer)
+
+    def addresses(self) -> frozenset[str]:
+        return self._state | {"lines"}
+
+    def draw(self, session: Session, changed: Changed, fresh: bool) -> Iterator[str]:
+        at = call_screen.desk(session, viewer=self.viewer, now=utcnow())
+        if at is not None and changed & self._state:
+            finish = answering.finishing_of(session, at)
+            if finish is not None:
+                yield _own(session, at, "_call_status.html")
+                yield partial("answering/_finish.html", finish=finish)
+            elif not fresh:
+                yield partial(
+                    "operator/_pushed_call.html", "outerHTML", pushed_url=kept_url("calling.screen")
+                )
+            yield _own(session, at, "_operator.html") + _own(session, at, "_softphone.html")
+        if "lines" in changed:
+            yield (_lines(session) if fresh else LINES.get(session)).text
+        yield from super().draw(session, changed, fresh)
+
+
 class CampaignPage(Page):
     """A campaign at work."""
 
@@ -454,6 +494,8 @@ def find(name: str, viewer: Viewer) -> Page:
             return BulkPage(viewer, whole(one))
     if kind == "manual" and viewer.may(Right.DIAL_MANUALLY):
         return ManualPage(viewer)
+    if kind == "answering" and viewer.may(Right.ANSWER_INBOUND):
+        return AnsweringPage(viewer)
     if kind == "predictive" and viewer.may(Right.DIAL):
         return PredictivePage(viewer)
     if kind == "campaign" and viewer.may(Right.RUN_CAMPAIGNS):
@@ -472,6 +514,8 @@ def name_of(endpoint: str, arguments: Mapping[str, Any]) -> str:
         return "call"
     if endpoint == "predictive.screen":
         return "predictive"
+    if endpoint == "answering.screen":
+        return "answering"
     if endpoint == "manual.screen":
         return "manual"
     if endpoint == "campaigns.show":

@@ -19,7 +19,7 @@ from calltree.extensions import reading, writing
 from calltree.htmx import wants_fragment
 from calltree.locale import sentence
 from calltree.models import Campaign, CampaignState, OperatorState
-from calltree.services import campaign_team, projects
+from calltree.services import campaign_team, desk, projects
 from calltree.services.rights import Right
 from calltree.services.sentences import N_
 
@@ -137,19 +137,24 @@ def leave() -> ResponseReturnValue:
 def save() -> ResponseReturnValue:
     """保存して待機, 保存して離席; after この通話で終了 both lead out of the campaign."""
     mine, now = viewer(), utcnow()
+    at = call_screen.desk(reading(), viewer=mine, now=now)
+    came_in = at is not None and call_screen.is_inbound(at)
     try:
         save_result()
         calling.sit_down(now)
         with writing() as session:
             calling.require_page(session)
-            if request.form.get("action") == "save_ready":
+            working = campaign_team.campaign_of(session, user_id=mine.user_id) is not None
+            if request.form.get("action") == "save_ready" and came_in and not working:
+                desk.stand_by(session, user_id=mine.user_id, now=now)
+            elif request.form.get("action") == "save_ready":
                 campaign_team.wait_for_next(session, user_id=mine.user_id, now=now)
             else:
                 leaves = campaign_team.leaves(session, user_id=mine.user_id)
                 campaign_team.away(session, user_id=mine.user_id, leave_too=leaves, now=now)
     except Refused as refusal:
         return say_refused(refusal)
-    return redirect(url_for("predictive.screen"), 303)
+    return redirect(url_for("predictive.screen" if working else "operator.home"), 303)
 
 
 @bp.post("/last")

@@ -26,6 +26,7 @@ from calltree.models import (
     DoNotCall,
     Draft,
     ExtraNumber,
+    InboundCall,
     MemoEntry,
     RecordCorrection,
     Recording,
@@ -153,6 +154,16 @@ def erase(
     record_ids = list(session.scalars(select(CallRecord.id).where(mine)))
     of_number = false() if customer_id else Attempt.number == number
     dials = or_(Attempt.customer_id.in_(ids), of_number)
+    session.execute(  # there is nobody to call back any more
+        update(InboundCall)
+        .where(
+            InboundCall.attempt_id.in_(select(Attempt.id).where(dials)),
+            InboundCall.done_at.is_(None),
+        )
+        .values(done_at=now, done_by_id=viewer.user_id)
+        .execution_options(synchronize_session=False)
+    )
+    announce(session, "missed")
     session.execute(update(Attempt).where(dials).values(number=""))
     _erase_records(session, record_ids, now)
     if not customer_id:

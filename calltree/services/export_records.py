@@ -167,7 +167,7 @@ def _record_page(read: Reader, plan: _Records, ids: array[int]) -> Iterator[Row]
         caller_ids, user_ids, status_ids, system, kept, memos, states, reasons, destroyed_at,
     ) = zip(*rows, strict=True)  # fmt: skip
     local, projects, lists, callers = plan.local, plan.projects, plan.lists, plan.callers
-    users, automatic = plan.users, history.AUTOMATIC_NAME
+    users = plan.users
     dialled = [format_national(number) for number in numbers]
     # A column at once: half the time of a row at once.
     return zip(
@@ -187,7 +187,10 @@ def _record_page(read: Reader, plan: _Records, ids: array[int]) -> Iterator[Row]
             for kind, shown in zip(kinds, dialled, strict=True)
         ],
         [callers.get(caller_id, "") for caller_id in caller_ids],
-        [users.get(user_id, automatic) for user_id in user_ids],
+        [
+            users.get(user_id) or history.nobody_name(kind)
+            for user_id, kind in zip(user_ids, kinds, strict=True)
+        ],
         result_names(plan.statuses, status_ids, system),
         *item_columns(list(plan.items.values()), kept),
         *memo_columns(memos, plan.memo_cells),

@@ -48,6 +48,8 @@ KIND_NAMES = {
 }
 """種別, in the order in which they are offered; data like the names of results."""
 AUTOMATIC_NAME = "自動発信"
+UNANSWERED_NAME = "応答なし"
+"""Of a call that came in and reached nobody of ours."""
 # Not the tables themselves: whose records one sees asks some of them on its own account.
 _PROJECT, _LIST = aliased(Project), aliased(CustomerList)
 _USER, _STATUS = aliased(User), aliased(ResultStatus)
@@ -376,7 +378,7 @@ def _rows(session: Session, viewer: Viewer, records: list[CallRecord]) -> list[R
             customer_id=record.customer_id if around[record.id].has_page else None,
             project=around[record.id].project or "",
             list_name=around[record.id].list or "",
-            user=around[record.id].user or AUTOMATIC_NAME,
+            user=around[record.id].user or nobody_name(record.kind),
             result=around[record.id].status or SYSTEM_RESULT_NAMES.get(record.system, ""),
             prospect_level=record.prospect_level,
             memo=record.memo,
@@ -384,6 +386,11 @@ def _rows(session: Session, viewer: Viewer, records: list[CallRecord]) -> list[R
         )
         for record in records
     ]
+
+
+def nobody_name(kind: RecordKind) -> str:
+    """Name who stands in the user's place of a record that has none."""
+    return UNANSWERED_NAME if kind is RecordKind.INBOUND else AUTOMATIC_NAME
 
 
 def _around(session: Session, viewer: Viewer, record_ids: list[int]) -> dict[int, Any]:

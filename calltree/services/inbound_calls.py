@@ -89,12 +89,6 @@ def ringing_for(session: Session, *, user_id: int, now: datetime) -> list[Ringin
     RING_ALL rings for everybody 待機 of the number's group who did not decline, RING_IDLE for the
     one whose turn it is; a parked call is shown to everybody who may answer it.
     """
-    operator = session.get(Operator, user_id)
-    user = session.get(User, user_id)
-    if operator is None or user is None or not Viewer.of(user).may(Right.ANSWER_INBOUND):
-        return []
-    if operator.leg_state is not LegState.PARKED:
-        return []
     rows = session.execute(
         select(InboundCall, Attempt, CallerNumber.number, CallerNumber.label, User.name)
         .join(Attempt, Attempt.id == InboundCall.attempt_id)
@@ -104,11 +98,16 @@ def ringing_for(session: Session, *, user_id: int, now: datetime) -> list[Ringin
             InboundCall.outcome == InboundOutcome.OPEN,
             Attempt.ended_at.is_(None),
             Attempt.user_id.is_(None),
-            Attempt.node == operator.leg_node,
         )
         .order_by(Attempt.id)
     ).all()
-    if not rows:
+    if not rows:  # nearly always, and every page of an operator asks
+        return []
+    operator = session.get(Operator, user_id)
+    user = session.get(User, user_id)
+    if operator is None or user is None or not Viewer.of(user).may(Right.ANSWER_INBOUND):
+        return []
+    if operator.leg_state is not LegState.PARKED:
         return []
     groups = _groups_of(session, user_id)
     return [
@@ -124,7 +123,7 @@ def ringing_for(session: Session, *, user_id: int, now: datetime) -> list[Ringin
             parked_by or "",
         )
         for call, attempt, number, label, parked_by in rows
-        if _rings_for(call, operator, groups)
+        if attempt.node == operator.leg_node and _rings_for(call, operator, groups)
     ]
 
 
@@ -314,28 +313,29 @@ def _attach(session: Session, attempt: Attempt, customer_id: int, now: datetime)
     attempt.customer_id, attempt.list_id = customer.id, folder.id
     attempt.project_id = folder.project_id
     record = records.of_attempt(session, attempt_id=attempt.id)
-    if record is not None and record.customer_id is None:
+    if record is not None and record.customer_id != customer.id:
+        if record.customer_id is not None:  # another one was chosen first: nobody's call there
+            figures.forget(session, record=record, now=now)
         record.customer_id, record.list_id = customer.id, folder.id
         record.project_id, record.cycle = folder.project_id, folder.cycle
+        session.flush()
         figures.settle(session, record=record, now=now)
     session.flush()
 
 
 def _open(session: Session, attempt: Attempt, now: datetime) -> None:
-    """Whoever talks with a customer has them open, if nobody else has."""
+    """Whoever talks with a customer has them open; somebody who had looked them up loses."""
     user_id, customer_id = attempt.user_id, attempt.customer_id
     if user_id is None or customer_id is None:
         return
-    other = holds.holder(session, customer_id=customer_id, now=now)
-    if other is not None and other.id != user_id:
-        return  # told by the page; what is saved is this call's record all the same
     for held in session.scalars(
         select(CustomerHold.customer_id).where(
             CustomerHold.user_id == user_id, CustomerHold.customer_id != customer_id
         )
     ).all():
         holds.release(session, customer_id=held, user_id=user_id)
-    holds.take(session, customer_id=customer_id, user_id=user_id, page_id=None, now=now)
+    page_id = session.scalar(select(Operator.page_id).where(Operator.user_id == user_id)) or ""
+    holds.take_for_call(session, customer_id=customer_id, user_id=user_id, page_id=page_id, now=now)
     session.execute(
         update(Operator)
         .where(Operator.user_id == user_id)
@@ -354,6 +354,15 @@ def _open(session: Session, attempt: Attempt, now: datetime) -> None:
 def of_attempt(session: Session, *, attempt_id: int) -> InboundCall | None:
     """Return the row of a call that came in; None for any other call."""
     return session.get(InboundCall, attempt_id)
+
+
+def operator_of(session: Session, attempt: Attempt) -> Operator | None:
+    """Return who is kept for the caller and can be joined with them; None otherwise."""
+    operator = session.get(Operator, attempt.user_id) if attempt.user_id else None
+    if operator is None or operator.attempt_id != attempt.id:
+        return None
+    hears = operator.leg_state in operators.LIVE_LEGS and operator.leg_node == attempt.node
+    return operator if hears else None
 
 
 def step_of(call: InboundCall) -> Step | None:

@@ -23,6 +23,7 @@ from calltree.models import (
     AuditEntry,
     CallRecord,
     CustomerList,
+    Origin,
     Project,
     Recording,
     RecordingState,
@@ -30,7 +31,7 @@ from calltree.models import (
     ResultStatus,
     User,
 )
-from calltree.services import audit, effects, results, scope
+from calltree.services import audit, effects, history, results, scope
 from calltree.services.rights import Viewer
 from calltree.services.sound import Heard
 from calltree.text.days import site_day
@@ -46,8 +47,6 @@ SILENCE_MS = 5_000
 AGAIN_S = 20
 """A recording this long ready and not encoded yet has lost its job."""
 SWEPT_AT_ONCE = 200
-
-_AUTOMATIC = "自動発信"
 
 
 class Problem(StrEnum):
@@ -124,6 +123,8 @@ def ring_finish(session: Session, recording_id: int, ttl_s: int | None = None) -
 
 def expected_ms(attempt: Attempt) -> int:
     """Say how long the recording should be at least: from joining, or the answer, to the end."""
+    if attempt.origin is Origin.INBOUND and attempt.joined_at is None:
+        return 0  # a message: as long as it is, and one voice alone
     if attempt.joined_at is None or attempt.ended_at is None:
         return attempt.talk_ms
     joined = int((attempt.ended_at - attempt.joined_at).total_seconds() * 1000)
@@ -134,7 +135,7 @@ def judge(heard: Heard, *, expected: int) -> Problem:
     """Check what was recorded against the talk (R-RC-5)."""
     if heard.length_ms + SHORT_MS < expected:
         return Problem.SHORT
-    if heard.channels != 2:
+    if heard.channels != 2 and expected:
         return Problem.MONO
     quiet_left = heard.loud_left < SILENT_BELOW
     quiet_right = heard.loud_right < SILENT_BELOW
@@ -457,7 +458,14 @@ def sounds_of(session: Session, recordings: Sequence[Recording]) -> list[Sound]:
         if record.kind is RecordKind.MANUAL:
             result = "手動発信"
         sounds.append(
-            Sound(recording, record, project or "", folder or "", user or _AUTOMATIC, result)
+            Sound(
+                recording,
+                record,
+                project or "",
+                folder or "",
+                user or history.nobody_name(record.kind),
+                result,
+            )
         )
     del statuses
     return sounds

@@ -34,6 +34,8 @@ SENTENCES: dict[str, str] = {
     "call_taken": N_("%(name)s has this call."),
     "call_gone": N_("The caller is gone, or rings here no more."),
     "not_standing_by": N_("Be ready to take calls first, then answer."),
+    "practice_only": N_("Callers can be ordered from the practice switch alone."),
+    "number_not_ours": N_("This is no number of ours that takes calls."),
     "call_missed": N_("A call came in and was not answered."),
     "nothing_open": N_("No customer is open. Choose one from a list."),
     "ask_long_no_answer": N_(
@@ -81,6 +83,8 @@ SENTENCES: dict[str, str] = {
     "mic_unplugged": N_("The headset was unplugged. Connect it again."),
     "mic_silent": N_("The microphone is silent. Check the mute switch and the chosen microphone."),
     "mic_unknown": N_("The microphone is still being checked. Wait a moment and try again."),
+    "no_inbound_number": N_("No number takes calls. Register one for inbound calls first."),
+    "no_practice_customer": N_("There is no customer in your lists who could call."),
     "no_inbound_call": N_("This call is over."),
     "result_saved": N_("A result is saved already. Correct it in the call history."),
     "number_withheld": N_("The caller withheld the number and cannot be called back."),
