@@ -23,6 +23,7 @@ from calltree.models import Role, User
 from calltree.services import (
     leaving_practice,
     people,
+    practice_callers,
     practice_site,
     recordings,
     second_factor,
@@ -125,6 +126,18 @@ def practice(
         raise click.ClickException("ESL_URL names a real switch; practice data stay away from it")
     else:
         _fill(password or secrets.token_urlsafe(9), set_password=set_password)
+
+
+@switch_commands.command("call-in")
+@click.option("--from", "caller", default="", help="Who calls; without it the number is withheld.")
+@click.option("--to", "number", required=True, help="Which of our numbers.")
+def call_in(caller: str, number: str) -> None:
+    """Have somebody call one of our numbers, on the practice switch."""
+    try:
+        with store().write() as session:
+            practice_callers.call_in(session, caller=caller, number=number, now=utcnow())
+    except Refused as refused:
+        raise click.ClickException(sentence(refused.code, **refused.values)) from None
 
 
 def _fill(password: str, *, set_password: bool) -> None:

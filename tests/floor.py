@@ -62,6 +62,8 @@ QUICK = Timings(
     reply_s=20.0,
     connect_s=20.0,
     restored_quiet_s=600.0,
+    transfer_ring_s=300.0,
+    transfer_settle_s=60.0,
     backoff_first_s=0.05,
     backoff_limit_s=0.3,
 )
@@ -261,6 +263,7 @@ def role(
         recordings_root=str(switch.recordings),
         holder=f"test/{uuid.uuid4()}",
         timings=timings,
+        recordings_dir=switch.recordings,
     )
 
 

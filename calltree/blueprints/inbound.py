@@ -132,6 +132,7 @@ def edit(number_id: int) -> ResponseReturnValue:
             number_id=number_id,
             given=form.details(),
             today=today,
+            nodes=settings().node_names,
             now=utcnow(),
         )
 

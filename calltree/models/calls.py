@@ -214,6 +214,8 @@ class CommandKind(StrEnum):
     """Write the trunks into the switch's configuration and let it read them."""
     CHECK = "check"
     """Read how the switch is, for the page that shows it."""
+    CALL_IN = "call_in"
+    """Practice alone: somebody calls one of our numbers."""
     ANSWER = "answer"
     """Answer a call that came in, and join it with the operator who took it."""
 

@@ -62,6 +62,14 @@ def _kill(switch: Switch, text: str) -> str:
     return "+OK\n"
 
 
+def _answer(switch: Switch, text: str) -> str:
+    channel = switch.find(text.strip())
+    if channel is None:
+        return NO_CHANNEL
+    calls.mark_answered(switch, channel, channel.voice if channel.answered else "customer")
+    return "+OK\n"
+
+
 def _setvar(switch: Switch, text: str) -> str:
     names = text.split(" ", 2)
     if len(names) < 2:
@@ -281,6 +289,7 @@ COMMANDS: dict[str, Command] = {
     "sofia_contact": lambda switch, text: "error/user_not_registered",
     "uuid_bridge": _bridge,
     "uuid_kill": _kill,
+    "uuid_answer": _answer,
     "uuid_setvar": _setvar,
     "uuid_setvar_multi": _setvar_multi,
     "uuid_getvar": _getvar,

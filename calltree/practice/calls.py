@@ -8,6 +8,7 @@ import asyncio
 
 from calltree.practice import monitoring
 from calltree.practice.channels import Channel, Doing, closing_variables, sip_variables
+from calltree.practice.heard import ANSWERED, ENDED, SILENCE
 from calltree.practice.recording import Recording
 from calltree.practice.switch import Switch
 
@@ -45,6 +46,7 @@ def mark_answered(switch: Switch, channel: Channel, voice: str) -> None:
     channel.times.answered = switch.clock.now_us()
     channel.answer_state = "answered"
     channel.variables["endpoint_disposition"] = "ANSWER"
+    switch.hears(channel, ANSWERED)
     say(switch, channel, voice)
     switch.tell("CHANNEL_ANSWER", channel)
     channel.callstate = "ACTIVE"
@@ -103,6 +105,7 @@ def _bug(name: str) -> dict[str, str]:
 def start_playback(switch: Switch, channel: Channel, path: str) -> None:
     switch.recordings.sound_changes(channel)
     channel.playing = path
+    switch.hears(channel, path)
     switch.tell("PLAYBACK_START", channel, {"Playback-File-Path": path})
 
 
@@ -116,6 +119,7 @@ def stop_playback(switch: Switch, channel: Channel, status: str = "done") -> boo
         return False
     switch.recordings.sound_changes(channel)
     channel.playing = ""
+    switch.hears(channel, SILENCE)
     switch.tell("PLAYBACK_STOP", channel, {"Playback-File-Path": path, "Playback-Status": status})
     return True
 
@@ -230,6 +234,7 @@ def link(switch: Switch, first: Channel, second: Channel) -> None:
         channel.times.bridged = now
         channel.call_uuid = first.uuid
         channel.variables |= {"bridge_uuid": other.uuid, "last_bridge_to": other.uuid}
+        switch.hears(channel, f"joined {other.uuid}")
         channel.variables["last_bridge_role"] = "originator" if channel.first else "originatee"
 
 
@@ -245,6 +250,8 @@ def unlink(switch: Switch, channel: Channel) -> Channel | None:
     switch.recordings.sound_changes(channel, other)
     channel.partner = other.partner = None
     channel.held = other.held = False
+    for side in (channel, other):
+        switch.hears(side, SILENCE)
     return other
 
 
@@ -319,6 +326,7 @@ def hangup(
     _cancel(channel.far_end)
     for timer in channel.timers:
         timer.cancel()
+    switch.hears(channel, f"{ENDED} {cause}")
     switch.tell("CHANNEL_HANGUP", channel)
     monitoring.end_of(channel)
     if channel.outcome is not None and not channel.outcome.done():

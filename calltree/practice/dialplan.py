@@ -8,6 +8,7 @@ from pathlib import Path
 
 from calltree.practice import calls, monitoring, outgoing
 from calltree.practice.channels import Channel, Doing
+from calltree.practice.heard import MESSAGE, RINGS, SILENCE
 from calltree.practice.originate import (
     App,
     DialError,
@@ -35,11 +36,12 @@ EXTENSIONS = {
         "playback:apology,hangup:NORMAL_CLEARING"
     ),
     "answered-end": "playback:apology,hangup:NORMAL_CLEARING",
+    "inbound-away": "answer:,playback:apology,hangup:NORMAL_CLEARING",
     "agent": "set:park_after_bridge=true,set:hangup_after_bridge=false,answer:,park:",
     "park": "park:",
 }
-PUBLIC = "ring_ready:,sleep:3000,answer:,playback:guidance,hangup:NORMAL_CLEARING"
-"""An inbound call that nobody takes within 3 s."""
+PUBLIC = "ring_ready:,sleep:{},answer:,playback:guidance,hangup:NORMAL_CLEARING"
+"""An inbound call that nobody takes within a time, of 2 s."""
 
 Action = Callable[[Switch, Channel, str], Awaitable[bool]]
 
@@ -54,7 +56,7 @@ def run_extension(
         wait = channel.variables.get("calltree_wait_ms", "2000")
         chain = inline_apps(EXTENSIONS[extension].replace("${calltree_wait_ms}", wait))
     elif context == "public":
-        chain = inline_apps(PUBLIC)
+        chain = inline_apps(PUBLIC.format(int(switch.ordered.fallback_s * 1000)))
     else:
         chain = []
     run_apps(switch, channel, chain, context)
@@ -127,6 +129,7 @@ async def _ring_ready(switch: Switch, channel: Channel, data: str) -> bool:
     if not channel.times.progress:
         channel.times.progress = switch.clock.now_us()
         channel.callstate = "RINGING"
+        switch.hears(channel, RINGS)
         switch.tell("CHANNEL_PROGRESS", channel)
     return False
 
@@ -179,6 +182,25 @@ async def _sched_transfer(switch: Switch, channel: Channel, data: str) -> bool:
     from calltree.practice import scheduler  # it knows this module
 
     scheduler.sched_transfer(switch, data.replace(" ", f" {channel.uuid} ", 1))
+    return False
+
+
+async def _transfer(switch: Switch, channel: Channel, data: str) -> bool:
+    """Go on in another extension: `EXTENSION DIALPLAN CONTEXT`."""
+    extension, dialplan, context, *_ = [*data.split(), "XML", channel.context][:3]
+    run_extension(switch, channel, extension, dialplan, context)
+    return True
+
+
+async def _record(switch: Switch, channel: Channel, data: str) -> bool:
+    """A message: `PATH [SECONDS …]`. Who calls in here speaks for ever, so it is the full time."""
+    path, seconds, *_ = [*data.split(), "60"]
+    if not calls.start_recording(switch, channel, path):
+        return False
+    switch.hears(channel, MESSAGE)
+    await switch.clock.sleep(int(seconds) if seconds.isdecimal() else 60.0)
+    calls.stop_recording(switch, channel, path)
+    switch.hears(channel, SILENCE)
     return False
 
 
@@ -276,6 +298,8 @@ _ACTIONS: dict[str, Action] = {
     "endless_playback": _endless_playback,
     "sched_transfer": _sched_transfer,
     "hangup": _hangup,
+    "transfer": _transfer,
+    "record": _record,
     "record_session": _record_session,
     "stop_record_session": _stop_record_session,
     "bridge": _bridge,

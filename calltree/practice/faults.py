@@ -13,7 +13,9 @@
 | `practice freeze SECONDS` | read nothing and send nothing for so long |
 | `practice ringback early\\|local` | the carrier sends 183 with ringing tone, or 180 |
 | `practice answer UUID` / `practice leave UUID [CAUSE]` | the far end answers, or hangs up |
-| `practice inbound FROM DID` | somebody calls one of our numbers |
+| `practice inbound FROM DID` | somebody calls one of our numbers; FROM `anonymous`: 非通知 |
+| `practice fallback SECONDS` | how long a call that comes in waits for the application |
+| `practice heard UUID` | what who called in heard, as JSON |
 | `practice calm` | end every fault |
 """
 
@@ -24,7 +26,7 @@ from collections import deque
 from calltree.practice import calls
 from calltree.practice.channels import Channel
 from calltree.practice.events import CUSTOM, Event
-from calltree.practice.switch import Gateway, Switch
+from calltree.practice.switch import FALLBACK_SECONDS, Gateway, Switch
 
 USAGE = "-USAGE: practice " + "|".join(
     (
@@ -40,6 +42,8 @@ USAGE = "-USAGE: practice " + "|".join(
         "answer",
         "leave",
         "inbound",
+        "fallback",
+        "heard",
         "calm",
     )
 )
@@ -156,6 +160,10 @@ class Faults:
             self._switch.ordered.early_ringback = values[0] == "early"
         elif name == "inbound":
             return f"+OK {ring_in(self._switch, values[0], values[1])}\n"
+        elif name == "fallback":
+            self._switch.ordered.fallback_s = float(values[0])
+        elif name == "heard":
+            return self._switch.heard.tell(values[0])
         elif name == "calm":
             self._calm()
         else:
@@ -196,6 +204,7 @@ class Faults:
         self._send_shuffled()
         self._switch.ordered.refusals.clear()
         self._switch.ordered.early_ringback = False
+        self._switch.ordered.fallback_s = FALLBACK_SECONDS
         for gateway in list(self._switch.gateways.values()):
             self._gateway(gateway.name, up=True)
 
@@ -214,6 +223,7 @@ def ring_in(switch: Switch, caller: str, did: str) -> str:
         variables={"sofia_profile_name": "external", "calltree_did": did},
     )
     switch.add(channel)
+    switch.heard.begin(channel)
     switch.tell("CHANNEL_CREATE", channel)
     switch.run_extension(channel, did, "XML", "public")
     return channel.uuid

@@ -12,6 +12,7 @@ from pathlib import Path
 from calltree.practice.channels import Channel, Doing
 from calltree.practice.clock import Clock
 from calltree.practice.events import Bus, local_hostname
+from calltree.practice.heard import Heard
 from calltree.practice.originate import App
 from calltree.practice.recording import Recordings
 
@@ -20,6 +21,8 @@ log = logging.getLogger(__name__)
 VERSION = "1.10.12-release"
 MAX_SESSIONS = 2000
 HEARTBEAT_SECONDS = 20
+FALLBACK_SECONDS = 2.0
+"""So long a call that comes in waits for the application."""
 
 
 @dataclass
@@ -49,6 +52,7 @@ class Ordered:
 
     refusals: deque[str] = field(default_factory=deque)
     early_ringback: bool = False
+    fallback_s: float = FALLBACK_SECONDS
 
 
 class Switch:
@@ -63,6 +67,7 @@ class Switch:
         self.channels: dict[str, Channel] = {}
         self.gateways = {name: Gateway(name) for name in options.gateways}
         self.ordered = Ordered()
+        self.heard = Heard()
         self.attempts: dict[str, int] = {}
         self.started_us = self.clock.now_us()
         self.session_count = 0
@@ -110,6 +115,10 @@ class Switch:
     def tell(self, name: str, channel: Channel, extra: Mapping[str, str] | None = None) -> None:
         """One event of a leg."""
         self.bus.publish(name, lambda: {**channel.headers(), **(extra or {})})
+
+    def hears(self, channel: Channel, what: str) -> None:
+        """Note what somebody who called in hears from now on."""
+        self.heard.note(channel, what, self.clock.now_us())
 
     def per_second(self) -> int:
         horizon = self.clock.now_us() - 1_000_000

@@ -30,7 +30,7 @@ from calltree.models import (
     Site,
     Situation,
 )
-from calltree.services import audit_changes, projects
+from calltree.services import audit_changes, projects, trunks
 from calltree.services.inbound_facts import step_of
 from calltree.services.inbound_rules import (
     POSSIBLE,
@@ -133,9 +133,12 @@ def save(
     number_id: int,
     given: RouteDetails,
     today: date,
+    nodes: Collection[str] = (),
     now: datetime,
 ) -> None:
     """Set what a number does with calls, in force on the next one.
+
+    `nodes`: the switches, which are given what they do by themselves while CALLTREE is away.
 
     Raises NotAllowed, NotFound; Refused, whose field is 'hours_0' … 'hours_7', 'group_id',
     'closed_days' or '<situation>_<column>': 'opening_…', 'route_never_open', 'group_gone',
@@ -167,6 +170,8 @@ def save(
         _write_step(session, number.id, situation, step)
     session.flush()
     _note(session, viewer, number, before, today, now)
+    if not site.practice:
+        trunks.load(session, viewer=viewer, nodes=nodes, now=now)
     announce(session, "site")
 
 

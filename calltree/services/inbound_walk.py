@@ -6,6 +6,8 @@ should hear is said by the row; whoever carries it out compares `serial` with wh
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Collection
 from dataclasses import asdict
 from datetime import datetime, timedelta
 
@@ -14,6 +16,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from calltree.db import announce
+from calltree.errors import Refused
 from calltree.models import (
     LIVE_STATES,
     Attempt,
@@ -35,28 +38,41 @@ from calltree.services import (
     inbound_facts,
     inbound_team,
     operators,
+    outside_legs,
     records,
 )
-from calltree.services.inbound_rules import Plan
+from calltree.services.inbound_rules import Plan, Step
 from calltree.services.operators import Move
 from calltree.text.phones import Phone, normalise
 
 log = structlog.get_logger(__name__)
 
+FORWARD_GRACE_S = 5
+"""So much longer than it may ring, the switch has time to say that nobody answered."""
 JOIN_S = 5
 """So long after the press the caller and the operator hear each other, or the next one is asked."""
 ENDS_BY_ITSELF = (InboundAction.GUIDANCE, InboundAction.VOICEMAIL, InboundAction.REFUSE)
 
 
 def arrive(
-    session: Session, *, uuid: str, number: str, caller: str, node: str, epoch: int, now: datetime
+    session: Session,
+    *,
+    channel: str,
+    number: str,
+    caller: str,
+    node: str,
+    epoch: int,
+    now: datetime,
+    answered: bool = False,
 ) -> InboundCall | None:
     """Write down a call that has just come in, with its plan; None when it is known.
+
+    `answered`: the switch has begun to serve it by itself, while nobody of ours listened.
 
     The caller of this has `gate.take_turn`, before anything else was locked: lines are counted.
     A refused call is an attempt with its verdict, and neither line nor record.
     """
-    if session.scalar(select(Attempt.id).where(Attempt.uuid == uuid)) is not None:
+    if session.scalar(select(Attempt.id).where(Attempt.uuid == channel)) is not None:
         return None
     ours, shown = _normal(number), _normal(caller)
     plan = inbound_facts.plan(session, number=ours, caller=shown, now=now)
@@ -64,7 +80,7 @@ def arrive(
         select(CallerNumber).where(CallerNumber.number == ours, CallerNumber.retired_at.is_(None))
     )
     attempt = Attempt(
-        uuid=uuid,
+        uuid=channel,
         origin=Origin.INBOUND,
         number=shown,
         caller_number_id=found.id if found else None,
@@ -84,7 +100,7 @@ def arrive(
         session.add(
             Line(
                 attempt_id=attempt.id,
-                uuid=uuid,
+                uuid=channel,
                 kind="inbound",
                 caller_number_id=attempt.caller_number_id,
                 taken_at=now,
@@ -93,6 +109,8 @@ def arrive(
         records.open_for_attempt(session, attempt=attempt, now=now)
         announce(session, "lines")
         _enter(session, attempt, call, now)
+        if answered:
+            attempt.state, attempt.answered_at = CallState.ANSWERED, now
     session.flush()
     log.info("call came in", attempt=attempt.id, reason=plan.reason, action=call.action)
     inbound_calls.tell(session, attempt, call)
@@ -100,9 +118,11 @@ def arrive(
 
 
 def _normal(text: str) -> str:
-    """A number in normal form; empty for none, and for what is no number (anonymous)."""
+    """A number in normal form; of one from abroad its digits; empty for none (anonymous)."""
     read = normalise(text)
-    return read.number if isinstance(read, Phone) else ""
+    if isinstance(read, Phone):
+        return read.number
+    return "".join(letter for letter in text if letter in "0123456789")[:16]
 
 
 def _project_of(session: Session, number_id: int) -> int | None:
@@ -144,10 +164,10 @@ def _row(session: Session, attempt: Attempt, plan: Plan, now: datetime) -> Inbou
     return call
 
 
-def due(session: Session, *, epoch: int, now: datetime) -> list[int]:
+def due(session: Session, *, nodes: Collection[str], epoch: int, now: datetime) -> list[int]:
     """Return the ids of the calls that something is to be done with, the longest waiting first.
 
-    Asked in a read session, several times a second.
+    Asked in a read session, several times a second; of the switches that can be asked now.
     """
     rows = session.execute(
         select(InboundCall, Attempt)
@@ -156,6 +176,7 @@ def due(session: Session, *, epoch: int, now: datetime) -> list[int]:
             InboundCall.outcome == InboundOutcome.OPEN,
             Attempt.ended_at.is_(None),
             Attempt.joined_at.is_(None),
+            Attempt.node.in_(nodes),
         )
         .order_by(InboundCall.attempt_id)
     ).all()
@@ -223,6 +244,47 @@ def _enter(session: Session, attempt: Attempt, call: InboundCall, now: datetime)
     if call.action is InboundAction.RING_IDLE:
         call.step_ends_at = None  # the seconds are each operator's
         _next_turn(session, attempt, call, now)
+    elif call.action is InboundAction.FORWARD and step is not None:
+        _take_leg(session, attempt, call, step, now)
+
+
+def _take_leg(
+    session: Session, attempt: Attempt, call: InboundCall, step: Step, now: datetime
+) -> None:
+    """A line of its own for who is forwarded; without one this step comes to nothing (R-CL-8)."""
+    leg = str(uuid.uuid4())
+    try:
+        outside_legs.take(session, attempt=attempt, number=step.forward_to, leg_uuid=leg, now=now)
+    except Refused as refused:
+        log.warning("caller not forwarded", attempt=attempt.id, why=refused.code)
+        advance(session, attempt, call, now)
+        return
+    kept = {**call.steps[call.step], "leg": leg}
+    call.steps = [*call.steps[: call.step], kept, *call.steps[call.step + 1 :]]
+    call.step_ends_at = now + timedelta(seconds=step.seconds + FORWARD_GRACE_S)
+
+
+def forward_leg(call: InboundCall) -> str:
+    """Return the leg by which the caller is forwarded in the present step; empty for none."""
+    if call.action is not InboundAction.FORWARD or call.step >= len(call.steps):
+        return ""
+    return str(call.steps[call.step].get("leg", ""))
+
+
+def line_of(session: Session, leg: str) -> Line | None:
+    """Return the line of a leg."""
+    return session.scalar(select(Line).where(Line.uuid == leg))
+
+
+def forward_ended(session: Session, *, leg: str, now: datetime) -> None:
+    """The leg by which a caller was to be forwarded is gone: what follows is due."""
+    line = line_of(session, leg)
+    call = session.get(InboundCall, line.attempt_id, populate_existing=True) if line else None
+    if call is None or forward_leg(call) != leg:
+        return
+    outside_legs.release(session, leg_uuid=leg, now=now)
+    if call.outcome is InboundOutcome.OPEN:
+        call.step_ends_at = now
 
 
 def _is_over(call: InboundCall, now: datetime) -> bool:
@@ -333,6 +395,8 @@ def call_ended(session: Session, *, attempt: Attempt, message_ms: int, now: date
     if call is None:
         return
     _let_go_offer(session, attempt, call, now)
+    if leg := forward_leg(call):
+        outside_legs.release(session, leg_uuid=leg, now=now)  # it ends with the caller
     if call.outcome is InboundOutcome.OPEN:
         call.outcome = _outcome(call, message_ms)
     session.flush()

@@ -12,11 +12,12 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from calltree.models.calls import LIVE_STATES, Attempt, CallState, Operator
+from calltree.models.calls import LIVE_STATES, Attempt, CallState, Operator, Origin
 from calltree.services import campaign_answers
 from calltree.services.leases import LeaseLost
 from calltree.telephony import commands, ledger
@@ -35,6 +36,8 @@ from calltree.telephony.acts import (
 )
 from calltree.telephony.commands import ApiCommand, Cause
 from calltree.telephony.esl import CommandRefused, Link, LinkDown
+from calltree.telephony.inbound import callers, carrying
+from calltree.telephony.inbound.callers import Carry
 from calltree.telephony.lease import Reign
 from calltree.telephony.reconcile import Reconciler
 from calltree.telephony.timings import Timings
@@ -57,6 +60,8 @@ class Recordings:
     """Where the switch writes recordings, as the switch sees it."""
 
     root: str
+    own: Path | None = None
+    """The same directory as we see it."""
 
 
 class Actor:
@@ -111,18 +116,35 @@ class Actor:
         link = self._link()
         if link is None:
             log.warning("act without a link", act=type(act).__name__, node=self._node)
+            self._put_off(act)
             return  # reconcile finds out what is to be done once there is one
         try:
             self._carry_out(act, link)
         except LinkDown:
             log.warning("link lost while acting", act=type(act).__name__, node=self._node)
+            self._put_off(act)
         except LeaseLost:
             log.warning("no longer leading", act=type(act).__name__)
         except SQLAlchemyError as error:
             log.error("act not noted", act=type(act).__name__, error=type(error).__name__)
 
+    def _put_off(self, act: Act) -> None:
+        """What a caller should hear is carried out by the clock, once there is a link."""
+        if not isinstance(act, Carry):
+            return
+        try:
+            with self._reign.write() as session:
+                callers.not_carried(session, act)
+        except (LeaseLost, SQLAlchemyError) as error:
+            log.error("caller not put off", error=type(error).__name__)
+
     def _carry_out(self, act: Act, link: Link) -> None:
         match act:
+            case Carry():
+                recordings = self._recordings
+                carrying.carry(
+                    act, link, store=self._reign.store, root=recordings.root, own=recordings.own
+                )
             case Join():
                 self._join(act, link, tries=1)
             case CheckJoin():
@@ -189,6 +211,8 @@ class Actor:
                     ledger.leg_lost(session, gone, now=self._reconciler.clock())
         if attempt.campaign_id is not None and attempt.joined_at is None:
             self._next_operator(join)  # the customer hears the guidance meanwhile
+        elif attempt.origin is Origin.INBOUND and attempt.joined_at is None:
+            return  # they hear music, and the clock asks the next operator
         elif attempt.state is CallState.ANSWERED and attempt.joined_at is None:
             # Music and an apology, kept by the switch itself, until a leg comes or time is up. One
             # who was joined before is there already: the end of that bridge sent them.

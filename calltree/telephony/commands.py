@@ -30,6 +30,9 @@ ANSWERED_EXTENSION = "answered"
 APOLOGY_EXTENSION = "answered-end"
 WAIT_VARIABLE = "calltree_wait_ms"
 
+# Where a caller is sent when nobody of ours says what follows: a word, and the end.
+AWAY_EXTENSION = "inbound-away"
+
 HOLD_MUSIC = "local_stream://default"
 
 # Japan's ringing tone: 400 Hz, 1 s on, 2 s off, until a bridge or `stop_playing` ends it.
@@ -60,6 +63,7 @@ _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,62}[A-Za-z0-9])?")
 _SITE = re.compile(r"[A-Za-z0-9-]{1,36}")
 _DIGITS = re.compile(r"[0-9*#]{1,32}")
 _PATH_PART = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}")
+_APPLICATION = re.compile(r"[a-z_]+:[A-Za-z0-9 _./:;=+%(),{}\-]*")
 _PARK_GRACE_S = 5
 
 
@@ -212,6 +216,56 @@ def bridge(customer: str, operator: str) -> ApiCommand:
     if customer == operator:
         raise UnsafePartError("a leg is not joined with itself; the switch would say +OK")
     return ApiCommand(f"uuid_bridge {_uuid(customer)} {_uuid(operator)}")
+
+
+def answer(caller: str) -> ApiCommand:
+    """Answer a call that came in; once more does nothing."""
+    return ApiCommand(f"uuid_answer {_uuid(caller)}")
+
+
+def practice_call_in(caller: str, number: str) -> ApiCommand:
+    """Order a call from the practice switch; a real one knows no such command."""
+    shown = caller if caller == "anonymous" else _number(caller)
+    return ApiCommand(f"practice inbound {shown} {_number(number)}")
+
+
+def prepare_caller(caller: str, attempt_id: int) -> list[ApiCommand]:
+    """Give a call that came in what a dialled one has from its beginning."""
+    values = {
+        "RECORD_STEREO": "true",
+        "RECORD_STEREO_SWAP": "true",  # left the operator, right the customer
+        "transfer_after_bridge": f"{ORPHAN_EXTENSION}:XML:{ORPHAN_CONTEXT}",
+    }
+    return [
+        set_attempt(caller, attempt_id),
+        *(ApiCommand(f"uuid_setvar {_uuid(caller)} {name} {it}") for name, it in values.items()),
+    ]
+
+
+def run_inline(caller: str, *applications: str) -> ApiCommand:
+    """Take a leg out of what it does and let it run these, one after the other.
+
+    Each is `name:data`, made of constants, ids, seconds and paths. A separator of its own: a comma
+    stands in the tones and would end an application.
+    """
+    for one in applications:
+        _match(_APPLICATION, one, "an application of a chain")
+    return ApiCommand(f"uuid_transfer {_uuid(caller)} 'm:^:{'^'.join(applications)}' inline")
+
+
+def forward_dial_string(call: OutsideCall) -> str:
+    """Give what `bridge` dials for a caller who is forwarded; the leg has nothing of a customer's.
+
+    `call.uuid` is the new leg's.
+    """
+    variables = call._variables()
+    for own in (
+        *("calltree_attempt", "calltree_site", "calltree_for", "originate_timeout"),
+        *("RECORD_STEREO", "RECORD_STEREO_SWAP", "transfer_after_bridge"),
+    ):
+        variables.pop(own, None)
+    listed = ",".join(f"{name}={value}" for name, value in variables.items())
+    return f"{{{listed}}}{call._dial_string()}"
 
 
 def kill(uuid: str, cause: Cause = Cause.NORMAL_CLEARING) -> ApiCommand:

@@ -102,7 +102,7 @@ class Hearing:
         link = self.command_link()
         if link is None:
             return
-        for act in self._reconciler.run(link):
+        for act in [*self._reconciler.run(link), *self._reconciler.callers_unheard(link)]:
             self._act(act)
         self._reconciled_at = self._clock()
 

@@ -26,6 +26,7 @@ from calltree.models.calls import (
     CallState,
     LegState,
     Operator,
+    Origin,
 )
 from calltree.models.projects import Project
 from calltree.services import campaign_answers, effects, monitoring, operators, recordings, records
@@ -43,6 +44,7 @@ from calltree.telephony.acts import (
     StopPlaying,
 )
 from calltree.telephony.calls import Heard, next_state
+from calltree.telephony.inbound import callers
 
 log = structlog.get_logger(__name__)
 
@@ -87,6 +89,16 @@ def hear(
     if handler is None or not isinstance(event, events.ChannelEvent):
         return []
     attempt = _attempt(session, event)
+    if attempt is None and callers.is_arrival(event):
+        return callers.arrived(
+            session,
+            channel=event.unique_id,
+            number=event.destination_number,
+            caller=event.caller_number,
+            node=node,
+            epoch=epoch,
+            now=now,
+        )
     if attempt is None:
         return _operator_leg(session, event, node, now)
     if isinstance(event, events.Destroyed) and attempt.state not in LIVE_STATES:
@@ -115,12 +127,13 @@ def is_news(event: events.SwitchEvent) -> bool:
 
 def can_wait(event: events.SwitchEvent) -> bool:
     """Answer whether nobody stands in silence until this is written down."""
-    return isinstance(event, _PATIENT)
+    return isinstance(event, _PATIENT) and not callers.is_arrival(event)
 
 
 def customer_joins(session: Session, attempt: Attempt) -> list[Act]:
     """Give the act that joins an unjoined customer with their operator, or nothing."""
-    if attempt.user_id is None and attempt.campaign_id is not None:
+    automatic = attempt.campaign_id is not None or attempt.origin is Origin.INBOUND
+    if attempt.user_id is None and automatic:
         return []  # they wait for whoever becomes free first
     operator = session.get(Operator, attempt.user_id) if attempt.user_id else None
     if operator is None or operator.attempt_id != attempt.id:
@@ -155,7 +168,8 @@ def joined(
         return
     answered = answered or attempt.answered_at is not None
     first = attempt.joined_at is None
-    if first and attempt.campaign_id is not None:
+    inbound = attempt.origin is Origin.INBOUND
+    if first and (inbound or attempt.campaign_id is not None):
         campaign_answers.found_with(session, attempt=attempt, leg=leg, now=now)
     attempt.joined_at = attempt.joined_at or at
     attempt.held_since = None
@@ -165,7 +179,9 @@ def joined(
     if attempt.user_id is not None:
         operators.leg_moved(session, user_id=attempt.user_id, uuid=leg, to=LegState.JOINED, now=now)
     _operator_talks(session, attempt, now)
-    if first and attempt.campaign_id is not None:
+    if first and inbound:
+        callers.joined(session, attempt, now=now)
+    elif first and attempt.campaign_id is not None:
         campaign_answers.connected(session, attempt=attempt, now=now)
 
 
@@ -329,8 +345,9 @@ def _bridged(case: _Case) -> list[Act]:
     if not _newest_join(case.attempt, case.event):
         return []
     # The orphanage's end is a timer of the leg, and a bridge does not end it: it would take the
-    # customer out of the call again.
+    # customer out of the call again. A caller has the time-out of the step they were in.
     taken_back = case.attempt.joined_at is not None and case.attempt.answered_at is not None
+    taken_back = taken_back or case.attempt.origin is Origin.INBOUND
     joined(
         case.session,
         case.attempt,
@@ -442,6 +459,7 @@ def _operator_leg(
         return []
     operator = session.scalar(_BY_LEG, {"of": event.unique_id})
     if operator is None:
+        callers.leg_ended(session, event, now=now)
         return []
     if isinstance(event, events.Parked):
         return leg_parked(session, operator, now=now)

@@ -25,15 +25,18 @@ from calltree.models.calls import (
     LegState,
     Line,
     Operator,
+    Origin,
 )
 from calltree.models.projects import Site
 from calltree.models.recordings import Recording, RecordingState
 from calltree.models.supervision import Monitor
 from calltree.services import backups, monitoring, operators, records
+from calltree.services.gate import take_turn
 from calltree.telephony import commands, endings, ledger
 from calltree.telephony.acts import Act, CancelTimers, Look, Park
 from calltree.telephony.calls import Heard
 from calltree.telephony.esl import CommandRefused, Link
+from calltree.telephony.inbound import callers
 from calltree.telephony.lease import Reign
 from calltree.telephony.timings import Timings
 
@@ -87,6 +90,33 @@ class Reconciler:
                 acts += self._mend_call(session, seen, found[uuid], now)
             self._tidy(session, now)
         self._hang_up_strangers(link, listed, {*calls, *legs}, site, now)
+        return acts
+
+    def callers_unheard(self, link: Link) -> list[Act]:
+        """Take in who called while nobody of ours listened and has not been served otherwise."""
+        rows = [row for row in _rows(link) if _calls_in(row)]
+        with self.reign.store.read() as session:
+            known = set(
+                session.scalars(
+                    select(Attempt.uuid).where(Attempt.uuid.in_([str(r["uuid"]) for r in rows]))
+                )
+            )
+        acts: list[Act] = []
+        for row in rows:
+            if str(row["uuid"]) in known:
+                continue
+            with self.reign.write() as session:
+                take_turn(session)
+                acts += callers.arrived(
+                    session,
+                    channel=str(row["uuid"]),
+                    number=str(row.get("initial_dest") or row.get("dest") or ""),
+                    caller=str(row.get("initial_cid_num") or row.get("cid_num") or ""),
+                    answered=row.get("callstate") == "ACTIVE",
+                    node=self.node,
+                    epoch=self.reign.epoch,
+                    now=self.clock(),
+                )
         return acts
 
     def look(self, link: Link, attempt_id: int) -> list[Act]:
@@ -284,6 +314,7 @@ def _mend_living(
         )
         if peer == leg and not heard_of:
             taken_back = attempt.state is CallState.ANSWERED and attempt.joined_at is not None
+            taken_back = taken_back or attempt.origin is Origin.INBOUND
             ledger.joined(session, attempt, leg=leg, answered=False, at=now, now=now)
             return [CancelTimers(attempt.node, attempt.uuid)] if taken_back else []
         return []
@@ -301,6 +332,12 @@ def _rows(link: Link) -> list[dict[str, Any]]:
     told = json.loads(link.api(commands.show_channels()) or "{}")
     rows: list[dict[str, Any]] = told.get("rows") or []
     return [row for row in rows if row.get("uuid")]
+
+
+def _calls_in(row: dict[str, Any]) -> bool:
+    """Somebody who calls one of our numbers, and whom the dialplan has not passed on."""
+    came = row.get("direction") == "inbound" and row.get("context") == callers.PUBLIC_CONTEXT
+    return came and row.get("application") != "bridge"
 
 
 def _created(row: dict[str, Any]) -> datetime | None:

@@ -35,6 +35,7 @@ from calltree.telephony import commands, endings, leaving
 from calltree.telephony.care import Care, Work
 from calltree.telephony.commands import Cause
 from calltree.telephony.esl import CommandRefused, Link, LinkDown
+from calltree.telephony.inbound import answering
 from calltree.telephony.nodes import DOMAIN
 from calltree.telephony.orders import Ask, Circumstances, Order, Plan, Refusal
 from calltree.telephony.timings import Timings
@@ -329,6 +330,8 @@ def _care(order: Order) -> Plan:
 
 _PLANS: dict[CommandKind, Callable[[Order], Plan]] = {
     CommandKind.DIAL: leaving.dial,
+    CommandKind.ANSWER: answering.answer,
+    CommandKind.CALL_IN: answering.call_in,
     CommandKind.HANG_UP: _hang_up,
     CommandKind.HOLD: _hold,
     CommandKind.RESUME: _resume,

@@ -16,19 +16,22 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from calltree.config import Settings
 from calltree.db import Announcement, Store, utcnow
-from calltree.models.calls import Attempt, CallState
+from calltree.models.calls import Attempt, CallState, Origin
 from calltree.services import (
     campaign_facts,
     desk,
+    gate,
     holds,
+    inbound_walk,
     legs,
     monitoring,
     operators,
@@ -42,6 +45,7 @@ from calltree.telephony.dialler.loop import Dialler
 from calltree.telephony.esl import LinkDown
 from calltree.telephony.foretelling import Foretelling
 from calltree.telephony.hearing import Hearing, Told
+from calltree.telephony.inbound import callers
 from calltree.telephony.lease import Reign, take_lease
 from calltree.telephony.nodes import Node, nodes
 from calltree.telephony.reconcile import Reconciler
@@ -76,6 +80,8 @@ class SwitchRole:
     timings: Timings
     clock: Callable[[], datetime] = utcnow
     inbox_limit: int = INBOX_LIMIT
+    recordings_dir: Path | None = None
+    """The same as we see it: guidances are written there for the switch."""
 
     def run(self, stop: threading.Event) -> None:
         """Lead whenever nobody else does. Returns after `stop`."""
@@ -95,6 +101,7 @@ def run(settings: Settings, store: Store, stop: threading.Event) -> None:
         recordings_root=settings.switch_recordings or str(settings.recordings_dir),
         holder=f"{os.uname().nodename[:32]}/{os.getpid()}",
         timings=Timings().hurried(settings.clock_rate),
+        recordings_dir=settings.recordings_dir,
     )
     log.info("standing by", nodes=",".join(node.name for node in role.nodes))
     role.run(stop)
@@ -170,7 +177,7 @@ class Leader:
             node=node.name,
             reign=self._reign,
             reconciler=reconciler,
-            recordings=Recordings(self._role.recordings_root),
+            recordings=Recordings(self._role.recordings_root, self._role.recordings_dir),
             timings=self._timings,
             link=hearing.command_link,
         )
@@ -288,6 +295,8 @@ class Leader:
         with self._reign.write() as session:
             if and_more:
                 self._fill(batch)
+            if any(callers.is_arrival(told.event) for told in batch):
+                gate.take_turn(session)  # a line is counted, before anything else is locked
             for told in batch:
                 acts += ledger.hear(
                     session,
@@ -307,6 +316,7 @@ class Leader:
             _Every(self._timings.sweep_s, self._remake_legs),
             _Every(self._timings.sweep_s, self._release_unjoined),
             _Every(self._timings.sweep_s, self._give_back_customers),
+            _Every(self._timings.callers_s, self._walk_callers),
             _Every(self._timings.reconcile_s, self._reconcile),
             _Every(self._timings.housekeeping_s, self._keep_house),
             _Every(self._timings.chores_s, self._ring_chores),
@@ -369,12 +379,28 @@ class Leader:
                         now=now,
                     )
 
+    def _walk_callers(self) -> None:
+        """Let each caller go on to the next step of their plan when it is time."""
+        nodes = self._heard()
+        with self._role.store.read() as session:
+            due = inbound_walk.due(session, nodes=nodes, epoch=self._reign.epoch, now=self._clock())
+        for attempt_id in due:
+            with self._reign.write() as session:
+                gate.take_turn(session)
+                acts = callers.walk(
+                    session, attempt_id=attempt_id, epoch=self._reign.epoch, now=self._clock()
+                )
+            for act in acts:
+                self._act(act)
+
     def _release_unjoined(self) -> None:
         """End calls whose customer waits for an operator's leg that does not come."""
         with self._role.store.read() as session:
             rows = session.execute(
                 select(Attempt.id, Attempt.uuid, Attempt.node).where(
-                    Attempt.state == CallState.ANSWERED
+                    Attempt.state == CallState.ANSWERED,
+                    # a caller in a queue has a plan, and a time for it
+                    or_(Attempt.origin != Origin.INBOUND, Attempt.joined_at.is_not(None)),
                 )
             ).all()
         now = time.monotonic()

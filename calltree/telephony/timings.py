@@ -49,6 +49,8 @@ class Timings:
     """A dialler that has just begun paces 1:1 for so long."""
     idle_alarm_s: float = 60.0
     hold_s: float = 600.0
+    callers_s: float = 0.2
+    """Between two looks at what callers wait for."""
     housekeeping_s: float = 60.0
 
     def hurried(self, rate: float) -> Self:

@@ -74,7 +74,7 @@ class Incoming:
             gate.take_turn(session)
             call = inbound_walk.arrive(
                 session,
-                uuid=str(uuid.uuid4()),
+                channel=str(uuid.uuid4()),
                 number=number,
                 caller=caller,
                 node=NODE,
@@ -88,7 +88,7 @@ class Incoming:
     def walk(self, now: datetime) -> list[int]:
         """What the leader does at a moment; gives whom it walked."""
         with self.store.read() as session:
-            due = inbound_walk.due(session, epoch=1, now=now)
+            due = inbound_walk.due(session, nodes=[NODE], epoch=1, now=now)
         for attempt_id in due:
             with self.store.write() as session:
                 gate.take_turn(session)

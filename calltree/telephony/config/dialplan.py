@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from calltree.services.inbound_fallbacks import Fallback
 from calltree.telephony.commands import (
     ANSWERED_EXTENSION,
     APOLOGY_EXTENSION,
+    AWAY_EXTENSION,
     HOLD_MUSIC,
     ORPHAN_CONTEXT,
     ORPHAN_EXTENSION,
@@ -94,30 +98,73 @@ def orphanage() -> list[str]:
             action("playback", APOLOGY),
             action("hangup", "NORMAL_CLEARING"),
         ),
+        [comment("a caller whose time is up while CALLTREE does not say what follows")],
+        extension(
+            AWAY_EXTENSION,
+            f"^{AWAY_EXTENSION}$",
+            action("answer"),
+            action("playback", APOLOGY),
+            action("hangup", "NORMAL_CLEARING"),
+        ),
     )
 
 
-def public() -> list[str]:
+FALLBACK_MS = 2000
+"""So long a call that comes in waits for CALLTREE."""
+
+
+def public(fallbacks: Iterable[Fallback] = ()) -> list[str]:
     """Where calls from outside arrive."""
     return context(
         "public",
         [
-            comment("CALLTREE takes a call within three seconds; if it is away, the guidance does"),
-            comment("nothing here dials out: a stranger who calls this side can cost no money"),
+            comment("CALLTREE takes a call within two seconds; if it is away, the switch goes on"),
+            comment("nothing here dials out but what a manager has set as a number's target"),
         ],
+        *(_fallback(one) for one in fallbacks if one.file or one.forward_to),
         extension(
             "inbound",
             # digits alone: what a stranger writes there would be expanded by `set`
             r"^(\+?[0-9]{2,20})$",
             action("set", "calltree_did=$1"),
-            action("set", f"ringback={RINGING}"),
-            action("ring_ready"),
-            action("sleep", "3000"),
+            *_waiting(),
             action("answer"),
             action("playback", GUIDANCE),
             action("hangup", "NORMAL_CLEARING"),
         ),
         extension("nothing", "^.*$", action("respond", "404")),
+    )
+
+
+def _waiting() -> tuple[str, ...]:
+    return (
+        action("set", f"ringback={RINGING}"),
+        action("ring_ready"),
+        action("sleep", str(FALLBACK_MS)),
+    )
+
+
+def _fallback(one: Fallback) -> list[str]:
+    """One number's own: the guidance of its closed hours, or its target."""
+    said = f"$${{conf_dir}}/sounds/{one.file}" if one.file else APOLOGY
+    forward: tuple[str, ...] = ()
+    if one.forward_to:
+        shown = f"origination_caller_id_number={one.number},origination_caller_id_name={one.number}"
+        forward = (
+            action("set", "hangup_after_bridge=true"),
+            action("set", "continue_on_fail=true"),
+            action("set", f"call_timeout={one.seconds + 1}"),
+            action("bridge", f"{{{shown}}}sofia/gateway/{one.gateway}/{one.forward_to}"),
+        )
+    return extension(
+        f"inbound-{one.number}",
+        rf"^((?:\+81|0){one.number[1:]})$",
+        action("set", "calltree_did=$1"),
+        *_waiting(),
+        *forward,
+        action("answer"),
+        action("playback", said),
+        action("hangup", "NORMAL_CLEARING"),
     )
 
 

@@ -50,7 +50,7 @@ def render(wanted: Wanted) -> Rendering:
         "sip_profiles/external.xml": ("Carriers.", profiles.external(wanted)),
         "dialplan/agents.xml": ("Operators' legs.", dialplan.agents()),
         "dialplan/calltree.xml": ("Customers left alone.", dialplan.orphanage()),
-        "dialplan/public.xml": ("Calls from outside.", dialplan.public()),
+        "dialplan/public.xml": ("Calls from outside.", dialplan.public(wanted.fallbacks)),
     }
     if wanted.test_carrier:
         plain |= {
@@ -64,6 +64,7 @@ def render(wanted: Wanted) -> Rendering:
     files = {
         name: document(lines, about=about) for name, (about, lines) in (plain | secret).items()
     }
+    files |= {f"sounds/{one.file}": one.sound for one in wanted.fallbacks if one.file}
     ours = {f"sounds/{name}": data for name, data in _sounds().items()}
     chosen = {f"sounds/{name}": data for name, data in wanted.sounds.items()}
     return Rendering(

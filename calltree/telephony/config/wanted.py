@@ -12,6 +12,7 @@ from calltree.config import Settings
 from calltree.models.trunks import CallerIdForm, Transport, TrunkKind
 from calltree.services import site_sounds, trunks
 from calltree.services.site_sounds import SiteSound
+from calltree.services.inbound_fallbacks import Fallback, fallbacks
 from calltree.switch_place import SwitchPlace, is_switch_path
 from calltree.telephony.esl import EslUrl
 from calltree.telephony.nodes import nodes
@@ -55,6 +56,8 @@ class Wanted:
     recordings: str
     gateways: tuple[Gateway, ...]
     test_carrier: bool = False
+    fallbacks: tuple[Fallback, ...] = ()
+    """What becomes of calls that come in while CALLTREE is away."""
     sounds: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     """Chosen WAV files in place of ours, by their names below `sounds/`."""
 
@@ -97,5 +100,6 @@ class Wanted:
                 if trunk.enabled
             ),
             test_carrier=test_carrier,
+            fallbacks=tuple(fallbacks(session)),
             sounds={FILES[sound]: wav for sound, wav in site_sounds.waves(session).items()},
         )
