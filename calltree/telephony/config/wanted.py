@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 from calltree.config import Settings
 from calltree.models.trunks import CallerIdForm, Transport, TrunkKind
 from calltree.services import site_sounds, trunks
-from calltree.services.site_sounds import SiteSound
 from calltree.services.inbound_fallbacks import Fallback, fallbacks
+from calltree.services.site_sounds import SiteSound
 from calltree.switch_place import SwitchPlace, is_switch_path
 from calltree.telephony.esl import EslUrl
 from calltree.telephony.nodes import nodes
