@@ -43,6 +43,8 @@ class World:
     list_id: int
     now: datetime = NOW
     banned: dict[str, datetime] = field(default_factory=dict)
+    nodes: list[str] = field(default_factory=lambda: ["main"])
+    """The switches that are heard."""
     pilot: Pilot = field(init=False)
 
     def __post_init__(self) -> None:
@@ -55,7 +57,7 @@ class World:
             epoch=1,
             timings=replace(Timings(), **({"second_s": 1e-6, "settle_s": 0.0} | timings)),
             clock=lambda: self.now,
-            nodes=lambda: ["main"],
+            nodes=lambda: self.nodes,
             began=0.0,
         )
         return Pilot(self.campaign_id, ground)

@@ -3,6 +3,7 @@
 No switch: the test moves calls on as its events would, and the clock as it likes.
 """
 
+from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -251,6 +252,49 @@ def test_R_DL_7_whose_grant_was_taken_away_is_not_dialled_for_from_the_next_tick
         session.add(busy)
         session.refresh(busy)
         assert (busy.campaign_id, busy.leaves_campaign) == (one.campaign_id, True)
+
+
+@pytest.fixture
+def two_switches(store: Store) -> World:
+    """Two operators on the switch main, two on west; 1:1."""
+    ours = world(store, 1, mode=CampaignMode.PROGRESSIVE, multiplier_tenths=None)
+    with ours.rows() as session:
+        make.make_switch(session, nodes={name: {"link_up": True} for name in ("main", "west")})
+        folder = session.get_one(CustomerList, ours.list_id)
+        user = make.make_user(session)
+        make.grant(session, folder, user)
+        ready = {"state": OperatorState.READY, "campaign_id": ours.campaign_id}
+        make.make_operator(session, user, leg_node="west", **ready)
+        session.scalars(select(Operator).order_by(Operator.user_id)).first().leg_node = "west"
+    ours.nodes = ["main", "west"]
+    return ours
+
+
+def test_R_DL_1_operators_on_two_switches_are_dialled_for_each_on_their_own(
+    two_switches: World,
+) -> None:
+    ours = two_switches
+    while ours.pilot.tick():
+        pass
+    with ours.rows() as session:
+        made = ours.allowed(session)
+        assert Counter(attempt.node for attempt in made) == {"main": 2, "west": 2}
+        for attempt in made:
+            ours.leaves(session, attempt)
+            ours.answers(session, attempt)
+            taker = session.get_one(Operator, attempt.user_id)
+            assert (attempt.state, taker.leg_node) == (CallState.TALKING, attempt.node)
+
+
+def test_R_DL_8_nobody_is_dialled_for_who_stands_by_on_a_switch_that_is_not_heard(
+    two_switches: World,
+) -> None:
+    ours = two_switches
+    ours.nodes = ["main"]
+    while ours.pilot.tick():
+        pass
+    with ours.rows() as session:
+        assert [attempt.node for attempt in ours.allowed(session)] == ["main", "main"]
 
 
 # --- what it says of itself

@@ -92,6 +92,8 @@ class View:
     share: Share
     lines_free: int
     lines: int
+    ready: int
+    """待機 on switches that are heard: an answer on another could not be joined."""
 
 
 @dataclass(slots=True)
@@ -184,14 +186,16 @@ class Pilot:
         lists = campaign_leads.lists_in_use(session, campaign_id=campaign.id)
         nodes = self.ground.nodes()
         free, lines = campaign_scene.lines_free(session, campaign=campaign, project=project)
+        counted = campaign_scene.count(session, campaign_id=campaign.id)
         return View(
             campaign=campaign,
             rule=campaigns.rule(campaign, project),
             why=campaign_scene.why_not(session, project=project, lists=lists, nodes=nodes, now=now),
-            counted=campaign_scene.count(session, campaign_id=campaign.id),
+            counted=counted,
             share=campaign_facts.day_of(session, campaign_id=campaign.id, now=now).share,
             lines_free=free,
             lines=lines,
+            ready=sum(count for node, count in counted.ready.items() if node in nodes),
         )
 
     def _decide(self, view: View, numbers_left: int | None = None) -> Decision:
@@ -201,7 +205,7 @@ class Pilot:
         self.pace_s = self.ground.timings.second_s * min(1.0, AT_ONCE / a_second)
         calls_left = min(a_second, AT_ONCE) - self._dialled_just_now()
         scene = Scene(
-            ready=sum(view.counted.ready.values()),
+            ready=view.ready,
             signed_in=view.counted.signed_in,
             ringing=[self.ground.seconds(at, now) for at in view.counted.ringing.values()],
             waiting=view.counted.waiting,
@@ -324,9 +328,12 @@ class Pilot:
                 return 0
             decision = self._decide(view)
             view.campaign.braked = decision.braked
-            node = campaign_scene.node_for(view.counted, self.ground.nodes())
+            nodes, by_node = self.ground.nodes(), view.counted.by_node
             most = min(wanted, decision.dial, AT_ONCE)
-            while made < most and self._leads and node is not None:
+            while made < most and self._leads:
+                node = campaign_scene.node_for(view.counted, nodes)
+                if node is None:
+                    break
                 lead = self._leads.popleft()
                 code, attempt = campaign_dialling.dial(
                     session,
@@ -346,6 +353,7 @@ class Pilot:
                     continue
                 made += 1
                 self._dialled.append(time.monotonic())
+                by_node[attempt.node] = by_node.get(attempt.node, 0) + 1
                 if attempt.reserved_user_id is not None:
                     break  # one operator fewer waits: count anew
         return made
@@ -373,13 +381,13 @@ class Pilot:
             if self._next_due is None:
                 return Why("campaign_no_numbers")
             return Why("campaign_numbers_later", {"due_at": self._next_due.isoformat()})
-        if view.counted.ready and not view.lines_free and not under_way:
+        if view.ready and not view.lines_free and not under_way:
             return Why("campaign_lines_full", {"lines": view.lines})
         return Why(decision.reason, decision.values)
 
     def _watch_idle(self, view: View, dialled: int) -> None:
         """Operators who wait while everything is there to dial: something of ours is wrong."""
-        ready = sum(view.counted.ready.values())
+        ready = view.ready
         could = view.why is None and ready and view.lines_free and self._somebody
         under_way = view.counted.ringing or view.counted.waiting or view.counted.reserved
         if not could or dialled or under_way:
