@@ -18,12 +18,15 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from calltree.models.calls import LIVE_STATES, Attempt, CallState, Operator, Origin
+from calltree.models.supervision import MonitorMode
 from calltree.services import campaign_answers
 from calltree.services.leases import LeaseLost
-from calltree.telephony import commands, ledger
+from calltree.telephony import commands, hand_on, ledger
 from calltree.telephony.acts import (
     Act,
     Apologise,
+    Barge,
+    Bridge,
     CancelTimers,
     HangUp,
     Join,
@@ -157,6 +160,11 @@ class Actor:
                 self._ask(link, commands.mute(leg) if muted else commands.unmute(leg))
             case Park(leg=leg):
                 self._ask(link, commands.park(leg))
+            case Bridge():
+                for command in hand_on.joining(act.first, act.second, leaves=act.leaves):
+                    self._ask(link, command)
+            case Barge(leg=leg, target=target):
+                self._ask(link, commands.monitor(leg, target, MonitorMode.BARGE))
             case Apologise(customer=customer):
                 self._ask(link, commands.apologise(customer))
             case LimitEarly(customer=customer, seconds=seconds):

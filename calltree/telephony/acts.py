@@ -77,6 +77,24 @@ class HangUp(Act):
 
 
 @dataclass(frozen=True, slots=True)
+class Bridge(Act):
+    """Join two legs of a transfer; `first` is the one whose events tell of it."""
+
+    first: str
+    second: str
+    leaves: bool = False
+    """The customer goes to an outside number: their call ends with that leg from now on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Barge(Act):
+    """Let the first operator speak and hear in the customer's call with the target."""
+
+    leg: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
 class Apologise(Act):
     """Tell a customer for whom nobody became free that we are sorry, and release them."""
 

@@ -29,6 +29,9 @@ ORPHAN_CONTEXT = "calltree"
 ANSWERED_EXTENSION = "answered"
 APOLOGY_EXTENSION = "answered-end"
 WAIT_VARIABLE = "calltree_wait_ms"
+# What they hear there, by the file's name below `sounds/`.
+GUIDANCE_VARIABLE = "calltree_guidance"
+APOLOGY_VARIABLE = "calltree_apology"
 
 # Where a caller is sent when nobody of ours says what follows: a word, and the end.
 AWAY_EXTENSION = "inbound-away"
@@ -173,20 +176,51 @@ def originate_manual(call: OutsideCall) -> ApiCommand:
 
 
 def originate_predictive(
-    call: OutsideCall, *, recording: SwitchPath | None, wait_s: int
+    call: OutsideCall,
+    *,
+    recording: SwitchPath | None,
+    wait_s: int,
+    guidance: int | None = None,
+    apology: int | None = None,
 ) -> ApiCommand:
     """Dial, and if the application is away let the customer hear the guidance and be released.
 
     Joined on its first CHANNEL_EXECUTE; the bridge leaves the extension at any point. `wait_s` is
-    how long the customer may wait after the guidance when nobody releases them before.
+    how long the customer may wait after the guidance when nobody releases them before. `guidance`
+    and `apology` are ids of guidances that the switch has as files (`said_file`); None: the site's.
     """
     variables = call._variables()
     variables["ignore_early_media"] = "true"
     variables[WAIT_VARIABLE] = str(_seconds(wait_s, limit=60) * 1000)
+    variables[GUIDANCE_VARIABLE] = said_file(guidance) if guidance else "guidance.wav"
+    variables[APOLOGY_VARIABLE] = said_file(apology) if apology else "apology.wav"
     if recording is not None:
         variables["execute_on_answer"] = f"'record_session {_path(recording)}'"
     then = f"{ANSWERED_EXTENSION} XML {ORPHAN_CONTEXT}"
     return _originate(variables, call._dial_string(), then)
+
+
+def originate_transfer(call: OutsideCall, *, transfer_id: int, heard_ringing: bool) -> ApiCommand:
+    """Dial whom a call is to be handed on to, and park the leg until it is joined.
+
+    `heard_ringing`: joined with the first operator already in early media. The leg ends with
+    whomever it was joined with last, so nothing of a customer's own leg is set on it.
+    """
+    variables = call._variables()
+    for own in ("calltree_attempt", "RECORD_STEREO", "RECORD_STEREO_SWAP", "transfer_after_bridge"):
+        del variables[own]
+    variables["calltree_transfer"] = str(_positive(transfer_id))
+    # or the far end is offered what an operator's browser speaks, and refuses it (488)
+    variables["absolute_codec_string"] = "PCMU"
+    variables["park_timeout"] = str(call.ring_s + _PARK_GRACE_S)
+    if not heard_ringing:
+        variables["ignore_early_media"] = "true"
+    return _originate(variables, call._dial_string(), "&park")
+
+
+def said_file(guidance_id: int) -> str:
+    """Give the name below `sounds/` under which a switch has a guidance."""
+    return f"said-{int(guidance_id)}.wav"
 
 
 def originate_operator_device(
@@ -383,6 +417,14 @@ def set_site(uuid: str, site_id: str) -> ApiCommand:
 def clear_transfer_after_bridge(customer: str) -> ApiCommand:
     """Before an outside transfer: or the customer goes to the orphanage when the target leaves."""
     return ApiCommand(f"uuid_setvar {_uuid(customer)} transfer_after_bridge")
+
+
+def set_transfer_after_bridge(customer: str) -> ApiCommand:
+    """The customer is ours again: music and a word, should their operator go."""
+    return ApiCommand(
+        f"uuid_setvar {_uuid(customer)} transfer_after_bridge"
+        f" {ORPHAN_EXTENSION}:XML:{ORPHAN_CONTEXT}"
+    )
 
 
 def exists(uuid: str) -> ApiCommand:

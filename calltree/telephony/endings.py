@@ -22,6 +22,7 @@ from calltree.services import (
     recordings,
     records,
     redialling,
+    transfers,
     trunk_health,
 )
 from calltree.services.outcomes import Outcome
@@ -175,6 +176,7 @@ def end(
         move = operators.Move.END_CALL if needs_result else operators.Move.NO_CALL
         operators.unlock(session, user_id=attempt.user_id, attempt_id=attempt.id, now=now, by=move)
     monitoring.call_ended(session, attempt=attempt, now=now)
+    transfers.call_ended(session, attempt=attempt, now=now)
     outbox.call_ended(session, attempt=attempt, now=now)
     announce(session, "call", attempt_id=attempt.id, user_id=attempt.user_id)
     log.info(

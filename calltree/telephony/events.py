@@ -53,6 +53,8 @@ class ChannelEvent(SwitchEvent):
     """Our `calltree_user_id`: the operator whose leg this is."""
     pressed_by: int | None = None
     """Our `calltree_for`: the operator whose press dialled this customer."""
+    transfer_id: int | None = None
+    """Our `calltree_transfer`: the leg of whom a call is handed on to."""
     direction: str
     """'inbound', 'outbound' or ''. An operator's browser leg is inbound."""
     context: str
@@ -224,6 +226,7 @@ def _channel(event: Event) -> dict[str, Any]:
         "site_id": event.get("variable_calltree_site"),
         "user_id": _count(event, "variable_calltree_user_id"),
         "pressed_by": _count(event, "variable_calltree_for"),
+        "transfer_id": _count(event, "variable_calltree_transfer"),
         "direction": event.get("Call-Direction", ""),
         "context": event.get("Caller-Context", ""),
         "caller_number": event.get("Caller-Caller-ID-Number", ""),

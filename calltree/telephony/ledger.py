@@ -29,9 +29,17 @@ from calltree.models.calls import (
     Origin,
 )
 from calltree.models.projects import Project
-from calltree.services import campaign_answers, effects, monitoring, operators, recordings, records
+from calltree.services import (
+    campaign_answers,
+    effects,
+    monitoring,
+    operators,
+    recordings,
+    records,
+    transfers,
+)
 from calltree.services.outcomes import NO_CHANNEL_CAUSES
-from calltree.telephony import endings, events
+from calltree.telephony import endings, events, transferring
 from calltree.telephony.acts import (
     Act,
     CancelTimers,
@@ -89,6 +97,8 @@ def hear(
     if handler is None or not isinstance(event, events.ChannelEvent):
         return []
     attempt = _attempt(session, event)
+    if attempt is None and event.transfer_id is not None:
+        return transferring.hear(session, event, now=now)
     if attempt is None and callers.is_arrival(event):
         return callers.arrived(
             session,
@@ -207,6 +217,8 @@ def leg_lost(session: Session, operator: Operator, *, now: datetime) -> None:
     operators.leg_moved(
         session, user_id=operator.user_id, uuid=operator.leg_uuid, to=LegState.LOST, now=now
     )
+    if transferring.leg_lost(session, operator, now=now):
+        return
     attempt = session.get(Attempt, operator.attempt_id) if operator.attempt_id else None
     if attempt is not None and attempt.state is CallState.TALKING:
         step(session, attempt, Heard.LEG_LOST, "leg lost")
@@ -348,6 +360,11 @@ def _bridged(case: _Case) -> list[Act]:
     # customer out of the call again. A caller has the time-out of the step they were in.
     taken_back = case.attempt.joined_at is not None and case.attempt.answered_at is not None
     taken_back = taken_back or case.attempt.origin is Origin.INBOUND
+    acts: list[Act] = []
+    if case.attempt.held_since is not None:  # whom a transfer joins heard music before
+        acts += transferring.customer_joined(
+            case.session, case.attempt, case.event.peer_id, now=case.now
+        )
     joined(
         case.session,
         case.attempt,
@@ -356,7 +373,9 @@ def _bridged(case: _Case) -> list[Act]:
         at=case.event.at,
         now=case.now,
     )
-    return [CancelTimers(case.attempt.node, case.attempt.uuid)] if taken_back else []
+    if taken_back:
+        acts.append(CancelTimers(case.attempt.node, case.attempt.uuid))
+    return acts
 
 
 def _unbridged(case: _Case) -> list[Act]:
@@ -455,6 +474,8 @@ def _operator_leg(
         if not ours or event.user_id is None:
             return []
         return leg_begun(session, user_id=event.user_id, uuid=event.unique_id, node=node, now=now)
+    if isinstance(event, events.Bridged):
+        return _operators_joined(session, event, now)
     if not isinstance(event, events.Parked | events.HungUp | events.Destroyed):
         return []
     operator = session.scalar(_BY_LEG, {"of": event.unique_id})
@@ -467,6 +488,14 @@ def _operator_leg(
     return []
 
 
+def _operators_joined(session: Session, event: events.Bridged, now: datetime) -> list[Act]:
+    """Two operators' legs: one consults the other about a customer who hears music."""
+    transfer = transfers.of_leg(session, leg_uuid=event.unique_id)
+    if transfer is None:
+        return []
+    return transferring.leg_joined(session, transfer, event.peer_id, now=now)
+
+
 def _job_done(session: Session, event: events.JobDone, node: str, now: datetime) -> list[Act]:
     """The result of an originate. We name each job after the leg it makes."""
     if event.ok:
@@ -476,7 +505,8 @@ def _job_done(session: Session, event: events.JobDone, node: str, now: datetime)
         operator = session.scalar(_BY_LEG, {"of": event.job_uuid})
         if operator is not None:
             leg_lost(session, operator, now=now)
-        return []
+            return []
+        return transferring.job_failed(session, event.job_uuid, now=now)
     if attempt.state not in LIVE_STATES:
         return []
     if event.text in NO_CHANNEL_CAUSES:

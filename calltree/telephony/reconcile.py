@@ -30,9 +30,9 @@ from calltree.models.calls import (
 from calltree.models.projects import Site
 from calltree.models.recordings import Recording, RecordingState
 from calltree.models.supervision import Monitor
-from calltree.services import backups, monitoring, operators, records
+from calltree.services import backups, monitoring, operators, records, transfers
 from calltree.services.gate import take_turn
-from calltree.telephony import commands, endings, ledger
+from calltree.telephony import commands, endings, ledger, transfer_care
 from calltree.telephony.acts import Act, CancelTimers, Look, Park
 from calltree.telephony.calls import Heard
 from calltree.telephony.esl import CommandRefused, Link
@@ -74,9 +74,10 @@ class Reconciler:
         with self.reign.store.read() as session:
             calls = self._open_calls(session)
             legs = self._open_legs(session)
+            targets = transfer_care.open_targets(session, node=self.node)
             site = session.get_one(Site, 1)
         came = [str(r["uuid"]) for r in rows if r.get("context") == ledger.AGENTS_CONTEXT]
-        found = {uuid: _dump(link, uuid) for uuid in {*calls, *legs, *came}}
+        found = {uuid: _dump(link, uuid) for uuid in {*calls, *legs, *came, *targets}}
         acts: list[Act] = []
         with self.reign.write() as session:
             if backups.begin_after_restore(session, now=now):
@@ -88,8 +89,11 @@ class Reconciler:
                 acts += self._mend_leg(session, leg_user, uuid, found[uuid], now)
             for uuid, seen in calls.items():
                 acts += self._mend_call(session, seen, found[uuid], now)
+            for uuid in targets:
+                settle = timedelta(seconds=self.timings.reconcile_settle_s)
+                acts += transfer_care.mend(session, uuid, found[uuid], settle=settle, now=now)
             self._tidy(session, now)
-        self._hang_up_strangers(link, listed, {*calls, *legs}, site, now)
+        self._hang_up_strangers(link, listed, {*calls, *legs, *targets}, site, now)
         return acts
 
     def callers_unheard(self, link: Link) -> list[Act]:
@@ -190,10 +194,15 @@ class Reconciler:
                 return []
             ledger.leg_lost(session, operator, now=now)
             return []
-        if (row := monitoring.of(session, user_id=user_id)) or dump.get(APPLICATION) == LISTENS:
+        listens = dump.get(APPLICATION) == LISTENS
+        if listens and transfer_care.is_one_of_three(session, operator):
+            return []
+        if (row := monitoring.of(session, user_id=user_id)) or listens:
             return self._mend_listening(session, operator, row, dump, now)
         if dump.get("Answer-State") != "answered" or dump.get("Channel-State") in BRIDGED:
             return []
+        if transfer_care.is_one_of_three(session, operator):
+            return transfer_care.mend_three(session, operator)
         if operator.leg_state is not LegState.PARKED:
             return ledger.leg_parked(session, operator, now=now)
         return []
@@ -241,6 +250,7 @@ class Reconciler:
         ):
             log.error("line of a call that is over", attempt=line.attempt_id)
             line.released_at = now
+        transfer_care.tidy(session, node=self.node, now=now)
         for held in session.execute(
             select(Operator.user_id, Attempt.id)
             .join(Attempt, Attempt.id == Operator.attempt_id)
@@ -295,7 +305,8 @@ class Reconciler:
                     or_(Operator.leg_state != LegState.NONE, Operator.leg_state.is_(None)),
                 )
             )
-        return attempt is not None or leg is not None
+            target = transfers.of_leg(session, leg_uuid=uuid)
+        return attempt is not None or leg is not None or target is not None
 
 
 def _mend_living(
@@ -317,6 +328,8 @@ def _mend_living(
             taken_back = taken_back or attempt.origin is Origin.INBOUND
             ledger.joined(session, attempt, leg=leg, answered=False, at=now, now=now)
             return [CancelTimers(attempt.node, attempt.uuid)] if taken_back else []
+        if attempt.held_since is not None and peer:
+            return transfer_care.mend_customer(session, attempt, peer, now=now)
         return []
     if attempt.state is CallState.TALKING:
         heard = Heard.HELD if attempt.held_since else Heard.LEG_LOST

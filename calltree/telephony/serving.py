@@ -31,7 +31,7 @@ from calltree.services import (
     operators,
     switch_commands,
 )
-from calltree.telephony import commands, endings, leaving
+from calltree.telephony import commands, endings, hand_on, leaving
 from calltree.telephony.care import Care, Work
 from calltree.telephony.commands import Cause
 from calltree.telephony.esl import CommandRefused, Link, LinkDown
@@ -342,6 +342,7 @@ _PLANS: dict[CommandKind, Callable[[Order], Plan]] = {
     CommandKind.DROP_LEG: _drop_leg,
     CommandKind.MONITOR: _monitor,
     CommandKind.MONITOR_END: _monitor_end,
+    CommandKind.TRANSFER: hand_on.plan,
     CommandKind.LOAD_TRUNKS: _care,
     CommandKind.CHECK: _care,
 }
@@ -366,6 +367,8 @@ def _undo(session: Session, command: SwitchCommand, failure: str, now: datetime)
             operators.leg_moved(
                 session, user_id=command.user_id, uuid=uuid, to=LegState.PARKED, now=now
             )
+    elif command.kind is CommandKind.TRANSFER:
+        hand_on.undo(session, command.args, now)
     elif command.kind is CommandKind.CONNECT_LEG and command.user_id is not None:
         operators.leg_moved(
             session,

@@ -36,6 +36,7 @@ from calltree.services import (
     monitoring,
     operators,
     switch_commands,
+    transfers,
 )
 from calltree.services.leases import LeaseLost
 from calltree.telephony import endings, ledger
@@ -417,6 +418,13 @@ class Leader:
         if wanted:
             with self._reign.write() as session:
                 desk.sweep(session, now=now)
+        ring = timedelta(seconds=self._timings.transfer_ring_s)
+        settle = timedelta(seconds=self._timings.transfer_settle_s)
+        with self._role.store.read() as session:
+            overdue = transfers.overdue(session, ring=ring, settle=settle, now=now)
+        if overdue:
+            with self._reign.write() as session:
+                transfers.sweep(session, ring=ring, settle=settle, now=now)
         with self._role.store.read() as session:
             unattended = monitoring.any_unattended(session, now=now)
         if unattended:

@@ -49,6 +49,10 @@ class Timings:
     """A dialler that has just begun paces 1:1 for so long."""
     idle_alarm_s: float = 60.0
     hold_s: float = 600.0
+    transfer_ring_s: float = 20.0
+    """So long a colleague is asked to take a call over."""
+    transfer_settle_s: float = 5.0
+    """By then the switch has joined whom it was asked to; else the customer comes back."""
     callers_s: float = 0.2
     """Between two looks at what callers wait for."""
     housekeeping_s: float = 60.0
