@@ -25,7 +25,6 @@ from calltree.models import (
     BulkKind,
     CallRecord,
     Customer,
-    CustomerList,
     ItemTarget,
     Project,
     RecordCorrection,
@@ -37,8 +36,8 @@ from calltree.services import (
     audit,
     bulk,
     history,
+    lists,
     patterns,
-    projects,
     recording_space,
     records,
     results,
@@ -105,21 +104,14 @@ def player() -> str:
 
 def choices(criteria: HistoryCriteria) -> dict[str, Any]:
     """Give what the boxes of a search of call records offer the viewer."""
-    session, who = reading(), viewer()
-    seen = session.query(CustomerList).filter(scope.lists_seen(who)).order_by(CustomerList.id)
-    folders = seen.all()
-    called = {folder.project_id for folder in folders}
-    known = [p for p in projects.all_projects(session) if who.manages or p.id in called]
+    session = reading()
+    known = lists.offered(session, viewer=viewer())
     chosen = [p for p in known if criteria.project_id in (None, p.id)]
     statuses = history.offered_statuses(session, project_ids=[p.id for p in chosen])
     levels = dict.fromkeys(level for p in chosen for level in p.prospect_levels)
     return {
         "projects": [(str(p.id), p.name) for p in known],
-        "lists": [
-            (str(folder.id), folder.name)
-            for folder in folders
-            if criteria.project_id in (None, folder.project_id)
-        ],
+        "lists": [(str(key), name) for key, name in lists.under(known, criteria.project_id)],
         "statuses": [
             *((str(status.id), status.name) for status in statuses),
             *((code.value, name) for code, name in SYSTEM_RESULT_NAMES.items()),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -27,8 +27,8 @@ from calltree.blueprints.summary_columns import (
 from calltree.blueprints.summary_hours import STATE_NAMES, hours_of
 from calltree.db import utcnow
 from calltree.extensions import reading
-from calltree.models import CustomerList, OperatorState
-from calltree.services import history, people, projects, scope, summaries
+from calltree.models import OperatorState
+from calltree.services import history, lists, people, summaries
 from calltree.services.history_criteria import AUTOMATIC, NO_GROUP
 from calltree.services.rights import Right, Viewer
 from calltree.services.sentences import N_
@@ -251,18 +251,10 @@ def _around(asked: SummaryCriteria, kind: str = "") -> dict[str, Any]:
 def _choices(asked: SummaryCriteria) -> dict[str, Any]:
     """Give the boxes of the filter."""
     session, who = reading(), viewer()
-    folders: Sequence[CustomerList] = (
-        session.query(CustomerList).filter(scope.lists_seen(who)).order_by(CustomerList.id).all()
-    )
-    called = {folder.project_id for folder in folders}
-    known = [one for one in projects.all_projects(session) if who.manages or one.id in called]
+    known = lists.offered(session, viewer=who)
     chosen: dict[str, Any] = {
         "projects": [(str(one.id), one.name) for one in known],
-        "lists": [
-            (str(folder.id), folder.name)
-            for folder in folders
-            if asked.project_id in (None, folder.project_id)
-        ],
+        "lists": [(str(key), name) for key, name in lists.under(known, asked.project_id)],
         "users": [],
         "groups": [],
         "periods": PERIOD_NAMES,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, func, select, union_all
+from sqlalchemy import and_, delete, func, select, union_all
 from sqlalchemy.orm import Session
 
 from calltree.db import announce
@@ -53,11 +53,51 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Offered:
+    """A project in the boxes of a search, with its lists (id, name)."""
+
+    id: int
+    name: str
+    prospect_levels: list[str]
+    lists: list[tuple[int, str]]
+
+
+@dataclass(frozen=True, slots=True)
 class Grants:
     """To whom a list is granted."""
 
     user_ids: frozenset[int]
     group_ids: frozenset[int]
+
+
+def offered(session: Session, *, viewer: Viewer) -> list[Offered]:
+    """Return the projects to search by, 運営 first, with the lists that the viewer sees.
+
+    Those without one are a manager's alone.
+    """
+    seen = and_(CustomerList.project_id == Project.id, scope.lists_seen(viewer))
+    rows = session.execute(
+        select(
+            Project.id, Project.name, Project.prospect_levels,
+            CustomerList.id.label("list_id"), CustomerList.name.label("list_name"),
+        )
+        .outerjoin(CustomerList, seen)
+        .order_by(Project.state, Project.name, CustomerList.id)
+    )  # fmt: skip
+    found: dict[int, Offered] = {}
+    for row in rows:
+        if row.list_id is not None or viewer.manages:
+            one = found.setdefault(row.id, Offered(row.id, row.name, row.prospect_levels, []))
+            if row.list_id is not None:
+                one.lists.append((row.list_id, row.list_name))
+    return list(found.values())
+
+
+def under(offer: Iterable[Offered], project_id: int | None) -> list[tuple[int, str]]:
+    """Return the lists of one project of these, or of all, in their own order."""
+    return sorted(
+        one for project in offer if project_id in (None, project.id) for one in project.lists
+    )
 
 
 def overview(

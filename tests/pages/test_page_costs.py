@@ -83,6 +83,7 @@ SEARCHES = (
     "/figures/table?period=month&by=user&then=day",
     "/figures/table?period=month&by=group&then=status",
     "/figures/table?period=month&by=project",
+    "/figures/table?period=month&by=list",
     "/operator/tasks/?tab=future",
     "/admin/do-not-call/?number=03",
     "/admin/users/audit?action=import.started",
