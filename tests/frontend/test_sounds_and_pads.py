@@ -97,3 +97,40 @@ def test_R_CL_12_a_reminder_is_told_once_on_this_computer(chromium: Windows) -> 
     assert page.evaluate(told) == '["7@2026-11-24"]'
     page.reload()
     assert page.evaluate(told) == '["7@2026-11-24"]'
+
+
+COUNTS_TONES = """
+sessionStorage.setItem("calltree.desk", "1");
+window.tones = 0;
+window.AudioContext = class extends AudioContext {
+  constructor(...given) { super(...given); window.ear = this; }
+  createOscillator() { window.tones += 1; return super.createOscillator(); }
+};
+window.goesThrough = (states, rings) => {
+  for (const state of states) {
+    const ringing = state === "offered" && rings ? '<b id="ringing" data-rings="1"></b>' : "";
+    document.querySelector("p").innerHTML = ringing;
+    document.getElementById("operator-state").className = `operator-state ${state}`;
+    document.dispatchEvent(new Event("htmx:after:swap"));
+    document.dispatchEvent(new Event("htmx:after:swap"));
+  }
+};
+"""
+
+
+def test_R_DL_3_a_customer_who_is_connected_without_a_press_is_heard_coming(
+    chromium: Windows,
+) -> None:
+    page = chromium.new_page()
+    page.add_init_script(COUNTS_TONES)
+    show(page, "joined.js", '<div id="operator-state" class="operator-state ready"></div><p>x</p>')
+    page.get_by_text("x").click()
+    page.wait_for_function("() => window.ear?.state === 'running'")
+    by_press = [["wrap_up", "browsing", "dialling", "talking"], ["ready", "offered", "talking"]]
+    for rings, states in enumerate(by_press):
+        page.evaluate("given => window.goesThrough(...given)", [states, bool(rings)])
+    page.evaluate("given => window.goesThrough(...given)", [["wrap_up", "ready", "talking"], False])
+    page.wait_for_function("() => window.tones >= 2")
+    page.evaluate("given => window.goesThrough(...given)", [["ready", "offered", "talking"], False])
+    page.wait_for_function("() => window.tones >= 4")
+    assert page.evaluate("() => window.tones") == 4, "none for those who pressed"
