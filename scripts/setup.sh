@@ -36,8 +36,11 @@ if [ "$kind" = run ] && [ "$(cat "$venv/installed-dev-holds" 2>/dev/null)" = "$r
   :
 elif [ "$(cat "$venv/installed-$kind" 2>/dev/null)" != "$want" ]; then
   echo "Installing $(grep -c '^[a-z0-9].*==' "$lock") packages of $lock into $venv (once, about a minute)"
+  # compiling all takes longer than all the rest, and the tests use a small part of it; a site's user
+  # may not write there, so an installation is compiled now
+  if [ "$kind" = dev ]; then compile=--no-compile; else compile=--compile; fi
   PYTHONWARNINGS=ignore "$venv/bin/python" -m pip install --disable-pip-version-check --no-input \
-    --require-hashes -r "$lock" | sed -u -n -e 's/^Collecting \([^ ]*\).*/  \1/p' -e 's/^Installing collected.*/  unpacking/p'
+    "$compile" --require-hashes -r "$lock" | sed -u -n -e 's/^Collecting \([^ ]*\).*/  \1/p' -e 's/^Installing collected.*/  unpacking/p'
   echo "$want" > "$venv/installed-$kind"
   [ "$kind" = dev ] && echo "$run_want" > "$venv/installed-dev-holds"
 fi

@@ -3,12 +3,12 @@
 import os
 import signal
 import socket
-import subprocess
-import sys
+from multiprocessing import Pipe
 from pathlib import Path
 from types import TracebackType
 
 from calltree.telephony.wire import Framer, encode_command
+from tests.forked import Forked
 
 PASSWORD = "lamp-otter"
 START_SECONDS = 60
@@ -35,19 +35,17 @@ class PracticeSwitch:
 
     def __init__(self, directory: Path, *, rate: float = 1.0, seed: int = 1, port: int = 0) -> None:
         self.recordings = directory / "recordings"
-        reading, writing = os.pipe()
-        self.process = subprocess.Popen(
+        reading, writing = Pipe(duplex=False)
+        self.process = Forked(
             [
-                *(sys.executable, "-m", "calltree.practice", "--port", str(port)),
-                *("--recordings", str(self.recordings), "--announce-fd", str(writing)),
+                *("calltree.practice", "--port", str(port), "--recordings", str(self.recordings)),
                 *("--rate", str(rate), "--seed", str(seed)),
             ],
             env=os.environ | {"ESL_PASSWORD": PASSWORD},
-            pass_fds=[writing],
-            stdout=subprocess.DEVNULL,
+            announce=writing,
         )
-        os.close(writing)
-        with os.fdopen(reading) as announced:
+        writing.close()
+        with reading, os.fdopen(os.dup(reading.fileno())) as announced:
             line = announced.readline()  # empty when the process ended instead
         if not line:
             raise RuntimeError(f"the practice switch ended with {self.process.wait()}")

@@ -1,7 +1,6 @@
 """A whole site in processes of its own, a real Chromium on it, and operators at its screen."""
 
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,8 +13,9 @@ from calltree import create_app
 from calltree.extensions import db
 from tests.chromium.screen import Place
 from tests.databases import PostgresDatabases, SqliteDatabases
-from tests.faults.site import ROOT, STOP_S, Site
+from tests.faults.site import STOP_S, Site
 from tests.floor import found_floor, wait_for
+from tests.forked import WEB, Forked
 from tests.ports import free_port
 from tests.windows import Windows
 
@@ -32,13 +32,7 @@ def _web(site: Site) -> Iterator[str]:
         "WEB_WORKERS": "1",
         "WEB_THREADS": "60",
     }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"],
-        cwd=ROOT,
-        env=env,
-        stdout=site.log,
-        stderr=site.log,
-    )
+    process = Forked(WEB, env=env, log=site.log.name)
 
     def answers() -> bool:
         with suppress(OSError), urlopen(f"http://127.0.0.1:{port}/healthz", timeout=60) as answer:

@@ -17,6 +17,7 @@ from calltree.config import Settings
 from calltree.db import Store
 from calltree.models import User
 from tests import factories as make
+from tests.forked import Forked
 from tests.live.conftest import Web
 from tests.ports import free_port
 
@@ -32,17 +33,11 @@ class House:
 
     web: Web
     store: Store
-    workers: list["subprocess.Popen[bytes]"] = field(default_factory=list)
+    workers: list[Forked] = field(default_factory=list)
 
     def work(self, role: str) -> None:
         """Start one role of worker.py."""
-        with self.web.log.open("ab") as log:
-            self.workers.append(
-                subprocess.Popen(
-                    [sys.executable, "worker.py", role],
-                    cwd=ROOT, env=self.web.env, stdout=log, stderr=log,
-                )
-            )  # fmt: skip
+        self.workers.append(Forked(["worker.py", role], env=self.web.env, log=self.web.log))
 
     def stop(self) -> None:
         for worker in self.workers:

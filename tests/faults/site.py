@@ -20,6 +20,7 @@ from calltree.db import Store, utcnow
 from calltree.launch import own_redis
 from calltree.models import TERMINAL_STATES, Attempt, CallRecord, Lease
 from tests.floor import Floor, found_floor, wait_for
+from tests.forked import Forked
 from tests.ports import free_port
 from tests.practice import PracticeSwitch
 
@@ -39,7 +40,7 @@ class Site:
         self.data_dir = data_dir
         self.switch = PracticeSwitch(data_dir, rate=rate, port=free_port())
         self.log = (data_dir / "site.log").open("ab")
-        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.processes: dict[str, subprocess.Popen[bytes] | Forked] = {}
         self.env = os.environ | {
             "DATABASE_URL": database_url,
             "DATA_DIR": str(data_dir),
@@ -54,13 +55,18 @@ class Site:
         self.store.publisher = doorbells.for_store(self.settings, self.store)
 
     def start(self, *names: str) -> None:
+        """Start roles of worker.py; "" is all of them by the one command."""
         for name in names:
-            command = [sys.executable, "worker.py", *name.split()]
-            if name == "redis":
+            if name in {"", "redis"}:
                 command = own_redis.command(self.data_dir)
-            self.processes[name] = subprocess.Popen(
-                command, cwd=ROOT, env=self.env, stdout=self.log, stderr=self.log
-            )
+                self.processes[name] = subprocess.Popen(
+                    command if name else [sys.executable, "worker.py"],
+                    cwd=ROOT, env=self.env, stdout=self.log, stderr=self.log,
+                )  # fmt: skip
+            else:
+                self.processes[name] = Forked(
+                    ["worker.py", *name.split()], env=self.env, log=self.log.name
+                )
             if name == "redis":
                 wait_for(lambda: own_redis.answers(self.data_dir), "redis")
 
@@ -88,7 +94,7 @@ class Site:
         self.switch.kill()
         self.store.engine.dispose()
         self.log.close()
-        # -15: the signal came before its handler, while the process was still importing
+        # -15: the signal came before its handler
         assert set(codes.values()) <= {0, -signal.SIGTERM}, (codes, self.shown())
 
     def shown(self) -> str:
@@ -117,7 +123,7 @@ class Site:
             )
 
 
-def _stopped(processes: "dict[str, subprocess.Popen[bytes]]") -> dict[str, int]:
+def _stopped(processes: "dict[str, subprocess.Popen[bytes] | Forked]") -> dict[str, int | None]:
     """Ask all to end, and give their codes; one that hangs is made to say where."""
     for process in processes.values():
         process.send_signal(signal.SIGTERM)

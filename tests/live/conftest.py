@@ -4,7 +4,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -27,6 +26,7 @@ from tests import factories as make
 from tests.browser import signed_in_cookie
 from tests.databases import PostgresDatabases, SqliteDatabases
 from tests.floor import wait_for
+from tests.forked import WEB, Forked
 from tests.ports import free_port
 from tests.services.desks import Desk, colleague, furnish
 
@@ -45,7 +45,7 @@ class Web:
     settings: Settings
     port: int
     log: Path
-    process: "subprocess.Popen[bytes] | None" = None
+    process: Forked | None = None
     env: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -53,14 +53,7 @@ class Web:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"],
-                cwd=ROOT,
-                env=self.env,
-                stdout=subprocess.DEVNULL,
-                stderr=log,
-            )
+        self.process = Forked(WEB, env=self.env, log=self.log)
         wait_for(self.answers_or_ended, "the web server", patience_s=120)
         assert self.process.poll() is None, self.log.read_text()[-3000:]
 
