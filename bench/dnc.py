@@ -11,19 +11,17 @@ many statements it runs and how many of them ask about do-not-call, the check of
 """
 
 import random
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import create_engine, delete, event, insert
+from sqlalchemy import delete, event, insert
 
-import calltree.models
 from bench import Options, Result
-from calltree.db import Base, Store
+from bench._stores import stores
+from calltree.db import Store
 from calltree.models import (
     BulkJob,
     BulkKind,
@@ -284,17 +282,3 @@ def best_ms(work: Callable[[], None], rounds: int) -> float:
         work()
         times.append((time.perf_counter() - start) * 1000)
     return min(times)
-
-
-@contextmanager
-def stores(options: Options) -> Iterator[tuple[Store, Path]]:
-    """The store to measure, and a folder for files: both are gone afterwards but a given one."""
-    with tempfile.TemporaryDirectory() as folder:
-        url = options.database or f"sqlite:///{Path(folder) / 'bench.db'}"
-        engine = create_engine(url)
-        store = Store(engine)
-        assert calltree.models.__name__  # imported for its tables
-        with engine.begin() as connection:
-            Base.metadata.create_all(connection)
-        yield store, Path(folder)
-        engine.dispose()

@@ -23,8 +23,9 @@ from sqlalchemy import insert, text, update
 from sqlalchemy.orm import Session
 
 from bench import Options, Result
+from bench._stores import stores
 from bench.search import COLUMNS as LIST_COLUMNS
-from bench.search import NOW, customer, ground, stores
+from bench.search import NOW, customer, ground
 from calltree.db import Store
 from calltree.models import (
     BuiltIn,
@@ -59,7 +60,7 @@ MEMOS = (
 
 def run(options: Options) -> Result:
     rows = options.rows or ROWS
-    with stores(options) as store:
+    with stores(options) as (store, _folder):
         without_search_index(store)
         user_id, statuses = ground(store)
         with store.read() as session:

@@ -28,9 +28,9 @@ from typing import Any
 
 from sqlalchemy import create_engine, insert, select, text
 
-import calltree.models
 from bench import Options, Result
-from calltree.db import Base, Store
+from bench._stores import opened
+from calltree.db import Store
 from calltree.models import (
     CallerNumber,
     Customer,
@@ -121,17 +121,6 @@ def line(draw: random.Random, number: int) -> list[str]:
         draw.choice(["", "展示会", "ご紹介"]),
         draw.choice(["", "", "資料送付済み", "要折返し"]),
     ]
-
-
-@contextmanager
-def opened(url: str) -> Iterator[Store]:
-    engine = create_engine(url)
-    store = Store(engine)
-    assert calltree.models.__name__  # imported for its tables
-    with engine.begin() as connection:
-        Base.metadata.create_all(connection)
-    yield store
-    engine.dispose()
 
 
 def clock() -> datetime:

@@ -15,7 +15,8 @@ from typing import Any
 from sqlalchemy import insert, select
 
 from bench import Options, Result
-from bench.search import NOW, customer, ground, stores
+from bench._stores import stores
+from bench.search import NOW, customer, ground
 from calltree.db import Store
 from calltree.models import (
     BuiltIn,
@@ -48,7 +49,7 @@ def run(options: Options) -> Result:
 
 
 def measured(options: Options, rows: int) -> tuple[float, dict[str, Any]]:
-    with stores(options) as store:
+    with stores(options) as (store, _folder):
         user_id, statuses = ground(store)
         draw = random.Random(options.seed)
         filled = [fill(store, draw, rows, user_id, statuses) for _ in range(LISTS)]

@@ -11,17 +11,16 @@ A month has 20 users, 22 days and as many intervals of the operators as they mak
 """
 
 import random
-import statistics
 import time
-from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import text
 
 from bench import Options, Result
+from bench._stores import median_ms, stores
 from bench._walk import statements
-from bench.search import ground, stores
+from bench.search import ground
 from calltree.db import Store
 from calltree.models import CustomerList, Project, Role, User
 from calltree.services import summaries
@@ -41,21 +40,23 @@ NOW = datetime(2026, 11, 24, 1, 0, tzinfo=UTC)
 def run(options: Options) -> Result:
     rows = options.rows or ROWS
     month = rows // MONTHS
-    with stores(options) as store:
+    with stores(options) as (store, _folder):
         viewer, ids = furnished(store, random.Random(options.seed))
         fill(store, month, LAST, ids)
         settled(store)
         asked = SummaryCriteria(LAST, LAST + timedelta(days=30), by=Axis.USER, then=Axis.DAY)
-        small = timed(lambda: whole(store, viewer, asked))
+        small = median_ms(lambda: whole(store, viewer, asked), ROUNDS)
         for back in range(1, MONTHS):
             fill(store, month, LAST - timedelta(days=31 * back), ids)
         settled(store)
-        value = timed(lambda: whole(store, viewer, asked))
-        floor = timed(lambda: bare(store, asked))
+        value = median_ms(lambda: whole(store, viewer, asked), ROUNDS)
+        floor = median_ms(lambda: bare(store, asked), ROUNDS)
         with statements(store.engine) as counted:
             lines = whole(store, viewer, asked)
         others = {
-            axis.value: round(timed(lambda axis=axis: one_axis(store, viewer, asked, axis)), 1)
+            axis.value: round(
+                median_ms(lambda axis=axis: one_axis(store, viewer, asked, axis), ROUNDS), 1
+            )
             for axis in Axis
         }
         extra: dict[str, Any] = {
@@ -64,7 +65,7 @@ def run(options: Options) -> Result:
             "lines": lines,
             "statements": len(counted),
             "by_one_axis_ms": others,
-            "heat_ms": round(timed(lambda: heat(store, viewer, asked)), 1),
+            "heat_ms": round(median_ms(lambda: heat(store, viewer, asked), ROUNDS), 1),
         }
     return Result(value, "ms", floor, value / floor, month * MONTHS, extra)
 
@@ -110,16 +111,6 @@ def bare(store: Store, asked: SummaryCriteria) -> int:
     statement = FLOOR.format(first=asked.first, last=asked.last, after=after)
     with store.engine.connect() as link:
         return len(link.exec_driver_sql(statement).fetchall())
-
-
-def timed(work: Callable[[], object]) -> float:
-    """Median of several runs, in ms."""
-    times = []
-    for _ in range(ROUNDS):
-        start = time.perf_counter()
-        work()
-        times.append((time.perf_counter() - start) * 1000)
-    return statistics.median(times)
 
 
 def furnished(store: Store, draw: random.Random) -> tuple[Viewer, dict[str, list[int]]]:

@@ -9,19 +9,16 @@ floor, at most 3.
 
 import random
 import statistics
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 
-from sqlalchemy import bindparam, create_engine, select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
-import calltree.models
 from bench import Options, Result
-from calltree.db import Base, Store
+from bench._stores import stores
+from calltree.db import Store
 from calltree.models import (
     CallerNumber,
     ClosedDay,
@@ -60,7 +57,7 @@ BY_NUMBER = select(CallerNumber.id, CallerNumber.label).where(
 def run(options: Options) -> Result:
     count = options.rows or NUMBERS
     draw = random.Random(options.seed)
-    with stores(options) as store:
+    with stores(options) as (store, _folder):
         numbers = fill(store, count, draw)
         known = {number: number for number in numbers}
         moments = [NOW + timedelta(minutes=draw.randrange(DAYS * 1440)) for _ in range(CALLS)]
@@ -145,16 +142,3 @@ def fill(store: Store, count: int, draw: random.Random) -> list[str]:
             session.add(night)
         session.add_all(InboundRefusal(number=f"080{n:08}", created_at=NOW) for n in range(REFUSED))
         return [number.number for number in numbers]
-
-
-@contextmanager
-def stores(options: Options) -> Iterator[Store]:
-    """The store to measure: gone afterwards, but for a given one."""
-    with tempfile.TemporaryDirectory() as folder:
-        engine = create_engine(options.database or f"sqlite:///{Path(folder) / 'bench.db'}")
-        store = Store(engine)
-        assert calltree.models.__name__  # imported for its tables
-        with engine.begin() as connection:
-            Base.metadata.create_all(connection)
-        yield store
-        engine.dispose()

@@ -8,20 +8,15 @@ key in リスト詳細, and how much longer the same searches take than on a lis
 """
 
 import random
-import statistics
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-from sqlalchemy import create_engine, func, insert, select, update
+from sqlalchemy import func, insert, select, update
 
-import calltree.models
 from bench import Options, Result
-from calltree.db import Base, Store
+from bench._stores import median_ms, stores
+from calltree.db import Store
 from calltree.models import (
     BuiltIn,
     Customer,
@@ -71,7 +66,7 @@ def searches(statuses: dict[BuiltIn, int]) -> dict[str, Criteria]:
 
 def run(options: Options) -> Result:
     rows = options.rows or ROWS
-    with stores(options) as store:
+    with stores(options) as (store, _folder):
         user_id, statuses = ground(store)
         with store.read() as session:
             user = session.get(User, user_id)
@@ -79,7 +74,7 @@ def run(options: Options) -> Result:
             viewer = Viewer.of(user)
         small = filled(store, max(rows * SMALL // ROWS, 1), options.seed, user_id, statuses)
         before = {
-            name: timed(lambda asked=asked: whole(store, small, asked, viewer))
+            name: median_ms(lambda asked=asked: whole(store, small, asked, viewer), ROUNDS)
             for name, asked in searches(statuses).items()
         }
         large = filled(store, rows, options.seed, user_id, statuses)
@@ -105,8 +100,8 @@ def measured(
     size = whole(store, list_id, asked, viewer)
     page_ms = min(first_page(store, viewer) for _ in range(ROUNDS))
     detail_ms = min(detail_page(store, list_id, asked, viewer) for _ in range(ROUNDS))
-    ms = timed(lambda: whole(store, list_id, asked, viewer))
-    floor_ms = timed(lambda: bare(store, list_id, asked, viewer))
+    ms = median_ms(lambda: whole(store, list_id, asked, viewer), ROUNDS)
+    floor_ms = median_ms(lambda: bare(store, list_id, asked, viewer), ROUNDS)
     return {
         "found": size,
         "ms": round(ms, 2),
@@ -115,16 +110,6 @@ def measured(
         "detail_page_ms": round(detail_ms, 2),
         "growth": round(ms / small_ms, 2),
     }
-
-
-def timed(work: Callable[[], object]) -> float:
-    """Median of several runs, in ms."""
-    times = []
-    for _ in range(ROUNDS):
-        start = time.perf_counter()
-        work()
-        times.append((time.perf_counter() - start) * 1000)
-    return statistics.median(times)
 
 
 def whole(store: Store, list_id: int, asked: Criteria, viewer: Viewer) -> int:
@@ -162,20 +147,6 @@ def detail_page(store: Store, list_id: int, asked: Criteria, viewer: Viewer) -> 
         start = time.perf_counter()
         search.page(session, list_id=list_id, criteria=asked, viewer=viewer, now=NOW)
         return (time.perf_counter() - start) * 1000
-
-
-@contextmanager
-def stores(options: Options) -> Iterator[Store]:
-    """The store to measure: the database asked for, else a SQLite file that is removed again."""
-    with tempfile.TemporaryDirectory() as folder:
-        url = options.database or f"sqlite:///{Path(folder) / 'bench.db'}"
-        engine = create_engine(url)
-        store = Store(engine)
-        assert calltree.models.__name__  # imported for its tables
-        with engine.begin() as connection:
-            Base.metadata.create_all(connection)
-        yield store
-        engine.dispose()
 
 
 def ground(store: Store) -> tuple[int, dict[BuiltIn, int]]:

@@ -11,7 +11,6 @@ import random
 import resource
 import shutil
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -24,7 +23,8 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import func, insert, select
 
 from bench import NotHere, Options, Result
-from bench.search import NOW, ground, stores
+from bench._stores import stores
+from bench.search import NOW, ground
 from calltree.db import Store, utcnow
 from calltree.models import (
     Attempt,
@@ -57,10 +57,10 @@ ZONE = ZoneInfo("Asia/Tokyo")
 
 def run(options: Options) -> Result:
     rows = options.rows or ROWS
-    with stores(options) as store, tempfile.TemporaryDirectory() as folder:
-        places = Places(Path(folder) / "recordings", Path(folder) / "exports", ZONE)
+    with stores(options) as (store, folder):
+        places = Places(folder / "recordings", folder / "exports", ZONE)
         viewer, small, whole = filled(store, places.recordings, rows, options.seed)
-        names = Path(folder) / "names"
+        names = folder / "names"
         files = sorted(places.recordings.rglob("*.mp3"))
         names.write_text("".join(f"{path.relative_to(places.recordings)}\n" for path in files))
         memory = {}
