@@ -17,31 +17,24 @@ from zoneinfo import ZoneInfo
 import pytest
 from playwright.sync_api import Locator, Page, expect
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from calltree.config import Settings
 from calltree.models import (
     AttributeItem,
     BuiltIn,
-    CallerNumber,
     CallRecord,
     Customer,
     CustomerList,
-    ExtraNumber,
     Import,
-    MemoEntry,
     Operator,
-    Project,
-    RecordKind,
     ResultStatus,
     Role,
     SystemResult,
-    Task,
     User,
 )
-from calltree.text.phones import format_national
 from tests import factories as make
 from tests.chromium.house import PASSWORD, ROOT, House, running_house
+from tests.chromium.ledger import Ledger
 from tests.factories import NOW
 from tests.services.desks import Desk
 from tests.windows import Windows
@@ -129,7 +122,10 @@ def signed_in(chromium: Windows, house: House) -> Iterator[Callable[[User], Page
 
 @pytest.fixture(scope="session")
 def axe() -> Callable[[Page], None]:
-    """Look at a page as axe-core does: it must find nothing that keeps people out."""
+    """Look at a page as axe-core does: it must find nothing that keeps people out.
+
+    test_access looks at every page; here are those that only a morning's presses show.
+    """
     source = AXE.read_text()
 
     def look(page: Page) -> None:
@@ -150,26 +146,22 @@ class Morning:
     def __init__(self, page: Page, house: House, axe: Callable[[Page], None]) -> None:
         self.page, self.house, self.axe = page, house, axe
 
-    def see(self, path: str) -> None:
-        self.page.goto(path)
-        self.axe(self.page)
-
     def steps_done(self) -> list[bool]:
-        self.see("/admin/")
+        self.page.goto("/admin/")
         rows = self.page.locator("main tbody tr").all()
         return [row.locator(".badge.ok").count() == 1 for row in rows]
 
     def caller_number(self) -> None:
-        self.see("/admin/projects/numbers")
-        self.see("/admin/projects/numbers/new")
+        self.page.goto("/admin/projects/numbers")
+        self.page.goto("/admin/projects/numbers/new")
         self.page.fill("[name=number]", "０３－５５５５－０００１")
         self.page.fill("[name=label]", "本社")
         save(self.page)
         expect(self.page.locator("main")).to_contain_text("03-5555-0001")
 
     def pattern(self) -> None:
-        self.see("/admin/settings/results/")
-        self.see("/admin/settings/results/patterns/new")
+        self.page.goto("/admin/settings/results/")
+        self.page.goto("/admin/settings/results/patterns/new")
         self.page.fill("[name=name]", "秋の案内")
         save(self.page)
         with self.house.store.read() as session:
@@ -181,7 +173,7 @@ class Morning:
             ("今は不要", []),
             ("断り", ["bans_number"]),
         ):
-            self.see(f"/admin/settings/results/patterns/{project_pattern}/statuses/new")
+            self.page.goto(f"/admin/settings/results/patterns/{project_pattern}/statuses/new")
             self.page.fill("[name=name]", name)
             if name == "今は不要":
                 self.page.uncheck("[name=connected]")
@@ -193,7 +185,7 @@ class Morning:
             ("業種", "customer", "choice"),
             ("備考", "customer", "text"),
         ):
-            self.see("/admin/settings/results/items/new")
+            self.page.goto("/admin/settings/results/items/new")
             self.page.fill("[name=name]", name)
             self.page.select_option("[name=target]", target)
             self.page.select_option("[name=kind]", kind)
@@ -203,8 +195,8 @@ class Morning:
         expect(self.page.locator("main")).to_contain_text("見学予約")
 
     def project(self) -> None:
-        self.see("/admin/projects/")
-        self.see("/admin/projects/new")
+        self.page.goto("/admin/projects/")
+        self.page.goto("/admin/projects/new")
         self.page.fill("[name=name]", "秋の訪問")
         self.page.select_option("[name=pattern_id]", label="秋の案内")
         numbers = self.page.locator("[name=main_number_id] option").all_inner_texts()
@@ -222,16 +214,17 @@ class Morning:
         with self.house.store.read() as session:
             status = session.scalars(select(ResultStatus).where(ResultStatus.name == "断り")).one()
         path = f"/admin/settings/results/patterns/{status.pattern_id}/statuses/{status.id}"
-        self.see(path)
+        self.page.goto(path)
         self.page.fill("[name=name]", "予算")
         save(self.page)
+        self.axe(self.page)
         said = self.page.locator("#error-summary")
         expect(said).to_contain_text("予算")
         expect(said).to_contain_text("秋の訪問")
 
     def upload(self) -> None:
-        self.see("/admin/imports/")
-        self.see("/admin/imports/new")
+        self.page.goto("/admin/imports/")
+        self.page.goto("/admin/imports/new")
         self.page.set_input_files(
             "[name=file]",
             {"name": f"{LIST}.csv", "mimeType": "text/csv", "buffer": a_file_with_faults()},
@@ -257,7 +250,7 @@ class Morning:
         expect(tile.nth(3)).to_contain_text(str(len(REFUSED)))
         expect(tile.nth(0)).to_contain_text(str(GOOD))
         columns = re.sub(r"\?.*", "", self.page.url) + "?step=columns"
-        self.see(columns)
+        self.page.goto(columns)
         self.page.go_back()
         expect(main.locator("#start")).to_be_visible()
         self.page.locator("#start button").click()
@@ -274,12 +267,12 @@ class Morning:
         expect(self.page.locator("#open-list .badge.ok")).to_be_visible()
 
     def overview(self) -> list[str]:
-        self.see("/admin/lists/")
+        self.page.goto("/admin/lists/")
         row = self.page.locator("tbody tr", has_text=LIST)
         return [text.strip() for text in row.locator("td").all_inner_texts()]
 
     def csv_of(self, path: str, encoding: str = "utf-8-bom") -> bytes:
-        self.see(path)
+        self.page.goto(path)
         self.page.check(f"[name=encoding][value='{encoding}']")
         data = download(self.page, self.page.locator("form[data-download] button.primary"))
         expect(self.page.locator("main")).to_contain_text("完了")
@@ -374,7 +367,7 @@ def test_R_HS_4_R_LS_1_the_managers_morning(
     assert (len(counted), len(connected)) == (10, 5)
     assert row[8] == "50.0%"
 
-    ledger = Ledger(house)
+    ledger = Ledger(house, LIST)
     given = table(morning.csv_of(f"/admin/exports/customers?list_id={folder.id}"))
     assert given[0] == ledger.customer_head()
     assert given[1:] == ledger.customers()
@@ -384,8 +377,8 @@ def test_R_HS_4_R_LS_1_the_managers_morning(
     assert narrow == ledger.records()  # every character here has a place in CP932
 
     record = records[0]
-    morning.see("/history/?span=all")
-    morning.see(f"/history/{record.id}")
+    page.goto("/history/?span=all")
+    page.goto(f"/history/{record.id}")
     page.select_option("[name=status]", label="見学予約")
     page.fill("[name=memo]", "訂正しました")
     page.locator(f"form[action$='/{record.id}'] button.primary").click()
@@ -397,7 +390,7 @@ def test_R_HS_4_R_LS_1_the_managers_morning(
 
     with house.store.read() as session:
         given_import = session.scalars(select(Import)).one()
-    morning.see(f"/admin/imports/{given_import.id}")
+    page.goto(f"/admin/imports/{given_import.id}")
     undo = page.locator("[data-opens=undo-import]")
     assert undo.get_attribute("aria-disabled") == "true" or undo.is_disabled()
     answer = page.request.post(
@@ -409,97 +402,3 @@ def test_R_HS_4_R_LS_1_the_managers_morning(
     with house.store.read() as session:
         assert session.get_one(Import, given_import.id).state == given_import.state
         assert len(session.scalars(select(Customer)).all()) == GOOD
-
-
-class Ledger:
-    """Both tables as they must be, written out from the rows without any of the product's code."""
-
-    def __init__(self, house: House) -> None:
-        self.store = house.store
-
-    @staticmethod
-    def shown(moment: datetime | None) -> str:
-        return f"{moment.astimezone(TOKYO):%Y/%m/%d %H:%M:%S}" if moment else ""
-
-    @staticmethod
-    def result(session: Session, record: CallRecord | None) -> str:
-        if record is None:
-            return ""
-        if record.status_id:
-            return session.get_one(ResultStatus, record.status_id).name
-        return {"blank": "空白", "abandoned": "放棄", "line_error": "回線エラー"}[record.system]
-
-    @staticmethod
-    def safe(cell: str) -> str:
-        return "'" + cell if cell[:1] in tuple("=＝") else cell
-
-    def customer_head(self) -> list[str]:
-        return [
-            "顧客ID", "リスト番号", "リスト名", "電話番号", "会社名", "住所1", "住所2", "備考",
-            "追加番号1", "業種", "見込レベル", "最終結果", "最終架電日時", "最終架電者", "コール数",
-            "コネクト数", "再コール日時", "簡易メモ", "メモ",
-        ]  # fmt: skip
-
-    def customers(self) -> list[list[str]]:
-        with self.store.read() as session:
-            folder = session.scalars(select(CustomerList).where(CustomerList.name == LIST)).one()
-            trade = session.scalars(select(AttributeItem).where(AttributeItem.name == "業種")).one()
-            found = []
-            for customer in session.scalars(select(Customer).order_by(Customer.position)):
-                of = CallRecord.customer_id == customer.id
-                newest = CallRecord.started_at.desc()
-                calls = session.scalars(select(CallRecord).where(of).order_by(newest)).all()
-                last = next((c for c in calls if c.system != SystemResult.LINE_ERROR), None)
-                extra = session.scalars(
-                    select(ExtraNumber.number).where(ExtraNumber.customer_id == customer.id)
-                ).first()
-                task = session.scalars(
-                    select(Task).where(Task.customer_id == customer.id, Task.done_at.is_(None))
-                ).first()
-                memo = session.scalars(
-                    select(MemoEntry.text).where(MemoEntry.customer_id == customer.id)
-                ).all()
-                user = session.get(User, last.user_id) if last and last.user_id else None
-                found.append(
-                    [
-                        str(customer.id), str(folder.id), folder.name,
-                        format_national(customer.number), *map(self.safe, customer.cells),
-                        format_national(extra) if extra else "",
-                        customer.attributes.get(str(trade.id), ""),
-                        customer.prospect_level, self.result(session, last),
-                        self.shown(last and last.started_at), user.name if user else "",
-                        str(sum(c.counts_dial for c in calls)),
-                        str(sum(c.counts_connect for c in calls)),
-                        self.shown(task and task.due_at), customer.short_note, "\n".join(memo),
-                    ]
-                )  # fmt: skip
-            return found
-
-    def records(self) -> list[list[str]]:
-        head = [
-            "履歴ID", "種別", "日時", "通話秒", "案件", "リスト名", "顧客ID", "電話番号",
-            "架電した番号", "発信番号", "ユーザー", "結果", "予算", "メモ", "録音",
-        ]  # fmt: skip
-        with self.store.read() as session:
-            budget = session.scalars(
-                select(AttributeItem).where(AttributeItem.name == "予算")
-            ).one()
-            found = []
-            newest = (CallRecord.started_at.desc(), CallRecord.id.desc())
-            for record in session.scalars(select(CallRecord).order_by(*newest)):
-                assert record.kind is RecordKind.OUTBOUND
-                caller = session.get_one(CallerNumber, record.caller_number_id)
-                found.append(
-                    [
-                        str(record.id), "発信", self.shown(record.started_at),
-                        str(record.talk_ms // 1000),
-                        session.get_one(Project, record.project_id).name,
-                        session.get_one(CustomerList, record.list_id).name,
-                        str(record.customer_id),
-                        format_national(session.get_one(Customer, record.customer_id).number),
-                        format_national(record.number), format_national(caller.number),
-                        session.get_one(User, record.user_id).name, self.result(session, record),
-                        record.attributes.get(str(budget.id), ""), self.safe(record.memo), "",
-                    ]
-                )  # fmt: skip
-        return [head, *found]
