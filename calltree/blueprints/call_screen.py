@@ -313,10 +313,14 @@ def _call_state(at: Desk) -> tuple[str, datetime | None]:
     return state, since or attempt.created_at
 
 
+DRAWN_LATE_S = 15
+"""A page that is drawn this long after the wait still dials: a busy machine was slow with it."""
+
+
 def _countdown(at: Desk) -> dict[str, Any] | None:
     """The wait before 保存して次へ dials; a page that was away must not dial out of the blue."""
     until = at.operator.dial_at
-    if until is None or until < at.now - timedelta(seconds=5):
+    if until is None or until < at.now - timedelta(seconds=DRAWN_LATE_S):
         return None
     return {"until": until, "cancel_url": kept_url("calling.stop_countdown")}
 
