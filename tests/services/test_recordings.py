@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from calltree.config import Settings
-from calltree.db import Announcement
 from calltree.models import (
     Attempt,
     BuiltIn,
@@ -22,17 +20,7 @@ from calltree.text.days import TOKYO
 from tests import factories as make
 from tests.factories import NOW
 from tests.services.archive import ENDED, Archive
-from tests.services.desks import Desk
 from tests.sounds import silence, tone, write_wav
-
-
-@pytest.fixture
-def archive(desk: Desk, settings: Settings) -> Archive:
-    told: list[Announcement] = []
-    desk.store.publisher = told.extend
-    settings.recordings_dir.mkdir()
-    return Archive(desk, settings.recordings_dir, told)
-
 
 # --- encoded and checked
 

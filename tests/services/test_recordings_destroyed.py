@@ -4,8 +4,6 @@ from datetime import timedelta
 
 import pytest
 
-from calltree.config import Settings
-from calltree.db import Announcement
 from calltree.jobs import recordings as job
 from calltree.models import (
     BuiltIn,
@@ -17,17 +15,8 @@ from calltree.services import recordings, results
 from calltree.services.rights import Viewer
 from tests import factories as make
 from tests.services.archive import ENDED, Archive
-from tests.services.desks import Desk
 
 AFTER = timedelta(minutes=10)
-
-
-@pytest.fixture
-def archive(desk: Desk, settings: Settings) -> Archive:
-    told: list[Announcement] = []
-    desk.store.publisher = told.extend
-    settings.recordings_dir.mkdir()
-    return Archive(desk, settings.recordings_dir, told)
 
 
 # --- 不通 (R-ST-2)

@@ -10,7 +10,6 @@ from datetime import timedelta
 import pytest
 
 from calltree.config import Settings
-from calltree.db import Announcement
 from calltree.models import (
     Recording,
     RecordingState,
@@ -18,16 +17,6 @@ from calltree.models import (
 from calltree.services import recordings, sound
 from tests.factories import NOW
 from tests.services.archive import ENDED, Archive
-from tests.services.desks import Desk
-
-
-@pytest.fixture
-def archive(desk: Desk, settings: Settings) -> Archive:
-    told: list[Announcement] = []
-    desk.store.publisher = told.extend
-    settings.recordings_dir.mkdir()
-    return Archive(desk, settings.recordings_dir, told)
-
 
 # --- kept through kills
 
