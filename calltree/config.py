@@ -318,6 +318,9 @@ def _rate(env: Mapping[str, str]) -> float:
 
 def _zone(name: str) -> ZoneInfo:
     try:
-        return ZoneInfo(name)
+        zone = ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError):
-        raise SettingsError("SITE_TIMEZONE: write a zone such as Asia/Tokyo") from None
+        raise SettingsError("SITE_TIMEZONE: write Asia/Tokyo, or leave it out") from None
+    if name != "Asia/Tokyo":  # every record keeps the day of Japan that it belongs to
+        raise SettingsError("SITE_TIMEZONE: days are those of Asia/Tokyo; leave it out")
+    return zone

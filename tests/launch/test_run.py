@@ -159,6 +159,7 @@ def test_a_busy_port_is_said_in_one_sentence(tmp_path):
         {"HOST": "no such host"},
         {"CLOCK_RATE": "0"},
         {"SITE_TIMEZONE": "Mars/Olympus"},
+        {"SITE_TIMEZONE": "Europe/Berlin"},
     ],
     ids=lambda wrong: "=".join(*wrong.items()),
 )

@@ -114,6 +114,19 @@ def test_R_DN_1_the_list_says_who_where_and_for_how_long_and_names_the_law(
     assert numbers(browser.get(f"{PAGE}?number=99999")) == []
 
 
+@pytest.mark.one_database
+def test_R_DN_1_a_project_leads_to_the_numbers_that_it_cannot_dial(
+    office: Office, browser_of
+) -> None:
+    office.ban("0312340001")
+    office.ban("0312340002", project_ids=[office.project])
+    office.ban("0312340003", project_ids=[office.other])
+    browser = browser_of(office.manager)
+    page = browser.get(f"/admin/projects/{office.project}")
+    way = page.soup.find("a", string="この案件で発信できない番号")
+    assert numbers(browser.get(str(way["href"]))) == ["03-1234-0002", "03-1234-0001"]
+
+
 def test_R_DN_1_pages_lead_on_and_back(office: Office, browser_of) -> None:
     office.ban(*(f"03123{n:05}" for n in range(60)))
     browser = browser_of(office.manager)
