@@ -237,3 +237,15 @@ class Live:
         while any(self.link.api(f"uuid_exists {leg}") == "true" for leg in legs):
             assert time.monotonic() < deadline, "legs do not end"
         self.link.close()
+
+
+def bridged(source: Live, what: str = "fax", **variables: str) -> Story:
+    """A customer joined with a parked operator's leg."""
+    leg = source.operator()
+    story = source.dial(what, **variables)
+    story.operator = leg
+    source.link.wait("CHANNEL_PARK", value=story.uuid)
+    reply = source.link.api(f"uuid_bridge {story.uuid} {leg}")
+    assert reply == f"+OK {leg}\n"
+    source.link.wait("CHANNEL_BRIDGE", value=story.uuid)
+    return story

@@ -1,15 +1,10 @@
 """How calls go, held against the practice switch, recorded traffic and (marked) a real switch."""
 
-import json
 import os
-from collections.abc import Iterator
 
 import pytest
 
-from calltree.models import MonitorMode
-from calltree.telephony import commands
-from tests.practice import PracticeSwitch
-from tests.telephony.contract import Live, Story, recorded
+from tests.telephony.contract import Live, Story, bridged, recorded
 
 NEEDED = [
     "Event-Name",
@@ -36,45 +31,6 @@ CLOSING = [
     "variable_sip_hangup_disposition",
     "variable_calltree_call_id",
 ]
-
-REAL = pytest.param("freeswitch", marks=pytest.mark.freeswitch)
-
-
-def real_url() -> str:
-    url = os.environ.get("FREESWITCH_ESL_URL", "")
-    if not url:
-        pytest.skip("no real FreeSWITCH: FREESWITCH_ESL_URL is not set")
-    return url
-
-
-@pytest.fixture(scope="module")
-def hurried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PracticeSwitch]:
-    """One practice switch for the whole module, eight times as fast."""
-    with PracticeSwitch(tmp_path_factory.mktemp("switch"), rate=8) as switch:
-        yield switch
-
-
-@pytest.fixture(params=["practice", REAL])
-def live(request: pytest.FixtureRequest) -> Live:
-    """A running switch."""
-    return running(request)
-
-
-@pytest.fixture(params=["practice", "recorded", REAL])
-def source(request: pytest.FixtureRequest) -> Live | None:
-    """A running switch, or None for recorded traffic."""
-    return None if request.param == "recorded" else running(request)
-
-
-def running(request: pytest.FixtureRequest) -> Live:
-    if request.param == "freeswitch":
-        recordings = os.environ.get("FREESWITCH_RECORDINGS", "/tmp/calltree-contract")
-        switch = Live(real_url(), real=True, rate=1, recordings=recordings)
-    else:
-        process = request.getfixturevalue("hurried")
-        switch = Live(process.url, real=False, rate=8, recordings=str(process.recordings))
-    request.addfinalizer(switch.close)
-    return switch
 
 
 def refused(source: Live | None, what: str, name: str) -> Story:
@@ -226,18 +182,6 @@ def test_cancelled_while_ringing(source: Live | None) -> None:
     end = story.event("CHANNEL_HANGUP_COMPLETE")
     assert end["variable_sip_hangup_disposition"] == "send_cancel"
     assert story.order()[3:] == ["PROGRESS", "HANGUP", "HANGUP_COMPLETE", "DESTROY"]
-
-
-def bridged(source: Live, what: str = "fax", **variables: str) -> Story:
-    """A customer joined with a parked operator's leg."""
-    leg = source.operator()
-    story = source.dial(what, **variables)
-    story.operator = leg
-    source.link.wait("CHANNEL_PARK", value=story.uuid)
-    reply = source.link.api(f"uuid_bridge {story.uuid} {leg}")
-    assert reply == f"+OK {leg}\n"
-    source.link.wait("CHANNEL_BRIDGE", value=story.uuid)
-    return story
 
 
 def test_the_customer_hangs_up_and_the_operator_parks(source: Live | None) -> None:
@@ -462,77 +406,3 @@ def test_a_leg_joined_with_another_operator_frees_the_first(live: Live) -> None:
     bridge = live.link.wait("CHANNEL_BRIDGE", value=story.uuid)
     assert bridge["Bridge-B-Unique-ID"] == second
     assert story.both()[:2] == ["A:PARK", "C:UNBRIDGE"]
-
-
-def listening(live: Live, story: Story, mode: MonitorMode) -> str:
-    """A supervisor's leg in a story's call."""
-    leg = live.operator()
-    enter(live, story, leg, mode)
-    return leg
-
-
-def enter(live: Live, story: Story, leg: str, mode: MonitorMode) -> None:
-    before = len(live.link.events)
-    assert live.link.api(commands.monitor(leg, story.operator, mode)) == "+OK\n"
-    del live.link.events[:before]
-    told = live.link.wait("MEDIA_BUG_START", value=story.operator)
-    assert (told["Media-Bug-Function"], told["Media-Bug-Target"]) == ("eavesdrop", story.operator)
-
-
-def does(live: Live, leg: str) -> str:
-    told: str = json.loads(live.link.api(f"uuid_dump {leg} json"))["variable_current_application"]
-    return told
-
-
-def test_R_WT_1_a_supervisor_enters_a_call_changes_who_hears_and_leaves(live: Live) -> None:
-    story = bridged(live)
-    leg = listening(live, story, MonitorMode.LISTEN)
-    for mode in (MonitorMode.WHISPER, MonitorMode.BARGE):
-        enter(live, story, leg, mode)
-        assert live.link.api(f"uuid_getvar {leg} eavesdrop_whisper_aleg") == (
-            "true" if mode is MonitorMode.BARGE else "false"
-        )
-        assert live.link.api(f"uuid_getvar {leg} eavesdrop_whisper_bleg") == "true"
-        assert does(live, leg) == "eavesdrop"
-    before = len(live.link.events)
-    assert live.link.api(commands.park(leg)) == "+OK\n"
-    del live.link.events[:before]
-    live.link.wait("CHANNEL_PARK", value=leg)
-    assert does(live, leg) == "park"
-    assert "UNBRIDGE" not in story.order(), "the call goes on"
-
-
-def test_R_WT_1_a_listening_leg_survives_the_call_and_parks_with_the_operators_end(
-    live: Live,
-) -> None:
-    story = bridged(live)
-    leg = listening(live, story, MonitorMode.BARGE)
-    assert live.link.api(f"uuid_kill {story.uuid}") == "+OK\n"
-    live.link.wait("CHANNEL_DESTROY", value=story.uuid)
-    assert does(live, leg) == "eavesdrop", "the operator is still heard: we take it out ourselves"
-    before = len(live.link.events)
-    live.finish_leg(story.operator)
-    del live.link.events[:before]
-    live.link.wait("CHANNEL_PARK", value=leg)
-    assert live.link.api(f"uuid_exists {leg}") == "true"
-
-
-def test_R_WT_1_nobody_there_to_listen_to_parks_the_leg_at_once(live: Live) -> None:
-    leg = live.operator()
-    before = len(live.link.events)
-    nobody = "00000000-0000-4000-8000-00000000dead"
-    assert live.link.api(commands.monitor(leg, nobody, MonitorMode.LISTEN)) == "+OK\n"
-    del live.link.events[:before]
-    live.link.wait("CHANNEL_PARK", value=leg)
-    assert [e.name for e in live.link.events if e.get("Unique-ID") == leg] == [
-        "CHANNEL_UNPARK",
-        "CHANNEL_PARK",
-    ]
-
-
-def test_R_WT_1_a_leg_that_ends_while_it_listens_leaves_the_call_alone(live: Live) -> None:
-    story = bridged(live)
-    leg = listening(live, story, MonitorMode.WHISPER)
-    live.finish_leg(leg)
-    live.link.wait("MEDIA_BUG_STOP", value=story.operator)
-    assert "UNBRIDGE" not in story.order()
