@@ -16,6 +16,7 @@ from calltree.blueprints import (
     bans,
     bulk,
     call_side,
+    call_transfers,
     calling,
     campaigns,
     closed_days,
@@ -71,6 +72,7 @@ ALL = (
     language.bp,
     admin.bp,
     operator.bp,
+    call_transfers.bp,
     calling.bp,
     softphone.bp,
     saving.bp,
@@ -134,5 +136,6 @@ def init_app(app: Flask) -> None:
     softphone.init_app(app)
     assistance.init_app(app)
     answering.init_app(app)
+    call_transfers.init_app(app)
     for blueprint in ALL:
         app.register_blueprint(blueprint)

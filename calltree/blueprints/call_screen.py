@@ -12,10 +12,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from flask_babel import gettext as _
-from sqlalchemy import and_, bindparam, or_, select
+from sqlalchemy import and_, bindparam, exists, or_, select
 from sqlalchemy.orm import Session
 
-from calltree.blueprints import call_by_hand
+from calltree.blueprints import call_by_hand, call_transfer
 from calltree.blueprints.assets import kept_url
 from calltree.blueprints.formats import phone
 from calltree.extensions import settings
@@ -34,6 +34,7 @@ from calltree.models import (
     Project,
     RecordKind,
     ResultStatus,
+    Transfer,
 )
 from calltree.services import figures, gate, operators, outcomes, records, results
 from calltree.services import settings as site_settings
@@ -127,7 +128,13 @@ _PUSHED = (
     .where(
         Operator.user_id == bindparam("of"),
         Operator.state == OperatorState.TALKING,
-        or_(Attempt.campaign_id.is_not(None), Attempt.origin == Origin.INBOUND),
+        or_(
+            Attempt.campaign_id.is_not(None),
+            Attempt.origin == Origin.INBOUND,
+            exists().where(
+                Transfer.attempt_id == Attempt.id, Transfer.to_user_id == Operator.user_id
+            ),
+        ),
     )
 )
 
@@ -280,7 +287,12 @@ def call(session: Session, at: Desk) -> dict[str, Any]:
         "long_talk": at.record is not None and at.record.talk_ms >= results.LONG_TALK_MS,
         "choose_url": kept_url("calling.choose"),
         "poll": kept_url("calling.part", name="call_status"),
+        "transfer": call_transfer.row(session, user_id=at.viewer.user_id, attempt=at.attempt),
+        "came_back": call_transfer.came_back(session, at.attempt) if in_call else "",
+        "recording": call_transfer.recording(session, at.attempt),
     }
+    if values["transfer"] is not None and values["transfer"]["holds"]:
+        _hold_back(values["buttons"])
     if at.customer is not None or is_unknown(at):
         return values
     return call_by_hand.over(
@@ -430,8 +442,18 @@ def buttons(at: Desk, state: str, verdict: gate.Verdict | None) -> dict[str, Any
             "url": kept_url("calling.press", wish="unmute" if at.operator.muted else "mute"),
             "why_not": "" if talking else not_talking,
         },
+        "transfer": {
+            "url": kept_url("call_transfers.panel"),
+            "why_not": "" if talking else not_talking,
+        },
         "dtmf": {"url": kept_url("calling.dtmf"), "why_not": "" if talking else not_talking},
     }
+
+
+def _hold_back(buttons: dict[str, Any]) -> None:
+    """While somebody is asked or consulted, the customer is dealt with by the row of that."""
+    for what in ("hang_up", "hold", "dtmf", "transfer"):
+        buttons[what]["why_not"] = _("Finish the transfer first.")
 
 
 def _callers(session: Session, at: Desk) -> list[tuple[int, str, bool]]:

@@ -38,6 +38,7 @@ from calltree.services import (
     monitoring,
     presses,
     remote_dial,
+    transfers,
 )
 from calltree.services.rights import Right
 
@@ -239,6 +240,8 @@ def _renew_hold(session: Session, now: datetime) -> holds.Renewal | None:
     )
     if renewal.held:
         return renewal
+    if transfers.sees_customer(session, user_id=mine, customer_id=at.customer.id):
+        return holds.Renewal(held=True)  # theirs once it is handed over
     # A reload has a page of its own; the hold is still this user's, so it moves here.
     try:
         holds.take(session, customer_id=at.customer.id, user_id=mine, page_id=page_id(), now=now)
@@ -327,7 +330,7 @@ def choose() -> ResponseReturnValue:
         at = call_screen.desk(session, viewer=viewer(), now=utcnow())
         if at is not None and at.customer is not None:
             _choose(session, at, request.form.get("number", ""))
-    return _status()
+    return status()
 
 
 def _choose(session: Session, at: call_screen.Desk, number: str) -> None:
@@ -415,7 +418,7 @@ def dial() -> ResponseReturnValue:
             _choose(session, at, number)
     if request.headers.get("X-Live"):
         return Response(status=204)  # the push draws it: twice would keep the next press waiting
-    return _status()
+    return status()
 
 
 @bp.post("/press/<wish>")
@@ -426,7 +429,7 @@ def press(wish: str) -> ResponseReturnValue:
         raise NotFound(wish)
     with writing() as session:
         WISHES[wish](session, user_id=viewer().user_id, now=utcnow())
-    return _status()
+    return status()
 
 
 @bp.post("/dtmf")
@@ -445,10 +448,10 @@ def stop_countdown() -> ResponseReturnValue:
     """中止: the customer stays open, nothing is dialled."""
     with writing() as session:
         desk.stop_countdown(session, user_id=viewer().user_id)
-    return _status()
+    return status()
 
 
-def _status() -> ResponseReturnValue:
+def status() -> ResponseReturnValue:
     """Answer a press with the call box; without htmx with the page."""
     if not wants_fragment():
         return redirect(url_for("calling.screen"), 303)

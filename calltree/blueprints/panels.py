@@ -69,11 +69,12 @@ class Page:
         )
         beside = viewer.may(Right.DIAL) and navigation.screen() == "operator"
         self._beside = frozenset({f"supervision:user_id={viewer.user_id}"} if beside else ())
+        self._asked = frozenset({own} if beside else ())
         rings = viewer.may(Right.ANSWER_INBOUND) and navigation.screen() == "operator"
         self._rings = frozenset({own, f"inbound:user_id={viewer.user_id}"} if rings else ())
         self.heard: frozenset[str] = (
             frozenset(self._badges) | self.addresses() | self._switch | self._own_calls
-        ) | (self._beside | self._rings)
+        ) | (self._beside | self._rings | self._asked)
         self.ages = frozenset(self._badges)
 
     def addresses(self) -> frozenset[str]:
@@ -87,6 +88,8 @@ class Page:
         """
         if changed & self._rings:
             yield partial("answering/_ringing.html")  # a caller waits
+        if changed & self._asked:
+            yield partial("operator/_offer.html")  # a customer hears music
         if pulled := self._pull(session, changed, fresh):
             yield pulled
         badges = [

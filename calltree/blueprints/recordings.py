@@ -34,7 +34,12 @@ from calltree.errors import NotFound
 from calltree.extensions import reading, settings, writing
 from calltree.htmx import go, show, wants_fragment
 from calltree.models import Recording, RecordingState
-from calltree.services import recording_problems, recording_space, recordings
+from calltree.services import (
+    recording_pauses,
+    recording_problems,
+    recording_space,
+    recordings,
+)
 from calltree.services.recording_space import Gone
 from calltree.services.recordings import Problem, Sound
 from calltree.services.rights import Right
@@ -97,9 +102,22 @@ def _player(found: Sound) -> dict[str, Any]:
         "pairs": len(peaks) // 2,
         "operator": outline(peaks[0::2], middle=20),
         "customer": outline(peaks[1::2], middle=60),
+        "paused": _paused(recording, len(peaks) // 2),
         "speeds": SPEEDS,
         "starts": wants_fragment(),
     }
+
+
+def _paused(recording: Recording, pairs: int) -> list[tuple[float, float]]:
+    """Say where on the waveform the recording was paused (R-RC-3)."""
+    marks = recording_pauses.marks(reading(), recording=recording)
+    if not recording.length_ms or pairs < 2:
+        return []
+    scale = (pairs - 1) / recording.length_ms
+    spans = [
+        (min(m.from_ms, recording.length_ms), min(m.to_ms, recording.length_ms)) for m in marks
+    ]
+    return [(round(a * scale, 1), round(max((b - a) * scale, 1.0), 1)) for a, b in spans]
 
 
 def why_silent(recording: Recording) -> str:

@@ -70,6 +70,8 @@ ACTIONS: dict[str, str] = {
     "project.saved": N_("Saved a project"),
     "record.deleted": N_("Deleted a call record"),
     "recording.played": N_("Played a recording"),
+    "recording.paused": N_("Paused the recording of a call"),
+    "recording.went_on": N_("Had a call recorded again"),
     "recording.protected": N_("Protected a recording"),
     "recording.unprotected": N_("Ended the protection of a recording"),
     "recordings.removed_capacity": N_("Removed the oldest recordings to make room"),

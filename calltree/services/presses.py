@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from calltree.errors import Refused
-from calltree.models import Attempt, CallState, CommandKind, Operator, SwitchCommand
+from calltree.models import Attempt, CallState, CommandKind, Operator, SwitchCommand, Transfer
 from calltree.services import operators, switch_commands
 
 _DIGITS = re.compile(r"[0-9*#]{1,32}\Z")
@@ -41,6 +41,7 @@ def hang_up(session: Session, *, user_id: int, now: datetime) -> SwitchCommand:
 def hold(session: Session, *, user_id: int, now: datetime) -> SwitchCommand | None:
     """Put the customer on hold; None when they are. Raises Refused 'no_call', 'not_talking'."""
     attempt = live_attempt(session, user_id=user_id)
+    _require_no_transfer(session, attempt)
     if attempt.held_since is not None or attempt.state is CallState.HELD:
         return None
     if attempt.state is not CallState.TALKING:
@@ -51,6 +52,7 @@ def hold(session: Session, *, user_id: int, now: datetime) -> SwitchCommand | No
 def resume(session: Session, *, user_id: int, now: datetime) -> SwitchCommand | None:
     """Take the customer off hold; None when they are. Raises Refused 'no_call', 'not_talking'."""
     attempt = live_attempt(session, user_id=user_id)
+    _require_no_transfer(session, attempt)
     if attempt.held_since is None and attempt.state is not CallState.HELD:
         if attempt.state is CallState.TALKING:
             return None
@@ -79,6 +81,15 @@ def dtmf(session: Session, *, user_id: int, digits: str, now: datetime) -> Switc
     if attempt.state not in (CallState.TALKING, CallState.EARLY, CallState.ANSWERED):
         raise Refused("not_talking")
     return _write(session, CommandKind.DTMF, attempt, {"digits": digits}, now)
+
+
+def _require_no_transfer(session: Session, attempt: Attempt) -> None:
+    """The customer's music belongs to the transfer: 戻る ends both."""
+    under_way = select(Transfer.id).where(
+        Transfer.attempt_id == attempt.id, Transfer.settled_at.is_(None)
+    )
+    if session.scalar(under_way) is not None:
+        raise Refused("transfer_under_way")
 
 
 def _set_mute(

@@ -104,6 +104,12 @@ SENTENCES: dict[str, str] = {
     "no_lines_predictive": N_("All %(lines)s lines for predictive dialling are in use."),
     "no_call": N_("There is no call."),
     "not_talking": N_("This can be done while talking only."),
+    "transfer_under_way": N_("Finish the transfer first."),
+    "transfer_to_oneself": N_("This is yourself."),
+    "transfer_colleague_busy": N_("%(name)s cannot be asked right now. Choose somebody else."),
+    "transfer_gone": N_("The transfer is over by now."),
+    "transfer_not_answered": N_("Nobody has answered there yet."),
+    "not_recorded": N_("This call is not being recorded."),
     "dtmf_wrong": N_("Only digits, * and # can be sent."),
     "nothing_dialled": N_(
         "This customer has not been called yet. Use Add entry to record without a call."

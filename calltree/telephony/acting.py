@@ -34,6 +34,7 @@ from calltree.telephony.acts import (
     Look,
     Park,
     PlayRingback,
+    RecordAgain,
     SetMute,
     StopPlaying,
 )
@@ -163,6 +164,9 @@ class Actor:
             case Bridge():
                 for command in hand_on.joining(act.first, act.second, leaves=act.leaves):
                     self._ask(link, command)
+            case RecordAgain(customer=customer, file=file):
+                path = commands.switch_path(self._recordings.root, *file.split("/"))
+                self._ask(link, commands.record_unmask(customer, path))
             case Barge(leg=leg, target=target):
                 self._ask(link, commands.monitor(leg, target, MonitorMode.BARGE))
             case Apologise(customer=customer):

@@ -95,6 +95,14 @@ class Barge(Act):
 
 
 @dataclass(frozen=True, slots=True)
+class RecordAgain(Act):
+    """End a pause of a recording of which nobody knows whether the switch was told."""
+
+    customer: str
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
 class Apologise(Act):
     """Tell a customer for whom nobody became free that we are sorry, and release them."""
 

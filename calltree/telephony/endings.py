@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from calltree.db import announce
 from calltree.models.calls import LIVE_STATES, Attempt, CallState, Line, Origin
-from calltree.models.recordings import Recording, RecordingState
+from calltree.models.recordings import PauseEnd, Recording, RecordingState
 from calltree.services import (
     campaign_answers,
     effects,
@@ -19,6 +19,7 @@ from calltree.services import (
     operators,
     outbox,
     outcomes,
+    recording_pauses,
     recordings,
     records,
     redialling,
@@ -177,6 +178,7 @@ def end(
         operators.unlock(session, user_id=attempt.user_id, attempt_id=attempt.id, now=now, by=move)
     monitoring.call_ended(session, attempt=attempt, now=now)
     transfers.call_ended(session, attempt=attempt, now=now)
+    recording_pauses.end(session, attempt=attempt, by=PauseEnd.CALL, now=now)
     outbox.call_ended(session, attempt=attempt, now=now)
     announce(session, "call", attempt_id=attempt.id, user_id=attempt.user_id)
     log.info(

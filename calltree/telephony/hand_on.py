@@ -14,8 +14,9 @@ from sqlalchemy.orm import Session
 
 from calltree.models.calls import LIVE_STATES, Attempt, CallState, Operator
 from calltree.models.projects import CallerNumber, Project
+from calltree.models.recordings import PauseEnd
 from calltree.models.transfers import Transfer, TransferKind, TransferOutcome, TransferState
-from calltree.services import operators, transfers, trunk_health, trunks
+from calltree.services import operators, recording_pauses, transfers, trunk_health, trunks
 from calltree.telephony import commands
 from calltree.telephony.commands import ApiCommand, Cause
 from calltree.telephony.orders import Ask, Order, Plan, Refusal
@@ -72,6 +73,7 @@ def _music(order: Order, attempt: Attempt) -> list[Ask]:
     order.session.execute(
         update(Attempt).where(Attempt.id == attempt.id).values(held_since=order.now)
     )
+    recording_pauses.end(order.session, attempt=attempt, by=PauseEnd.HOLD, now=order.now)
     seconds = max(int(order.timings.hold_s), 1)
     return [
         Ask(commands.hold(attempt.uuid)),

@@ -30,10 +30,17 @@ from calltree.models.calls import (
 from calltree.models.projects import Site
 from calltree.models.recordings import Recording, RecordingState
 from calltree.models.supervision import Monitor
-from calltree.services import backups, monitoring, operators, records, transfers
+from calltree.services import (
+    backups,
+    monitoring,
+    operators,
+    recording_pauses,
+    records,
+    transfers,
+)
 from calltree.services.gate import take_turn
 from calltree.telephony import commands, endings, ledger, transfer_care
-from calltree.telephony.acts import Act, CancelTimers, Look, Park
+from calltree.telephony.acts import Act, CancelTimers, Look, Park, RecordAgain
 from calltree.telephony.calls import Heard
 from calltree.telephony.esl import CommandRefused, Link
 from calltree.telephony.inbound import callers
@@ -92,6 +99,10 @@ class Reconciler:
             for uuid in targets:
                 settle = timedelta(seconds=self.timings.reconcile_settle_s)
                 acts += transfer_care.mend(session, uuid, found[uuid], settle=settle, now=now)
+            acts += [
+                RecordAgain(self.node, channel, file)
+                for channel, file in recording_pauses.to_be_heard_again(session, node=self.node)
+            ]
             self._tidy(session, now)
         self._hang_up_strangers(link, listed, {*calls, *legs, *targets}, site, now)
         return acts

@@ -26,12 +26,14 @@ from calltree.models.calls import (
     SwitchCommand,
 )
 from calltree.models.people import User
+from calltree.models.recordings import PauseEnd
 from calltree.services import (
     monitoring,
     operators,
+    recording_pauses,
     switch_commands,
 )
-from calltree.telephony import commands, endings, hand_on, leaving
+from calltree.telephony import commands, endings, hand_on, leaving, masking
 from calltree.telephony.care import Care, Work
 from calltree.telephony.commands import Cause
 from calltree.telephony.esl import CommandRefused, Link, LinkDown
@@ -234,6 +236,8 @@ def _hold(order: Order) -> Plan:
     )
     if held is None:
         return Refusal("not_talking")
+    attempt = order.session.get_one(Attempt, order.command.attempt_id)
+    recording_pauses.end(order.session, attempt=attempt, by=PauseEnd.HOLD, now=order.now)
     # The switch's own timer: should we never come back, the customer is released with a word.
     return [
         Ask(commands.hold(held)),
@@ -343,6 +347,8 @@ _PLANS: dict[CommandKind, Callable[[Order], Plan]] = {
     CommandKind.MONITOR: _monitor,
     CommandKind.MONITOR_END: _monitor_end,
     CommandKind.TRANSFER: hand_on.plan,
+    CommandKind.RECORD_PAUSE: masking.plan,
+    CommandKind.RECORD_GO_ON: masking.plan,
     CommandKind.LOAD_TRUNKS: _care,
     CommandKind.CHECK: _care,
 }

@@ -35,6 +35,7 @@ from calltree.services import (
     legs,
     monitoring,
     operators,
+    recording_pauses,
     switch_commands,
     transfers,
 )
@@ -418,6 +419,11 @@ class Leader:
         if wanted:
             with self._reign.write() as session:
                 desk.sweep(session, now=now)
+        with self._role.store.read() as session:
+            paused = recording_pauses.overdue(session, now=now)
+        if paused:
+            with self._reign.write() as session:
+                recording_pauses.sweep(session, now=now)
         ring = timedelta(seconds=self._timings.transfer_ring_s)
         settle = timedelta(seconds=self._timings.transfer_settle_s)
         with self._role.store.read() as session:

@@ -1,0 +1,142 @@
+"""What the call box says of a transfer and of a paused recording: plain values (R-CL-4, R-RC-3)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from flask_babel import gettext as _
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from calltree.blueprints.assets import kept_url
+from calltree.blueprints.formats import phone
+from calltree.models import (
+    Attempt,
+    CallState,
+    Transfer,
+    TransferOutcome,
+    TransferState,
+    User,
+)
+from calltree.services import recording_pauses, transfers
+from calltree.services.sentences import N_
+
+WORDS = {
+    TransferState.RINGING: N_("Calling %(name)s"),
+    TransferState.ANSWERED: N_("%(name)s answers"),
+    TransferState.CONSULTING: N_("Talking with %(name)s; the customer hears music"),
+    TransferState.THREE_WAY: N_("Three-way call with %(name)s"),
+}
+ASKED_WORDS = {
+    TransferState.ANSWERED: N_("Being joined with %(name)s"),
+    TransferState.CONSULTING: N_("%(name)s asks you; the customer hears music"),
+    TransferState.THREE_WAY: N_("Three-way call with %(name)s"),
+}
+CAME_BACK = {
+    TransferOutcome.BUSY: N_("%(name)s is busy. The customer is back with you."),
+    TransferOutcome.NO_ANSWER: N_("%(name)s does not answer. The customer is back with you."),
+    TransferOutcome.REFUSED: N_("%(name)s declined. The customer is back with you."),
+    TransferOutcome.NOT_IN_USE: N_("%(name)s is not in use. The customer is back with you."),
+    TransferOutcome.TARGET_LEFT: N_("%(name)s has left. The customer is back with you."),
+    TransferOutcome.FAILED: N_("%(name)s could not be reached. The customer is back with you."),
+}
+KIND_WORDS = {"blind": N_("Transfer"), "attended": N_("Transfer after a word")}
+
+
+def row(session: Session, *, user_id: int, attempt: Attempt | None) -> dict[str, Any] | None:
+    """Give the row of the transfer this operator is part of; None without one.
+
+    word, since, buttons [(url, label, key, kind)].
+    """
+    own = attempt is not None and attempt.ended_at is None and attempt.user_id == user_id
+    if own and attempt is not None:
+        transfer = transfers.under_way(session, attempt_id=attempt.id)
+        return _first(session, transfer) if transfer is not None else None
+    asked = transfers.asked_of(session, user_id=user_id)
+    if asked is None or asked.state not in ASKED_WORDS:
+        return None
+    name = _name(session, asked.from_user_id)
+    return {
+        "word": _(ASKED_WORDS[asked.state], name=name),
+        "since": asked.answered_at,
+        "buttons": [(kept_url("call_transfers.press", wish="leave"), _("Leave"), "b", "")],
+        "holds": True,
+    }
+
+
+def _first(session: Session, transfer: Transfer) -> dict[str, Any]:
+    name = target_name(session, transfer)
+
+    def press(wish: str, label: str, key: str, kind: str = "") -> tuple[str, str, str, str]:
+        return kept_url("call_transfers.press", wish=wish), label, key, kind
+
+    buttons = []
+    if transfer.state is TransferState.CONSULTING:
+        buttons = [
+            press("complete", _("Hand over"), "y", "primary"),
+            press("three_way", _("Three-way call"), "3"),
+            press("back", _("Back to the customer"), "b"),
+        ]
+    elif transfer.state is TransferState.THREE_WAY:
+        buttons = [
+            press("complete", _("Leave the two alone"), "y", "primary"),
+            press("back", _("Let %(name)s go", name=name), "b"),
+        ]
+    else:
+        buttons = [press("back", _("Call it off"), "b")]
+    return {
+        "word": _(WORDS[transfer.state], name=name),
+        "since": transfer.three_way_at or transfer.consulted_at or transfer.began_at,
+        "buttons": buttons,
+        "holds": transfer.state is not TransferState.THREE_WAY,
+    }
+
+
+def came_back(session: Session, attempt: Attempt | None) -> str:
+    """Say why the customer is back, while nothing happened since."""
+    if attempt is None or attempt.state not in (CallState.TALKING, CallState.HELD):
+        return ""
+    last = session.scalar(
+        select(Transfer)
+        .where(Transfer.attempt_id == attempt.id)
+        .order_by(Transfer.id.desc())
+        .limit(1)
+    )
+    if last is None or last.settled_at is None or last.outcome not in CAME_BACK:
+        return ""
+    return str(_(CAME_BACK[last.outcome], name=target_name(session, last)))
+
+
+def target_name(session: Session, transfer: Transfer) -> str:
+    """Name whom the call was to be handed on to."""
+    if transfer.to_user_id is None:
+        return phone(transfer.number)
+    return _name(session, transfer.to_user_id)
+
+
+def first_name(session: Session, transfer: Transfer) -> str:
+    """Name who hands the call on."""
+    return _name(session, transfer.from_user_id)
+
+
+def _name(session: Session, user_id: int) -> str:
+    return session.scalar(select(User.name).where(User.id == user_id)) or ""
+
+
+def recording(session: Session, attempt: Attempt | None) -> dict[str, Any]:
+    """Say whether the recording is paused since when, and what the button asks for."""
+    live = attempt is not None and attempt.ended_at is None and attempt.joined_at is not None
+    pause = recording_pauses.open_of(session, attempt_id=attempt.id) if live and attempt else None
+    talking = attempt is not None and attempt.state is CallState.TALKING
+    wish = "go_on" if pause is not None else "pause"
+    since: datetime | None = pause.began_at if pause is not None else None
+    until: datetime | None = pause.until if pause is not None else None
+    return {
+        "paused": pause is not None,
+        "since": since,
+        "until": until,
+        "shown": live,
+        "url": kept_url("call_transfers.record", wish=wish),
+        "why_not": "" if pause is not None or talking else _("You are not talking."),
+    }
