@@ -22,7 +22,7 @@ import random
 import statistics
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +54,7 @@ PER_MINUTE = 100
 LOOK_S = 5.0
 SETTLE_S = 120.0
 PATIENCE_S = 600.0
-"""For an operator to be free, on a machine that others keep busy."""
+"""For an operator to be free and for the encoder, on a machine that others keep busy."""
 DIGITS = "4444444317"
 """Of ten customers seven answer; then an announcement, a busy one, a refusal."""
 THEIRS = ("freeswitch", "browser")
@@ -84,7 +84,7 @@ def run(options: Options) -> Result:
             asked = press_all(site, seats, list(zip(customers, numbers, strict=True)), count)
             pressed_at = time.monotonic()
             wait_for(lambda: not open_calls(site), "the last calls", SETTLE_S)
-            wait_for(lambda: not unfinished(site), "the last recordings", SETTLE_S)
+            behind_s = until(lambda: not unfinished(site), PATIENCE_S)
             time.sleep(2 * LOOK_S)
         left = left_over(site, looks, pressed_at)
         files, known = sounds(site)
@@ -103,10 +103,19 @@ def run(options: Options) -> Result:
             "recordings_are": states_now,
             "strays": sorted(files ^ known)[:20],
             "presses": asked,
+            "recordings_were_behind_s": behind_s,
             "minutes": round((pressed_at - looks["web"][0].at) / 60, 1),
             "memory_mb": {name: told(rows) for name, rows in looks.items()},
         },
     )
+
+
+def until(what: Callable[[], bool], patience_s: float) -> int:
+    """Wait for that, though not for ever: seconds that it took."""
+    began = time.monotonic()
+    while not what() and time.monotonic() - began < patience_s:
+        time.sleep(0.5)
+    return round(time.monotonic() - began)
 
 
 def told(rows: list[Look]) -> str:

@@ -118,6 +118,15 @@ class RenderedSwitch:
         marks = ("[ERR]", "[CRIT]", "[ALERT]")
         return [line for line in self.log().splitlines() if any(mark in line for mark in marks)]
 
+    def kill(self) -> None:
+        """kill -9, as a power cut."""
+        self.process.kill()
+        self.process.wait()
+
+    def start_again(self) -> None:
+        """The same configuration, addresses and directories; nothing of what it knew."""
+        self.process = self._start()
+
     def stop(self) -> None:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)

@@ -331,7 +331,7 @@ def open_real_site(directory: Path, database_url: str) -> Iterator[RealSite]:
         site.found()
         site.start("web", "switch", "calls")  # no jobs: raw recordings stay to be looked at
         for what in (site.answers, site.link_up, site.served):
-            wait_for(what, what.__name__, patience_s=120)
+            wait_for(what, what.__name__, patience_s=300)
         yield site
     except BaseException:
         sys.stderr.write(site.shown())
