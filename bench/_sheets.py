@@ -8,8 +8,9 @@ columns that are not named stand as the model's own default leaves them. Moments
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import Enum
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -20,11 +21,32 @@ from calltree.models.search import POSTGRES_STATEMENTS
 
 AT_ONCE = 2_000
 """Lines sent together."""
+TOKYO_S = 9 * 3_600
+"""The site's days begin so many seconds before those of UTC."""
+BULK = "PRAGMA synchronous=OFF", "PRAGMA cache_size=-1000000"
+USUAL = "PRAGMA synchronous=FULL", "PRAGMA cache_size=-16000"
+"""As `calltree.db.prepare_sqlite` sets them."""
 
 
 def moment(seconds: float) -> str:
     """A moment as both databases read it: UTC, to the microsecond."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(" ", "microseconds")[:26]
+    minute, rest = divmod(round(seconds * 1_000_000), 60_000_000)
+    return f"{_minute(minute)}:{rest // 1_000_000:02}.{rest % 1_000_000:06}"
+
+
+@lru_cache(1_000)
+def _minute(minute: int) -> str:
+    return f"{datetime.fromtimestamp(minute * 60, UTC):%Y-%m-%d %H:%M}"
+
+
+def start_day(seconds: float) -> str:
+    """The site day of a moment."""
+    return _day((int(seconds) + TOKYO_S) // 86_400)
+
+
+@lru_cache(1_000)
+def _day(day: int) -> str:
+    return str(date.fromordinal(date(1970, 1, 1).toordinal() + day))
 
 
 class Sheets:
@@ -98,7 +120,7 @@ def sheets(store: Store, *, bare: bool) -> Iterator[Sheets]:
     Postgres (as a superuser, who alone may switch that off) not at all.
     """
     tables = [table for table in Base.metadata.sorted_tables if bare]
-    with store.engine.execution_options(calltree_writes=True).begin() as link:
+    with _written(store) as link:
         postgres = link.dialect.name == "postgresql"
         if postgres:
             link.exec_driver_sql("SET LOCAL TIME ZONE 'UTC'")
@@ -122,6 +144,23 @@ def sheets(store: Store, *, bare: bool) -> Iterator[Sheets]:
     if postgres:
         with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as link:
             link.exec_driver_sql("VACUUM ANALYZE")
+
+
+@contextmanager
+def _written(store: Store) -> Iterator[Connection]:
+    """One transaction; SQLite keeps it in memory until its end and does not wait for the disk,
+    which else takes most of the time: a page is changed again and again."""
+    with store.engine.execution_options(calltree_writes=True).connect() as link:
+        driver: Any = link.connection.driver_connection
+        lite = link.dialect.name == "sqlite"
+        for pragma in BULK if lite else ():
+            driver.execute(pragma)
+        try:
+            with link.begin():
+                yield link
+        finally:
+            for pragma in USUAL if lite else ():
+                driver.execute(pragma)
 
 
 def _name(index: Index) -> str:
