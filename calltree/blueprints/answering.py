@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Blueprint, Flask, Response, redirect, render_template, request, url_for
+from flask import Blueprint, Flask, Response, flash, redirect, render_template, request, url_for
 from flask import session as kept
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -22,10 +23,13 @@ from calltree.services import (
     inbound_calls,
     inbound_desk,
     inbound_matches,
+    inbound_practice,
+    inbound_words,
     scope,
 )
 from calltree.services.inbound_calls import Ringing
 from calltree.services.inbound_matches import Caller
+from calltree.services.inbound_practice import Who
 from calltree.services.rights import Right
 
 bp = Blueprint("answering", __name__, url_prefix="/operator/inbound")
@@ -202,6 +206,24 @@ def finish() -> ResponseReturnValue:
             stands_by=request.form.get("action") != "away",
             now=now,
         )
+    return redirect(url_for("operator.home"), 303)
+
+
+@bp.post("/practise")
+@requires(Right.ANSWER_INBOUND)
+def practise() -> ResponseReturnValue:
+    """Let a practice call come in: from a customer, from nobody known, or withheld."""
+    mine, now, given = viewer(), utcnow(), request.form.get("who", "")
+    with writing() as session:
+        plan = inbound_practice.call_in(
+            session, viewer=mine, who=Who(given) if given in set(Who) else Who.CUSTOMER, now=now
+        )
+    said, category = str(_("A practice call is on its way.")), "ok"
+    if plan.reason != "open":  # else it would not be understood why nothing rings
+        said, category = str(_(inbound_words.why(plan.reason, plan.name), name=plan.name)), "warn"
+    if wants_fragment():
+        return calling.toast(said, category)
+    flash(said, category)
     return redirect(url_for("operator.home"), 303)
 
 

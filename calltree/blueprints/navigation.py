@@ -9,6 +9,7 @@ from typing import NamedTuple
 from flask import Flask, current_app, g, request, session, url_for
 from flask_babel import gettext as _
 from flask_login import current_user
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from calltree.blueprints.access import right_of, viewer
@@ -145,10 +146,10 @@ UNDER = {
 }
 """Pages whose entry is not their blueprint's index."""
 
-BADGES: dict[str, Callable[[Session], int]] = {
-    "missed.index": lambda session: missed_calls.badge(session, viewer=viewer()),
-    "recordings.problems": recording_problems.count_problems,
-    "tasks.index": lambda session: tasks.badge(session, viewer=viewer(), now=utcnow()),
+BADGES: dict[str, Callable[[], Select[int]]] = {
+    "missed.index": lambda: missed_calls.waiting(viewer()),
+    "recordings.problems": recording_problems.counting,
+    "tasks.index": lambda: tasks.due(viewer(), utcnow()),
 }
 """What waits behind an entry, counted on every page: only what an index answers."""
 
@@ -217,11 +218,20 @@ def _may_open(endpoint: str) -> bool:
 
 
 def _item(endpoint: str, label: str) -> Item:
-    count = BADGES.get(endpoint)
     return Item(
         _(label), url_for(endpoint), endpoint == _entry(),
-        badge=count(reading()) if count else None, key=_key(endpoint),
+        badge=_badges().get(endpoint), key=_key(endpoint),
     )  # fmt: skip
+
+
+def _badges() -> dict[str, int]:
+    """Count what waits behind all entries of the present screen, in one statement a request."""
+    if "badges" not in g:
+        shown = [endpoint for endpoint in BADGES if is_shown(endpoint)]
+        counted = [BADGES[endpoint]().scalar_subquery() for endpoint in shown]
+        row = reading().execute(select(*counted)).one() if shown else ()
+        g.badges = {endpoint: count or 0 for endpoint, count in zip(shown, row, strict=True)}
+    return dict(g.badges)
 
 
 def stand_under(endpoint: str) -> None:
@@ -253,7 +263,9 @@ def is_shown(endpoint: str) -> bool:
 
 def badge_of(session: Session, endpoint: str) -> Item:
     """Return an entry as its badge needs it: for pushing the number alone."""
-    return Item("", "", active=False, badge=BADGES[endpoint](session), key=_key(endpoint))
+    return Item(
+        "", "", active=False, badge=session.scalar(BADGES[endpoint]()) or 0, key=_key(endpoint)
+    )
 
 
 def site() -> dict[str, object]:

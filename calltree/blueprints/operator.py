@@ -47,6 +47,8 @@ def home() -> ResponseReturnValue:
     at = call_screen.desk(session, viewer=mine, now=now)
     if records.in_call(session, user_id=mine.user_id):
         return redirect(url_for("calling.screen"), 303)  # a crashed tab comes back to its call
+    if at is not None and at.customer is None and call_screen.is_inbound(at):
+        return redirect(url_for("answering.screen"), 303)  # its 後処理 is left there alone
     told = kept.get("emergency_told")
     kept["emergency_told"] = True
     return render_template(

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flask import current_app
+from flask import current_app, request
 from sqlalchemy.orm import Session
 
 from calltree.blueprints import (
@@ -321,14 +321,18 @@ class ManualPage(Page):
 
 
 class AnsweringPage(Page):
-    """A call that was taken and has no customer yet; the customer's page once they are chosen."""
+    """A call that was taken and has no customer yet; the customer's page once they are open.
+
+    Not where another customer is chosen: that page stays until one is.
+    """
 
     name = "answering"
     pulls = False
 
-    def __init__(self, viewer: Viewer) -> None:
+    def __init__(self, viewer: Viewer, *, chooses: bool) -> None:
         own = f"user_id={viewer.user_id}"
         self._state = frozenset({f"operator:{own}", f"call:{own}", "switch"})
+        self._chooses = chooses
         super().__init__(viewer)
 
     def addresses(self) -> frozenset[str]:
@@ -341,7 +345,7 @@ class AnsweringPage(Page):
             if finish is not None:
                 yield _own(session, at, "_call_status.html")
                 yield partial("answering/_finish.html", finish=finish)
-            elif not fresh:
+            elif not self._chooses:
                 yield partial(
                     "operator/_pushed_call.html", "outerHTML", pushed_url=kept_url("calling.screen")
                 )
@@ -498,7 +502,7 @@ def find(name: str, viewer: Viewer) -> Page:
     if kind == "manual" and viewer.may(Right.DIAL_MANUALLY):
         return ManualPage(viewer)
     if kind == "answering" and viewer.may(Right.ANSWER_INBOUND):
-        return AnsweringPage(viewer)
+        return AnsweringPage(viewer, chooses=one == "choose")
     if kind == "predictive" and viewer.may(Right.DIAL):
         return PredictivePage(viewer)
     if kind == "campaign" and viewer.may(Right.RUN_CAMPAIGNS):

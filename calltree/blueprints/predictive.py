@@ -154,7 +154,8 @@ def save() -> ResponseReturnValue:
                 campaign_team.away(session, user_id=mine.user_id, leave_too=leaves, now=now)
     except Refused as refusal:
         return say_refused(refusal)
-    return redirect(url_for("predictive.screen" if working else "operator.home"), 303)
+    home = came_in and not working
+    return redirect(url_for("operator.home" if home else "predictive.screen"), 303)
 
 
 @bp.post("/last")

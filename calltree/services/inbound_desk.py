@@ -67,13 +67,13 @@ def choose(session: Session, *, viewer: Viewer, customer_id: int, now: datetime)
     Another one can be chosen until a result is saved. What was typed goes along as the draft.
     Raises NotFound; Refused 'no_inbound_call', 'result_saved'.
     """
+    customer = scope.get_customer(session, viewer=viewer, customer_id=customer_id)
     turns.take(session, user_id=viewer.user_id)
     at = current(session, user_id=viewer.user_id)
     if at is None:
         raise Refused("no_inbound_call")
     if at.record is not None and at.record.status_id is not None:
         raise Refused("result_saved")
-    customer = scope.get_customer(session, viewer=viewer, customer_id=customer_id)
     if at.record is not None and at.record.customer_id is None:
         _take_memo_along(session, at.record, viewer.user_id, customer_id, now)
     inbound_calls.attach_customer(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy import ColumnElement, Select, and_, func, select
 from sqlalchemy.orm import Session, aliased
 
 from calltree.db import announce
@@ -134,15 +134,17 @@ def _conditions(criteria: Criteria) -> list[ColumnElement[bool]]:
 
 
 def badge(session: Session, *, viewer: Viewer) -> int:
-    """Count what waits for the viewer: read from an index of what waits alone."""
-    if not viewer.may(Right.ANSWER_INBOUND):
-        return 0
-    query = (
+    """Count what waits for the viewer."""
+    return session.scalar(waiting(viewer)) or 0
+
+
+def waiting(viewer: Viewer) -> Select[int]:
+    """Give the statement that counts them: read from an index of what waits alone."""
+    return (
         select(func.count(InboundCall.attempt_id))
         .join(Attempt, Attempt.id == InboundCall.attempt_id)
         .where(seen(viewer), InboundCall.done_at.is_(None))
     )
-    return session.scalar(query) or 0
 
 
 def get(session: Session, *, viewer: Viewer, call_id: int) -> tuple[InboundCall, Attempt]:

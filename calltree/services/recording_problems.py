@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, func, select, update
+from sqlalchemy import ColumnElement, Select, and_, func, select, update
 from sqlalchemy.orm import Session
 
 from calltree.errors import NotFound
@@ -37,14 +37,18 @@ def problems(
 
 
 def count_problems(session: Session) -> int:
-    """Count those that nobody has ticked off, for the badge.
+    """Count those that nobody has ticked off."""
+    return session.scalar(counting()) or 0
+
+
+def counting() -> Select[int]:
+    """Give the statement that counts those that nobody has ticked off, for the badge.
 
     Every page asks it. A plain `record_id IS NOT NULL` would lead SQLite to that column's index,
     and so through all recordings that there are.
     """
     of_a_record = func.coalesce(Recording.record_id, 0) != 0
-    query = select(func.count(Recording.id)).where(_reported(checked=False), of_a_record)
-    return session.scalar(query) or 0
+    return select(func.count(Recording.id)).where(_reported(checked=False), of_a_record)
 
 
 def check_off(session: Session, *, viewer: Viewer, ids: Sequence[int], now: datetime) -> int:

@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from calltree.db import announce
@@ -128,7 +128,12 @@ def counts(
 
 def badge(session: Session, *, viewer: Viewer, now: datetime) -> int:
     """Count what is due by now."""
-    return _count(session, viewer, Tab.PAST, now)
+    return session.scalar(due(viewer, now)) or 0
+
+
+def due(viewer: Viewer, now: datetime) -> Select[int]:
+    """Give the statement that counts what is due by now."""
+    return _counting(viewer, Tab.PAST, now, Whose.EVERYBODY)
 
 
 def done_among(session: Session, *, task_ids: Collection[int]) -> set[int]:
@@ -238,12 +243,13 @@ def _count(
     now: datetime,
     who: Whose | int = Whose.EVERYBODY,
 ) -> int:
+    return session.scalar(_counting(viewer, tab, now, who)) or 0
+
+
+def _counting(viewer: Viewer, tab: Tab, now: datetime, who: Whose | int) -> Select[int]:
     return (
-        session.scalar(
-            select(func.count(Task.id))
-            .join(Customer, Customer.id == Task.customer_id)
-            .join(CustomerList, CustomerList.id == Customer.list_id)
-            .where(seen(viewer, now), in_tab(tab, now), whose(who))
-        )
-        or 0
+        select(func.count(Task.id))
+        .join(Customer, Customer.id == Task.customer_id)
+        .join(CustomerList, CustomerList.id == Customer.list_id)
+        .where(seen(viewer, now), in_tab(tab, now), whose(who))
     )

@@ -23,7 +23,9 @@ from calltree.models import (
     InboundAction,
     Operator,
     OperatorState,
+    Site,
     Situation,
+    SwitchCommand,
     SystemResult,
     User,
 )
@@ -32,7 +34,7 @@ from tests import factories as make
 from tests.browser import Answer, Browser
 from tests.factories import NOW
 from tests.pages.conftest import PAGE
-from tests.services.incoming import CALLER, Incoming, open_incoming
+from tests.services.incoming import CALLER, OURS, Incoming, open_incoming
 
 pytestmark = pytest.mark.one_database
 
@@ -225,6 +227,7 @@ def test_R_IN_2_without_a_customer_the_call_ends_with_a_memo_and_no_dead_end(
     assert seat.browser.get("/operator/call/", status=303).location == ROOM
     seat.press("finish", {"memo": "早い", "action": "ready"}, status=409)
     seat.hangs_up(call_id)
+    assert seat.browser.get("/operator/", status=303).location == ROOM
     page = seat.browser.get(ROOM)
     assert page.one("#finish-call button[value=ready]").get("disabled") is None
     seat.post("finish", memo="間違い電話", action="ready")
@@ -275,6 +278,27 @@ def test_R_IN_2_a_parked_caller_takes_the_desk_of_who_had_a_customer_open(
     assert "どのリストにもない番号" in seat.browser.get(ROOM).text
     with site.store.read() as session:
         assert session.get(CustomerHold, open_before) is None
+
+
+def test_R_AR_5_a_practice_call_comes_in_on_order(seat: Seat, site: Incoming) -> None:
+    customer(site)
+    assert seat.browser.get("/operator/").all("form[action$='/practise']")
+    said = seat.press("practise", {"who": "customer"}).text
+    assert "練習の着信を鳴らしています" in said
+    seat.press("practise", {"who": "withheld"})
+    with site.store.read() as session:
+        asked = session.scalars(select(SwitchCommand).where(SwitchCommand.kind == "call_in")).all()
+    assert [row.args for row in asked] == [
+        {"caller": CALLER, "number": OURS},
+        {"caller": "anonymous", "number": OURS},
+    ]
+
+
+def test_R_AR_5_a_real_site_has_no_practice_calls(seat: Seat, site: Incoming) -> None:
+    with site.store.write() as session:
+        session.get_one(Site, 1).practice = False
+    assert seat.browser.get("/operator/").all("form[action$='/practise']") == []
+    seat.press("practise", {"who": "unknown"}, status=409)
 
 
 def test_R_US_5_who_may_not_answer_has_neither_panel_nor_page(seat: Seat, site: Incoming) -> None:

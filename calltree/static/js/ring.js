@@ -12,6 +12,7 @@
   let context = null;
   let playing = [];
   let rangAt = -CYCLE_MS;
+  let triedAt = -CYCLE_MS;
   let told = "";
   let title = null; // the page's own, while another stands there
   let blinkedAt = 0;
@@ -29,17 +30,16 @@
   /* a customer's page in a window of its own is quiet: the operator's page rings */
   const isDesk = () => sessionStorage.getItem("calltree.desk") !== null;
 
-  async function wake() {
-    if (!isDesk()) return;
-    if (!context) {
-      context = new AudioContext();
-      await useSpeaker();
-    }
-    if (context.state === "suspended") await context.resume().catch(() => {});
+  /* A browser lets a page be heard once somebody has pressed something on it; and only a page that rings has
+     anything to do with the sound device. */
+  function wake() {
+    if (context || !navigator.userActivation?.hasBeenActive) return;
+    context = new AudioContext();
+    useSpeaker();
   }
 
-  async function useSpeaker() {
-    await context?.setSinkId?.(chosen.speaker).catch(() => {});
+  function useSpeaker() {
+    context?.setSinkId?.(chosen.speaker).catch(() => {});
   }
 
   function ring() {
@@ -67,7 +67,9 @@
   }
 
   function sound() {
-    if (!isDesk() || context?.state !== "running" || performance.now() - rangAt < CYCLE_MS) return;
+    if (!isDesk()) return;
+    wake();
+    if (context?.state !== "running" || performance.now() - rangAt < CYCLE_MS) return;
     rangAt = performance.now();
     playing = [];
     ring();
@@ -103,12 +105,14 @@
     if (title !== null) document.title = title;
     title = null;
     blinkedAt = 0;
+    context?.close();
+    context = null;
   }
 
   function look() {
     const shown = panel();
     if (!shown) {
-      calm();
+      if (performance.now() - triedAt > CYCLE_MS) calm();
       return;
     }
     sound();
@@ -138,15 +142,18 @@
     useSpeaker();
   });
 
-  /* a browser lets a page be heard once somebody has pressed something on it */
-  document.addEventListener("click", async (event) => {
-    const tries = event.target.closest?.("[data-ring-try]");
+  function tryOnce() {
+    wake();
+    if (!context) return;
+    rangAt = performance.now();
+    triedAt = rangAt;
+    ring();
+  }
+
+  document.addEventListener("click", (event) => {
     if (event.target.closest?.("[popovertarget='ring-box']")) offer();
-    await wake();
-    if (tries && context) ring();
-    look();
+    if (event.target.closest?.("[data-ring-try]")) tryOnce();
   });
-  document.addEventListener("keydown", wake);
   document.addEventListener("htmx:after:swap", look);
   window.setInterval(look, LOOK_MS);
   look();
