@@ -76,7 +76,8 @@ MOVES: Mapping[Move, Mapping[OperatorState, OperatorState]] = {
     Move.JOIN: _from((S.OFFERED, S.DIALLING), S.TALKING),
     Move.END_CALL: _from(_IN_CALL, S.WRAP_UP),
     Move.NO_CALL: _from(_IN_CALL, S.BROWSING),
-    Move.WITHDRAW: _from((S.OFFERED,), S.READY),
+    # From a talk too: a colleague who was only asked about a customer has nothing to save.
+    Move.WITHDRAW: _from((S.OFFERED, S.TALKING), S.READY),
     Move.SAVE_RESULT: _from((S.WRAP_UP,), S.BROWSING),
 }
 

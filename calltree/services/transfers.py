@@ -35,7 +35,16 @@ from calltree.models import (
     TransferWish,
     User,
 )
-from calltree.services import holds, operators, outside_legs, records, scope, switch_commands
+from calltree.services import (
+    drafts,
+    gate,
+    holds,
+    operators,
+    outside_legs,
+    records,
+    scope,
+    switch_commands,
+)
 from calltree.services.manual_calls import normal
 from calltree.services.operators import Move
 from calltree.services.rights import Right, Viewer
@@ -44,6 +53,8 @@ S = TransferState
 
 UNDER_WAY = (S.RINGING, S.ANSWERED, S.CONSULTING, S.THREE_WAY)
 TALKS_TO = (S.CONSULTING, S.THREE_WAY)
+HANDED_ON = "転送"
+"""Stands where a result does, before what the first operator had typed."""
 
 # Built once: every event of a leg that is nobody's asks the first, every end of a call the second.
 _OF_LEG = select(Transfer).where(Transfer.uuid == bindparam("leg"), Transfer.ended_at.is_(None))
@@ -105,13 +116,14 @@ def to_number(
     """
     if not viewer.may(Right.DIAL_MANUALLY):
         raise NotAllowed(Right.DIAL_MANUALLY)
+    wanted = normal(number)
+    if not wanted:
+        raise Refused("number_empty", field="number")
+    gate.take_turn(session)  # before the call is locked: the gate locks in this order
     known = _pressed_before(session, press_id)
     if known is not None:
         return known
     attempt = _mine(session, viewer)
-    wanted = normal(number)
-    if not wanted:
-        raise Refused("number_empty", field="number")
     leg = str(uuid.uuid4())
     caller = outside_legs.take(session, attempt=attempt, number=wanted, leg_uuid=leg, now=now)
     return _begin(
@@ -351,8 +363,6 @@ def _give_to_colleague(
 
 def _hand_draft_on(session: Session, attempt: Attempt, user_id: int, now: datetime) -> None:
     """What the first one typed becomes part of the customer's memo: the second one reads it."""
-    from calltree.services import drafts
-
     record = records.of_attempt(session, attempt_id=attempt.id)
     if record is None or attempt.customer_id is None:
         return
@@ -363,9 +373,6 @@ def _hand_draft_on(session: Session, attempt: Attempt, user_id: int, now: dateti
         session, record=record, text=draft.memo, result=HANDED_ON, user_id=user_id, now=now
     )
     drafts.discard(session, user_id=user_id, customer_id=attempt.customer_id)
-
-
-HANDED_ON = "転送"
 
 
 def _end_earlier(session: Session, transfer: Transfer, now: datetime) -> None:
