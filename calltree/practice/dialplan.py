@@ -1,6 +1,7 @@
 """Applications a leg executes, one after another, and the few extensions there are."""
 
 import asyncio
+import re
 import uuid as uuids
 import wave
 from collections.abc import Awaitable, Callable
@@ -42,6 +43,9 @@ EXTENSIONS = {
 }
 PUBLIC = "ring_ready:,sleep:{},answer:,playback:guidance,hangup:NORMAL_CLEARING"
 """An inbound call that nobody takes within a time, of 2 s."""
+
+_TONE = re.compile(r"tone_stream://(?:L=([0-9]+);)?%\(([0-9]+),([0-9]+),[0-9,]+\)")
+"""Rounds, and the milliseconds of tone and silence in each."""
 
 Action = Callable[[Switch, Channel, str], Awaitable[bool]]
 
@@ -158,6 +162,8 @@ def playback_seconds(path: str) -> float:
         return int(length) / 1000 if length.isdecimal() else FOREVER
     if path.startswith("local_stream://") or "L=-1" in path:
         return FOREVER
+    if tone := _TONE.fullmatch(path):
+        return int(tone[1] or 1) * (int(tone[2]) + int(tone[3])) / 1000
     try:
         with wave.open(str(Path(path)), "rb") as sound:
             return sound.getnframes() / sound.getframerate()
@@ -192,14 +198,11 @@ async def _transfer(switch: Switch, channel: Channel, data: str) -> bool:
     return True
 
 
-async def _record(switch: Switch, channel: Channel, data: str) -> bool:
-    """A message: `PATH [SECONDS …]`. Who calls in here speaks for ever, so it is the full time."""
-    path, seconds, *_ = [*data.split(), "60"]
-    if not calls.start_recording(switch, channel, path):
-        return False
+async def _wait_for_silence(switch: Switch, channel: Channel, data: str) -> bool:
+    """`LEVEL FRAMES FRAMES MILLISECONDS`; who calls in here speaks for ever: the full time."""
+    milliseconds = data.split()[3:4]
     switch.hears(channel, MESSAGE)
-    await switch.clock.sleep(int(seconds) if seconds.isdecimal() else 60.0)
-    calls.stop_recording(switch, channel, path)
+    await switch.clock.sleep(int(milliseconds[0]) / 1000 if milliseconds else 60.0)
     switch.hears(channel, SILENCE)
     return False
 
@@ -248,6 +251,8 @@ async def _bridge_out(switch: Switch, channel: Channel, data: str) -> str:
     if other is None or not channel.alive:
         return outcome
     other.doing = Doing.JOINING
+    if other.answered:  # who called in is answered with who was called for them
+        calls.mark_answered(switch, channel, channel.voice if channel.answered else "customer")
     channel.bridge_over = asyncio.get_running_loop().create_future()
     calls.link(switch, channel, other)
     channel.state = "CS_EXECUTE"
@@ -299,7 +304,7 @@ _ACTIONS: dict[str, Action] = {
     "sched_transfer": _sched_transfer,
     "hangup": _hangup,
     "transfer": _transfer,
-    "record": _record,
+    "wait_for_silence": _wait_for_silence,
     "record_session": _record_session,
     "stop_record_session": _stop_record_session,
     "bridge": _bridge,

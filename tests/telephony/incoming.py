@@ -16,6 +16,7 @@ from calltree.models import (
     InboundCall,
     InboundRoute,
     InboundStep,
+    Origin,
     Situation,
 )
 from calltree.services import inbound_calls, operators
@@ -31,7 +32,7 @@ PATIENT_S = 600
 class Lobby:
     """A number of ours on a floor, and who calls it."""
 
-    def __init__(self, floor: Floor) -> None:
+    def __init__(self, floor: Floor, *, real: bool = False) -> None:
         self.floor = floor
         with floor.store.write() as session:
             number = CallerNumber(number=OURS, label="代表")
@@ -45,7 +46,8 @@ class Lobby:
                     holidays=HolidayHours.WEEKDAY,
                 )
             )
-        floor.switch.order(f"fallback {PATIENT_S}")
+        if not real:
+            floor.switch.order(f"fallback {PATIENT_S}")
 
     def does(
         self, situation: Situation, action: InboundAction, seconds: int = 20, **given: Any
@@ -79,6 +81,11 @@ class Lobby:
     def attempt(self, channel: str) -> Attempt | None:
         with self.floor.store.read() as session:
             return session.scalar(select(Attempt).where(Attempt.uuid == channel))
+
+    def attempts(self) -> list[Attempt]:
+        """All calls that came in."""
+        with self.floor.store.read() as session:
+            return list(session.scalars(select(Attempt).where(Attempt.origin == Origin.INBOUND)))
 
     def call(self, attempt: Attempt) -> InboundCall:
         with self.floor.store.read() as session:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from calltree.models import (
     Attempt,
     CallerNumber,
+    CallState,
     InboundAction,
     InboundCall,
     Site,
@@ -31,8 +32,8 @@ log = structlog.get_logger(__name__)
 
 PUBLIC_CONTEXT = "public"
 """Where the dialplan takes calls from outside."""
-ONCE = (InboundAction.FORWARD, InboundAction.VOICEMAIL)
-"""What a new leader does not begin again: it would dial twice, or cut a message."""
+ONCE = (InboundAction.FORWARD, InboundAction.VOICEMAIL, InboundAction.GUIDANCE)
+"""What a new leader does not begin again: it would dial twice, cut a message, repeat itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,15 @@ def join(session: Session, attempt: Attempt) -> list[Act]:
     return [Join(attempt.node, attempt.id, attempt.uuid, operator.leg_uuid, name)]
 
 
+def still_wanted(session: Session, act: Carry) -> bool:
+    """Whether the caller still waits for it: whoever was answered meanwhile is not taken away."""
+    attempt = session.get(Attempt, act.attempt_id)
+    if attempt is None or attempt.state is CallState.REFUSED:
+        return attempt is not None
+    call = session.get(InboundCall, act.attempt_id)
+    return attempt.user_id is None and call is not None and call.serial == act.serial
+
+
 def not_carried(session: Session, act: Carry) -> None:
     """The switch could not be asked: the clock carries it out once there is a link again."""
     call = session.get(InboundCall, act.attempt_id, with_for_update=True)
@@ -125,7 +135,9 @@ def _carry(session: Session, call: InboundCall, epoch: int, now: datetime) -> li
     if attempt.user_id is not None or (again and call.action in ONCE):
         return []
     step = inbound_calls.step_of(call)
-    guidance_id = step.guidance_id if step and not again else None
+    # not once more with each operator's turn, nor when another leader takes over
+    begins = call.action in ONCE or call.step_started_at == now
+    guidance_id = step.guidance_id if step and begins else None
     voicemail = call.action is InboundAction.VOICEMAIL
     forward = _forward(session, attempt, call) if not call.parked_at else None
     return [

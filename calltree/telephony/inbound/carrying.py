@@ -13,6 +13,7 @@ from calltree.services import guidance_files
 from calltree.telephony import commands
 from calltree.telephony.commands import SwitchPath
 from calltree.telephony.esl import CommandRefused, Link
+from calltree.telephony.inbound import callers
 from calltree.telephony.inbound.callers import Carry
 from calltree.telephony.inbound.chains import Wanted, commands_for
 
@@ -25,6 +26,8 @@ def carry(act: Carry, link: Link, *, store: Store, root: str, own: Path | None) 
     `root` is the recordings directory as the switch sees it, `own` as we do: a guidance's file is
     written there first. One that cannot be is left out; the caller is served all the same.
     """
+    if not _still_wanted(act, store):
+        return
     asked = commands_for(
         Wanted(
             caller=act.caller,
@@ -44,6 +47,15 @@ def carry(act: Carry, link: Link, *, store: Store, root: str, own: Path | None) 
             link.api(command)
         except CommandRefused as refused:  # mostly a caller who has just gone
             log.info("switch refused", command=command.partition(" ")[0], reply=refused.reply)
+
+
+def _still_wanted(act: Carry, store: Store) -> bool:
+    try:
+        with store.read() as session:
+            return callers.still_wanted(session, act)
+    except SQLAlchemyError as error:
+        log.error("caller not looked up", attempt=act.attempt_id, error=type(error).__name__)
+        return True  # rather heard twice than nothing
 
 
 def _path(root: str, name: str) -> SwitchPath | None:

@@ -29,12 +29,15 @@ GRACE_S = 10
 """So much later than the leader's clock the switch goes on by itself."""
 RINGING_TONE_S = 3
 """One round of it: 1 s on, 2 s off."""
+STILL_ROUNDS = 7
 BUSY_TONE = "tone_stream://L=5;%(500,500,400)"
 MESSAGE_TONE = "tone_stream://%(500,300,1000)"
 SILENCE_LEVEL = 200
 """Below it nobody speaks."""
 SILENCE_S = 5
-"""So long a silence ends a message."""
+"""So long a silence ends a message, once something was said."""
+_FRAMES_S = 50
+_SPOKEN_FRAMES = 10
 
 _AWAY = f"transfer:{AWAY_EXTENSION} XML {ORPHAN_CONTEXT}"
 _PREPARED = (
@@ -124,9 +127,14 @@ def _guidance(wanted: Wanted) -> Sequence[str]:
 def _voicemail(wanted: Wanted) -> Sequence[str]:
     if wanted.message is None:
         return [_AWAY]
-    record = f"record:{wanted.message} {wanted.seconds} {SILENCE_LEVEL} {SILENCE_S}"
-    tone = f"playback:{MESSAGE_TONE}"
-    return ["answer:", *_said(wanted), tone, record, tone, f"hangup:{Cause.NORMAL_CLEARING}"]
+    tone, path = f"playback:{MESSAGE_TONE}", wanted.message
+    # not `record`, which refuses a directory that is not there yet (measured)
+    silence = f"{SILENCE_LEVEL} {SILENCE_S * _FRAMES_S} {_SPOKEN_FRAMES} {wanted.seconds * 1000}"
+    return [
+        *("answer:", *_said(wanted), tone),
+        *(f"record_session:{path}", f"wait_for_silence:{silence}", f"stop_record_session:{path}"),
+        *(tone, f"hangup:{Cause.NORMAL_CLEARING}"),
+    ]
 
 
 def _forwarded(wanted: Wanted) -> Sequence[str]:
@@ -141,7 +149,7 @@ def _forwarded(wanted: Wanted) -> Sequence[str]:
         # Whole seconds, and it fires up to 0.7 s early: ask for one more.
         f"set:call_timeout={wanted.forward.ring_s + 1}",
         f"bridge:{commands.forward_dial_string(wanted.forward)}",
-        f"playback:{RINGBACK.replace('L=-1', 'L=2')}",  # until we say what follows
+        f"playback:{RINGBACK.replace('L=-1', f'L={STILL_ROUNDS}')}",  # until we say what follows
         _AWAY,
     ]
 

@@ -1,0 +1,136 @@
+"""kill -9 at each step of a call that comes in: who calls always hears something sensible.
+
+Each role is killed while one caller rings, one waits in a queue, one is parked and one speaks on
+the voicemail; what the practice switch played to each is the witness.
+"""
+
+import pytest
+from sqlalchemy import select, update
+
+from calltree.db import utcnow
+from calltree.models import (
+    CallerNumber,
+    CallState,
+    HolidayHours,
+    InboundAction,
+    InboundCall,
+    InboundRoute,
+    InboundStep,
+    Line,
+    Operator,
+    Situation,
+)
+from calltree.services import inbound_calls, operators
+from tests.faults.site import ProcessFloor, restart_after, running_site
+from tests.floor import wait_for
+from tests.telephony.incoming import SILENT_S, Lobby
+
+SOON_S = 20
+"""Long enough to kill all, short enough to wait for; the switch is twice as quick."""
+STEPS = {
+    "0312340011": (InboundAction.RING_ALL, 600),
+    "0312340012": (InboundAction.QUEUE, 600),
+    "0312340013": (InboundAction.VOICEMAIL, 300),
+}
+"""What each of our numbers does, whatever the hour."""
+
+
+@pytest.fixture
+def lobby(tmp_path, database_url):
+    with running_site(tmp_path, database_url) as floor:
+        yield Lobby(floor)
+
+
+def _numbers(floor: ProcessFloor) -> None:
+    with floor.store.write() as session:
+        for number, (action, seconds) in STEPS.items():
+            row = CallerNumber(number=number, label=action.value)
+            session.add(row)
+            session.flush()
+            session.add(
+                InboundRoute(
+                    caller_number_id=row.id,
+                    hours=["00:00-24:00"] * 8,
+                    holidays=HolidayHours.WEEKDAY,
+                )
+            )
+            session.flush()
+            for situation in (Situation.OPEN, Situation.ALL_BUSY):
+                given = (action, seconds)
+                if situation is Situation.ALL_BUSY and action is InboundAction.RING_ALL:
+                    given = (InboundAction.QUEUE, 600)
+                session.add(
+                    InboundStep(
+                        caller_number_id=row.id,
+                        situation=situation,
+                        action=given[0],
+                        seconds=given[1],
+                    )
+                )
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["switch", pytest.param("calls", marks=pytest.mark.one_database)],
+)
+def test_R_IN_4_a_kill_at_any_step_leaves_no_caller_in_silence(lobby, name):
+    floor = lobby.floor
+    _numbers(floor)
+    user = lobby.ready()
+    ringing, parked = (lobby.calls(number="0312340011") for _ in range(2))
+    calls = {channel: lobby.arrived(channel) for channel in (ringing, parked)}
+    with floor.store.write() as session:
+        inbound_calls.park(session, user_id=user, attempt_id=calls[parked].id, now=utcnow())
+        operators.go_away(session, user_id=user, reason="", now=utcnow())
+    queued, speaking = lobby.calls(number="0312340012"), lobby.calls(number="0312340013")
+    calls |= {channel: lobby.arrived(channel) for channel in (queued, speaking)}
+    lobby.wait_heard(ringing, "rings")
+    lobby.wait_heard(parked, "local_stream")
+    lobby.wait_heard(queued, "local_stream")
+    lobby.wait_heard(speaking, "message")
+    restart_after(floor, name)
+
+    first = lobby.ready()
+    taken = floor.wait_state(calls[queued], CallState.TALKING)  # without a press, as queues do
+    assert taken.user_id == first
+    other = lobby.ready()
+    lobby.answer(other, calls[ringing])
+    floor.wait_state(calls[ringing], CallState.TALKING)
+    for channel in calls:
+        floor.switch.order(f"leave {channel}")
+    wait_for(floor.settled, "every call is over")
+    for channel in calls:
+        assert lobby.longest_silence_s(channel) < SILENT_S, lobby.heard(channel)
+    with floor.store.read() as session:
+        assert not session.scalars(select(Line.id).where(Line.released_at.is_(None))).all()
+        locked = session.scalars(select(Operator.attempt_id)).all()
+        open_calls = session.scalars(select(InboundCall).where(InboundCall.outcome == "open")).all()
+    assert set(locked) == {None}
+    assert not open_calls
+
+
+@pytest.mark.one_database
+def test_R_IN_4_without_any_role_left_every_caller_is_released_with_a_word(lobby):
+    floor = lobby.floor
+    _numbers(floor)
+    lobby.ready()
+    channel = lobby.calls(number="0312340011")
+    attempt = lobby.arrived(channel)
+    with floor.store.write() as session:  # so that the switch's own time is soon up
+        session.execute(update(InboundStep).values(seconds=SOON_S))
+        session.execute(update(InboundRoute).values(version="short"))
+    short = lobby.calls(number="0312340011")
+    lobby.arrived(short)
+    lobby.wait_heard(short, "rings")
+    for name in ("switch", "calls"):
+        floor.site.kill(name)
+    wait_for(lambda: lobby.heard(short)[-1][1].startswith("ended"), "released")
+    assert "apology" in [what for _, what in lobby.heard(short)]
+    assert lobby.longest_silence_s(short) < SILENT_S
+    assert lobby.heard(channel)[-1][1] == "rings"
+    assert floor.attempt(attempt).ended_at is None
+    floor.lease_runs_out()
+    for name in ("switch", "calls"):
+        floor.site.start(name)
+    floor.switch.order(f"leave {channel}")
+    wait_for(floor.settled, "the next leader finds out")
