@@ -53,12 +53,24 @@ def _write(path: Path, samples: list[int]) -> None:
         file.writeframes(struct.pack(f"<{len(samples)}h", *samples))
 
 
+@pytest.fixture(scope="session")
+def beeping(chromium: Windows) -> Iterator[dict[bool, Browser]]:
+    """Chromiums whose microphone beeps, by whether they may use it: one serves many tests."""
+    kept: dict[bool, Browser] = {}
+    yield kept
+    for browser in kept.values():
+        browser.close()
+
+
 @pytest.fixture
-def listener(chromium: Windows) -> Iterator[Callable[..., Browser]]:
+def listener(chromium: Windows, beeping: dict[bool, Browser]) -> Iterator[Callable[..., Browser]]:
     """`listener(wav)`: a Chromium whose microphone hears this file; without one, beeps."""
     opened = chromium.others
 
     def launch(wav: Path | None = None, *, allowed: bool = True, mark: str = "") -> Browser:
+        if wav is None and allowed in beeping:
+            opened.append(beeping[allowed])
+            return opened[-1]
         flags = [*FLAGS, *([ALLOWED] if allowed else [])]
         if wav is not None:
             flags.append(f"--use-file-for-fake-audio-capture={wav}")
@@ -67,11 +79,17 @@ def listener(chromium: Windows) -> Iterator[Callable[..., Browser]]:
         kind = chromium.browser.browser_type
         path = os.environ.get("CHROMIUM") or _path()
         opened.append(kind.launch(executable_path=path, args=flags))
+        if wav is None:
+            beeping[allowed] = opened[-1]
         return opened[-1]
 
     yield launch
     for browser in opened:
-        browser.close()
+        if browser in beeping.values():
+            for context in browser.contexts:
+                context.close()
+        else:
+            browser.close()
     opened.clear()
 
 

@@ -94,6 +94,7 @@ class Place:
         context: BrowserContext = browser.new_context(
             viewport={"width": 1366, "height": 768}, locale="ja-JP", timezone_id="Asia/Tokyo"
         )
+        context.set_default_timeout(PATIENCE_MS)
         context.add_cookies(
             [{"name": "calltree", "value": cookie.value, "url": self.house.web.origin}]
         )
