@@ -13,8 +13,8 @@ before the next, is told apart and counts as what the ledger could know.
 held, calls without a record or with two, sums that differ, numbers dialled twice at once or too
 soon, legs that nobody knows, customers who were answered and heard nothing for more than 5 s.
 **None may be: `value` is 0.** `ratio` is the longest silence ÷ 5 s, in the site's seconds.
-`--rows` is the site's minutes (60; each role is killed once for five of them). With
-FREESWITCH_ESL_URL it runs on that switch and its test carrier, in real time (bench/_freeswitch.py).
+`--rows` is the site's minutes (60; each role is killed once for five of them). `bench real_hour` is
+the same on a real FreeSWITCH.
 """
 
 from __future__ import annotations

@@ -24,14 +24,14 @@ from wtforms.validators import InputRequired, Length, NumberRange, Optional
 from calltree.blueprints import campaign_words as words
 from calltree.blueprints.access import requires, viewer
 from calltree.blueprints.formats import percent
-from calltree.blueprints.forms import CheckListField, saved
+from calltree.blueprints.forms import CheckListField, optional_id, saved
 from calltree.db import utcnow
 from calltree.errors import NotAllowed, NotFound, Refused
-from calltree.extensions import reading, writing
+from calltree.extensions import reading, settings, writing
 from calltree.htmx import go
 from calltree.locale import lazy, sentence
 from calltree.models import Campaign, CampaignMode, Preset, Project
-from calltree.services import campaign_facts, campaigns, patterns, projects
+from calltree.services import campaign_facts, campaigns, guidances, patterns, projects
 from calltree.services.campaigns import RANGES, CampaignDetails
 from calltree.services.rights import Right
 from calltree.services.sentences import N_
@@ -75,6 +75,12 @@ class CampaignForm(FlaskForm):  # type: ignore[misc] # flask_wtf is published wi
         description=lazy(N_("After that an apology names the business, and the call ends.")),
         validators=[InputRequired(), _range("answered_wait_s")],
     )
+    waiting_guidance_id = SelectField(lazy(N_("Guidance while nobody is free")), coerce=optional_id)
+    apology_guidance_id = SelectField(
+        lazy(N_("Apology")),
+        description=lazy(N_("Name the client's business in it, if campaigns have several.")),
+        coerce=optional_id,
+    )
     minimum_ring_s = IntegerField(
         lazy(N_("Least ring time (seconds)")),
         description=lazy(N_("At least 15: nothing of ours stops ringing before.")),
@@ -110,6 +116,10 @@ class CampaignForm(FlaskForm):  # type: ignore[misc] # flask_wtf is published wi
         self.project_id.choices = [(project.id, project.name) for project in found]
         self.preset.choices = [(key.value, _(name)) for key, name in words.PRESETS.items()]
         self.mode.choices = [(key.value, _(name)) for key, name in words.MODES.items()]
+        sounds = [("", _("The site's sound"))]
+        sounds += [(str(row.id), row.name) for row in guidances.all_guidances(session)]
+        for field in (self.waiting_guidance_id, self.apology_guidance_id):
+            field.choices = sounds
         pattern_of = {project.id: project.pattern_id for project in found}
         pattern_id = pattern_of.get(campaign.project_id) if campaign else None
         offered = patterns.offered(session, pattern_id) if campaign else []
@@ -147,6 +157,7 @@ class CampaignForm(FlaskForm):  # type: ignore[misc] # flask_wtf is published wi
 PLAIN = (
     "name", "project_id", "answered_wait_s", "minimum_ring_s", "calls_per_second", "max_tries",
     "busy_min", "no_answer_min", "other_part", "callbacks_first", "again_min",
+    "waiting_guidance_id", "apology_guidance_id",
 )  # fmt: skip
 """Settings that the form has as the campaign has them."""
 
@@ -206,7 +217,12 @@ def _form(campaign: Campaign | None) -> ResponseReturnValue:
 
     def save(session: Session) -> None:
         changed = campaigns.save(
-            session, viewer=viewer(), campaign_id=campaign_id, details=form.details(), now=utcnow()
+            session,
+            viewer=viewer(),
+            campaign_id=campaign_id,
+            details=form.details(),
+            nodes=settings().node_names,
+            now=utcnow(),
         )
         kept.append(changed.id)
 

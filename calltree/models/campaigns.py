@@ -64,6 +64,10 @@ class Campaign(Base):
     callbacks_first: Mapped[bool] = mapped_column(default=True)
     answered_wait_s: Mapped[int] = mapped_column(default=2)
     """So long a customer who answered waits for an operator before the apology (R-DL-3)."""
+    waiting_guidance_id: Mapped[int | None] = mapped_column(ForeignKey("guidances.id"))
+    """Heard by who answered while nobody is free; None: the site's."""
+    apology_guidance_id: Mapped[int | None] = mapped_column(ForeignKey("guidances.id"))
+    """Names the business before a call is released (R-DL-3); None: the site's."""
     minimum_ring_s: Mapped[int] = mapped_column(default=15)
     calls_per_second: Mapped[int] = mapped_column(default=2)
     braked: Mapped[bool] = mapped_column(default=False)

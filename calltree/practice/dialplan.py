@@ -33,14 +33,20 @@ EXTENSIONS = {
     "orphan-end": "playback:apology,hangup:NORMAL_CLEARING",
     # Who answered a campaign's dial; the wait is a variable of the leg.
     "answered": (
-        "sleep:400,playback:guidance,sleep:${calltree_wait_ms},"
-        "playback:apology,hangup:NORMAL_CLEARING"
+        "sleep:400,playback:${calltree_guidance},sleep:${calltree_wait_ms},"
+        "playback:${calltree_apology},hangup:NORMAL_CLEARING"
     ),
-    "answered-end": "playback:apology,hangup:NORMAL_CLEARING",
+    "answered-end": "playback:${calltree_apology},hangup:NORMAL_CLEARING",
     "inbound-away": "answer:,playback:apology,hangup:NORMAL_CLEARING",
     "agent": "set:park_after_bridge=true,set:hangup_after_bridge=false,answer:,park:",
     "park": "park:",
 }
+OF_THE_LEG = {
+    "calltree_wait_ms": "2000",
+    "calltree_guidance": "guidance",
+    "calltree_apology": "apology",
+}
+"""Variables of a leg that an extension reads, and what they are without one."""
 PUBLIC = "ring_ready:,sleep:{},answer:,playback:guidance,hangup:NORMAL_CLEARING"
 """An inbound call that nobody takes within a time, of 2 s."""
 
@@ -57,8 +63,10 @@ def run_extension(
     if dialplan == "inline":
         chain = inline_apps(extension)
     elif extension in EXTENSIONS:
-        wait = channel.variables.get("calltree_wait_ms", "2000")
-        chain = inline_apps(EXTENSIONS[extension].replace("${calltree_wait_ms}", wait))
+        text = EXTENSIONS[extension]
+        for name, usual in OF_THE_LEG.items():
+            text = text.replace(f"${{{name}}}", channel.variables.get(name, usual))
+        chain = inline_apps(text)
     elif context == "public":
         chain = inline_apps(PUBLIC.format(int(switch.ordered.fallback_s * 1000)))
     else:

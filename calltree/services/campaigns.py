@@ -6,6 +6,7 @@ dials next is `services.campaign_leads`, and when again `services.redialling`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -25,7 +26,14 @@ from calltree.models import (
     Project,
 )
 from calltree.pacing.rule import MINIMUM_RING_S, Mode, Rule
-from calltree.services import audit, audit_changes, campaign_team, projects
+from calltree.services import (
+    audit,
+    audit_changes,
+    campaign_sounds,
+    campaign_team,
+    projects,
+    trunks,
+)
 from calltree.services.rights import Right, Viewer
 
 PRESETS: dict[Preset, tuple[CampaignMode, int | None]] = {
@@ -70,6 +78,8 @@ class CampaignDetails:
     answered_wait_s: int = 2
     minimum_ring_s: int = MINIMUM_RING_S
     calls_per_second: int = 2
+    waiting_guidance_id: int | None = None
+    apology_guidance_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +120,16 @@ def save(
     viewer: Viewer,
     campaign_id: int | None,
     details: CampaignDetails,
+    nodes: Iterable[str] = (),
     now: datetime,
 ) -> Campaign:
     """Create or change a campaign; in force at the loop's next tick.
 
+    `nodes` are the switches, which take its sounds.
+
     Raises NotAllowed (only MGR), NotFound, Refused: 'campaign_name_missing',
     'campaign_name_taken', 'campaign_multiplier_missing', 'campaign_range' with `least`, `most` and
-    the field, 'campaign_runs' when a campaign that runs would get another project.
+    the field, 'guidance_gone', 'campaign_runs' when a campaign that runs would get another project.
     """
     if not viewer.may(Right.EDIT_CAMPAIGNS):
         raise NotAllowed
@@ -133,6 +146,9 @@ def save(
         get(session, campaign_id) if campaign_id else Campaign(created_at=now, state_since=now)
     )
     before = audit_changes.state_of(campaign) if campaign_id else None
+    sounds = campaign_sounds.choose(
+        session, campaign, details.waiting_guidance_id, details.apology_guidance_id
+    )
     if campaign_id and campaign.project_id != details.project_id:
         _change_project(session, campaign)
     for field in RANGES:
@@ -147,6 +163,8 @@ def save(
         session, viewer=viewer, action="campaign.saved", kind="campaign", object_id=campaign.id,
         before=before, after=audit_changes.state_of(campaign), now=now, name=name,
     )  # fmt: skip
+    if sounds:
+        trunks.load(session, viewer=viewer, nodes=nodes, now=now)
     _tell(session, campaign)
     return campaign
 

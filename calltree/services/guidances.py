@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, undefer
 
 from calltree.errors import NotAllowed, NotFound, Refused
 from calltree.models import CallerNumber, Guidance, InboundStep, Site
-from calltree.services import audit, guidance_sound, site_sounds
+from calltree.services import audit, campaign_sounds, guidance_sound, site_sounds
 from calltree.services.guidance_sound import Normal
 from calltree.services.rights import Right, Viewer
 from calltree.text.phones import format_national
@@ -94,9 +94,10 @@ def save(
 
 
 def retire(session: Session, *, viewer: Viewer, guidance_id: int, now: datetime) -> None:
-    """Offer it no more; refused while a number or the site plays it.
+    """Offer it no more; refused while a number, the site or a campaign plays it.
 
-    Raises NotAllowed, NotFound, Refused 'guidance_in_use', 'guidance_in_sounds'.
+    Raises NotAllowed, NotFound, Refused 'guidance_in_use', 'guidance_in_sounds',
+    'guidance_in_campaign'.
     """
     if not viewer.may(Right.EDIT_SETTINGS):
         raise NotAllowed(Right.EDIT_SETTINGS)
@@ -112,6 +113,8 @@ def retire(session: Session, *, viewer: Viewer, guidance_id: int, now: datetime)
         raise Refused("guidance_in_use", number=format_national(number))
     if guidance_id in site_sounds.chosen(session).values():
         raise Refused("guidance_in_sounds")
+    if campaign := campaign_sounds.used(session).get(guidance_id):
+        raise Refused("guidance_in_campaign", name=campaign)
     row.retired_at = now
     audit.note(
         session, viewer=viewer, action="guidance.retired", kind="guidance", object_id=row.id,

@@ -201,6 +201,9 @@ SENTENCES: dict[str, str] = {
     "guidance_in_use": N_(
         "The number %(number)s plays this guidance. Choose another one there first."
     ),
+    "guidance_in_campaign": N_(
+        "The campaign %(name)s plays this guidance. Choose another there first."
+    ),
     "guidance_in_sounds": N_(
         "The telephone system plays this guidance. Choose another under “Sounds” first."
     ),

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from calltree.errors import NotAllowed, Refused
 from calltree.models import Guidance, Setting, Site
-from calltree.services import audit_changes, trunks
+from calltree.services import audit_changes, campaign_sounds, trunks
 from calltree.services.rights import Right, Viewer
 
 _ROW = "sounds"
@@ -82,6 +82,6 @@ def choose(
 def bring(
     session: Session, *, viewer: Viewer, guidance_id: int, nodes: Iterable[str], now: datetime
 ) -> None:
-    """Let the switches take the sounds again, if this guidance is one of them."""
-    if guidance_id in chosen(session).values():
+    """Let the switches take the sounds again, if this guidance is one of them or a campaign's."""
+    if guidance_id in {*chosen(session).values(), *campaign_sounds.used(session)}:
         trunks.load(session, viewer=viewer, nodes=nodes, now=now)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import update
 
 from calltree.db import announce
 from calltree.models.calls import Attempt, CallState
@@ -55,10 +55,14 @@ def _originate(order: Order, attempt: Attempt, call: commands.OutsideCall) -> Ap
     if order.recordings_root:
         name = recordings.raw_name(attempt)
         path = commands.switch_path(order.recordings_root, *name.split("/"))
-    wait_s = order.session.scalar(
-        select(Campaign.answered_wait_s).where(Campaign.id == attempt.campaign_id)
+    campaign = order.session.get_one(Campaign, attempt.campaign_id)
+    return commands.originate_predictive(
+        call,
+        recording=path,
+        wait_s=campaign.answered_wait_s,
+        guidance=campaign.waiting_guidance_id,
+        apology=campaign.apology_guidance_id,
     )
-    return commands.originate_predictive(call, recording=path, wait_s=wait_s or 2)
 
 
 def _why_not_dial(order: Order) -> str:

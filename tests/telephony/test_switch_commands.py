@@ -67,6 +67,10 @@ def test_a_predictive_call_is_released_by_the_switch_alone() -> None:
     assert variables(command)["calltree_wait_ms"] == "2000"
     assert variables(command)["execute_on_answer"] == f"'record_session {FILE}'"
     assert "park_timeout" not in variables(command)
+    assert variables(command)["calltree_guidance"] == "guidance.wav"
+    own = commands.originate_predictive(call(), recording=None, wait_s=2, guidance=7, apology=12)
+    assert variables(own)["calltree_guidance"] == "said-7.wav"
+    assert variables(own)["calltree_apology"] == "said-12.wav"
 
 
 def test_a_desk_phone_is_parked_and_outlives_the_customer() -> None:

@@ -8,7 +8,9 @@ from calltree.services.inbound_fallbacks import Fallback
 from calltree.telephony.commands import (
     ANSWERED_EXTENSION,
     APOLOGY_EXTENSION,
+    APOLOGY_VARIABLE,
     AWAY_EXTENSION,
+    GUIDANCE_VARIABLE,
     HOLD_MUSIC,
     ORPHAN_CONTEXT,
     ORPHAN_EXTENSION,
@@ -17,8 +19,9 @@ from calltree.telephony.commands import (
 )
 from calltree.telephony.config.xml import Own, action, comment, element
 
-GUIDANCE = "$${conf_dir}/sounds/guidance.wav"
-APOLOGY = "$${conf_dir}/sounds/apology.wav"
+SOUNDS = "$${conf_dir}/sounds/"
+GUIDANCE = f"{SOUNDS}guidance.wav"
+APOLOGY = f"{SOUNDS}apology.wav"
 
 # Japan's tones: 400 Hz, ringing 1 s on 2 s off with a 16 Hz waver, busy 0.5 s on 0.5 s off.
 RINGING = RINGBACK.partition(";")[2]
@@ -87,15 +90,15 @@ def orphanage() -> list[str]:
             ANSWERED_EXTENSION,
             f"^{ANSWERED_EXTENSION}$",
             action("sleep", str(BEFORE_GUIDANCE_MS)),
-            action("playback", GUIDANCE),
+            action("playback", f"{SOUNDS}${{{GUIDANCE_VARIABLE}}}"),
             action("sleep", Own(f"${{{WAIT_VARIABLE}}}")),
-            action("playback", APOLOGY),
+            action("playback", f"{SOUNDS}${{{APOLOGY_VARIABLE}}}"),
             action("hangup", "NORMAL_CLEARING"),
         ),
         extension(
             APOLOGY_EXTENSION,
             f"^{APOLOGY_EXTENSION}$",
-            action("playback", APOLOGY),
+            action("playback", f"{SOUNDS}${{{APOLOGY_VARIABLE}}}"),
             action("hangup", "NORMAL_CLEARING"),
         ),
         [comment("a caller whose time is up while CALLTREE does not say what follows")],

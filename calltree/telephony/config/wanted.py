@@ -10,10 +10,11 @@ from sqlalchemy.orm import Session
 
 from calltree.config import Settings
 from calltree.models.trunks import CallerIdForm, Transport, TrunkKind
-from calltree.services import site_sounds, trunks
+from calltree.services import campaign_sounds, site_sounds, trunks
 from calltree.services.inbound_fallbacks import Fallback, fallbacks
 from calltree.services.site_sounds import SiteSound
 from calltree.switch_place import SwitchPlace, is_switch_path
+from calltree.telephony.commands import said_file
 from calltree.telephony.esl import EslUrl
 from calltree.telephony.nodes import nodes
 
@@ -101,5 +102,8 @@ class Wanted:
             ),
             test_carrier=test_carrier,
             fallbacks=tuple(fallbacks(session)),
-            sounds={FILES[sound]: wav for sound, wav in site_sounds.waves(session).items()},
+            sounds={
+                **{FILES[sound]: wav for sound, wav in site_sounds.waves(session).items()},
+                **{said_file(one): wav for one, wav in campaign_sounds.waves(session).items()},
+            },
         )
