@@ -5,8 +5,6 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from urllib.parse import quote
 
 import pytest
 from sqlalchemy import select
@@ -15,13 +13,14 @@ from werkzeug.serving import make_server
 from calltree import create_app
 from calltree.config import Settings
 from calltree.db import Store, utcnow
-from calltree.models import CallState, CommandKind, LegKind, LegState, Recording, Role, Site, User
+from calltree.models import CallState, CommandKind, LegKind, LegState, Recording, Role, User
 from calltree.services import desk, gate, softphones
 from calltree.services.rights import Viewer
 from tests import factories as make
-from tests.floor import NODE, UNHURRIED, Floor, open_floor, wait_for
+from tests.floor import NODE, Floor, wait_for
 from tests.freeswitch import RenderedSwitch, rendered_switch
 from tests.sip_phone import HZ, SipPhone
+from tests.telephony.real_floor import open_real_floor
 
 pytestmark = pytest.mark.freeswitch
 
@@ -50,12 +49,7 @@ def switch(settings: Settings, store: Store, tmp_path: Path) -> Iterator[Rendere
 
 @pytest.fixture
 def floor(store: Store, switch: RenderedSwitch) -> Iterator[Floor]:
-    esl = switch.wanted.esl
-    url = f"esl://:{quote(esl.password, safe='')}@{esl.host}:{esl.port}"
-    there = SimpleNamespace(url=url, recordings=switch.recordings, api=switch.api)
-    with open_floor(store, there, UNHURRIED) as floor:  # type: ignore[arg-type] # all of the practice place that it asks
-        with store.write() as session:
-            session.get_one(Site, 1).practice = False
+    with open_real_floor(store, switch) as floor:
         yield floor
 
 

@@ -4,8 +4,6 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from urllib.parse import quote
 
 import pytest
 from sqlalchemy import select
@@ -19,14 +17,14 @@ from calltree.models import (
     LegKind,
     LegState,
     OperatorState,
-    Site,
     SystemResult,
 )
 from calltree.services import campaign_team, operators
 from calltree.services.rights import Viewer
 from tests import factories as make
-from tests.floor import NODE, UNHURRIED, Floor, open_floor, wait_for
+from tests.floor import NODE, UNHURRIED, Floor, wait_for
 from tests.freeswitch import RenderedSwitch, rendered_switch
+from tests.telephony.real_floor import open_real_floor
 
 pytestmark = pytest.mark.freeswitch
 
@@ -39,12 +37,7 @@ def switch(tmp_path: Path) -> Iterator[RenderedSwitch]:
 
 @pytest.fixture
 def floor(store: Store, switch: RenderedSwitch) -> Iterator[Floor]:
-    esl = switch.wanted.esl
-    url = f"esl://:{quote(esl.password, safe='')}@{esl.host}:{esl.port}"
-    there = SimpleNamespace(url=url, recordings=switch.recordings)
-    with open_floor(store, there, replace(UNHURRIED, settle_s=0.01)) as floor:
-        with store.write() as session:
-            session.get_one(Site, 1).practice = False
+    with open_real_floor(store, switch, replace(UNHURRIED, settle_s=0.01)) as floor:
         yield floor
 
 

@@ -5,17 +5,16 @@ import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
-from urllib.parse import quote
 
 import pytest
 
 from calltree.db import Store, utcnow
 from calltree.jobs.recordings import finish_in
-from calltree.models import CallState, CommandKind, OperatorState, Recording, RecordingState, Site
+from calltree.models import CallState, CommandKind, OperatorState, Recording, RecordingState
 from calltree.services.recordings import Problem
-from tests.floor import NODE, UNHURRIED, Floor, open_floor, wait_for
+from tests.floor import NODE, Floor, wait_for
 from tests.freeswitch import RenderedSwitch, rendered_switch
+from tests.telephony.real_floor import open_real_floor
 from tests.telephony.test_two_switches_real import sit_down
 
 pytestmark = pytest.mark.freeswitch
@@ -47,12 +46,7 @@ def switch(tmp_path: Path, small_disk: Path) -> Iterator[RenderedSwitch]:
 
 @pytest.fixture
 def floor(store: Store, switch: RenderedSwitch) -> Iterator[Floor]:
-    esl = switch.wanted.esl
-    url = f"esl://:{quote(esl.password, safe='')}@{esl.host}:{esl.port}"
-    there = SimpleNamespace(url=url, recordings=switch.recordings)
-    with open_floor(store, there, UNHURRIED) as floor:  # type: ignore[arg-type] # all of the practice place that it asks
-        with store.write() as session:
-            session.get_one(Site, 1).practice = False
+    with open_real_floor(store, switch) as floor:
         yield floor
 
 

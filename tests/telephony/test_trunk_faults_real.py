@@ -3,20 +3,19 @@
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from types import SimpleNamespace
-from urllib.parse import quote
 
 import pytest
 from sqlalchemy import select
 
 from calltree.db import Store, utcnow
-from calltree.models import Attempt, CallRecord, CallState, LegState, Operator, Site, TrunkHealth
+from calltree.models import Attempt, CallRecord, CallState, LegState, Operator, TrunkHealth
 from calltree.services.breaker import BreakerState
 from calltree.telephony.config.wanted import Gateway
 from calltree.telephony.config.writing import write
 from tests import factories as make
-from tests.floor import NODE, QUICK, Floor, open_floor, wait_for
+from tests.floor import NODE, QUICK, Floor, wait_for
 from tests.freeswitch import RenderedSwitch, rendered_switch
+from tests.telephony.real_floor import open_real_floor
 
 pytestmark = pytest.mark.freeswitch
 
@@ -34,12 +33,7 @@ def switch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RenderedSwitch]
 
 @pytest.fixture
 def floor(store: Store, switch: RenderedSwitch) -> Iterator[Floor]:
-    esl = switch.wanted.esl
-    url = f"esl://:{quote(esl.password, safe='')}@{esl.host}:{esl.port}"
-    there = SimpleNamespace(url=url, recordings=switch.recordings)
-    with open_floor(store, there, UNHURRIED) as floor:
-        with store.write() as session:
-            session.get_one(Site, 1).practice = False
+    with open_real_floor(store, switch) as floor:
         yield floor
 
 

@@ -3,9 +3,6 @@
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
-from urllib.parse import quote
 
 import pytest
 
@@ -16,6 +13,7 @@ from calltree.services.rights import Viewer
 from tests import factories as make
 from tests.floor import NODE, UNHURRIED, Floor, open_floor, wait_for
 from tests.freeswitch import OTHER_RTP_PORTS, RTP_PORTS, RenderedSwitch, rendered_switch
+from tests.telephony.real_floor import place
 
 pytestmark = pytest.mark.freeswitch
 
@@ -46,13 +44,6 @@ def floor(store: Store, switches: dict[str, RenderedSwitch]) -> Iterator[Floor]:
         with store.write() as session:
             session.get_one(Site, 1).practice = False
         yield floor
-
-
-def place(switch: RenderedSwitch) -> Any:
-    """All of a practice switch that a floor asks."""
-    esl = switch.wanted.esl
-    url = f"esl://:{quote(esl.password, safe='')}@{esl.host}:{esl.port}"
-    return SimpleNamespace(url=url, recordings=switch.recordings)
 
 
 def sit_down(floor: Floor, switches: dict[str, RenderedSwitch]) -> int:
