@@ -29,6 +29,7 @@ from tests.windows import CHROMIUM, PROVOKES, Windows, running_chromium
 
 POSTGRES_PORT = "CALLTREE_TEST_POSTGRES_PORT"
 NEEDS_DATABASE = {"databases", "database_url", "empty_database_url"}
+ACTS_LONG = {"faults", "launch"}
 SERVER = pytest.StashKey[PostgresServer]()
 # What is drawn is judged by its answer: how long it took says something of the machine only.
 hypothesis_settings.register_profile(
@@ -85,6 +86,7 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """On Postgres only what touches the database runs again, but for `one_database`."""
+    items.sort(key=_is_short)
     if config.getoption("--database") != "postgres":
         return
     kept = [
@@ -95,6 +97,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     ]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = kept
+
+
+def _is_short(item: pytest.Item) -> bool:
+    """What drives a browser or whole sites is begun first.
+
+    Begun last it would keep one process busy while the others have no test left; and one process
+    has most of it, so that Chromium and the site that many tests share are started once.
+    """
+    return not (
+        "chromium" in getattr(item, "fixturenames", ()) or item.path.parent.name in ACTS_LONG
+    )
 
 
 @pytest.hookimpl(wrapper=True)

@@ -122,16 +122,19 @@ def _send(browser: Browser, world: World, path: str, data: dict[str, Any]) -> in
     return answer.status_code
 
 
+BOTH = (_typed, _filled)
 TYPED = [
-    *(IMAGE + TEMPLATES + ESL + "\x00", LONG, "9" * 30),
-    pytest.param("-1", marks=pytest.mark.one_database),
+    (IMAGE + TEMPLATES + ESL + "\x00", BOTH),
+    (LONG, (_typed,)),  # where an id belongs it is a wrong one like any other
+    ("9" * 30, BOTH),
+    pytest.param("-1", (_filled,), marks=pytest.mark.one_database),
 ]
 
 
-@pytest.mark.parametrize("text", TYPED, ids=range(len(TYPED)))
+@pytest.mark.parametrize(("text", "fills"), TYPED, ids=range(len(TYPED)))
 @pytest.mark.parametrize("role", [Role.MANAGER, Role.OPERATOR])
 def test_no_typed_text_makes_a_failure(
-    app: Flask, store: Store, settings: Settings, browser_of, role: Role, text: str
+    app: Flask, store: Store, settings: Settings, browser_of, role: Role, text: str, fills: Any
 ) -> None:
     world = build(store, settings)
     browser = browser_of(world.users[role])
@@ -147,7 +150,7 @@ def test_no_typed_text_makes_a_failure(
             if path.split("?")[0] not in posts or kind in sent:
                 continue
             sent.add(kind)
-            for fill in (_typed, _filled):
+            for fill in fills:
                 status = _send(browser, world, path, fill(form, text))
                 if status >= 500 or status == 400:
                     wrong.append((path, fill.__name__, status))
