@@ -13,7 +13,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
-from calltree.blueprints import call_panels, call_screen
+from calltree.blueprints import call_panels, call_screen, call_transfer
 from calltree.blueprints.access import requires, viewer
 from calltree.db import utcnow
 from calltree.errors import Refused
@@ -107,6 +107,7 @@ def _shown(session: Session, found: CallRecord, save_url: str) -> dict[str, Any]
         "status_id": found.status_id,
         "results": [(status.id, status.name) for status in offered],
         "save_url": save_url if correctable else "",
+        "handed": call_transfer.chain(session, attempt_id=found.attempt_id),
         "lines": len(results.corrections_of(session, record_id=found.id)),
     }
 

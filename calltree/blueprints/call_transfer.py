@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ from calltree.models import (
     Attempt,
     CallState,
     Transfer,
+    TransferKind,
     TransferOutcome,
     TransferState,
     User,
@@ -41,7 +43,18 @@ CAME_BACK = {
     TransferOutcome.TARGET_LEFT: N_("%(name)s has left. The customer is back with you."),
     TransferOutcome.FAILED: N_("%(name)s could not be reached. The customer is back with you."),
 }
-KIND_WORDS = {"blind": N_("Transfer"), "attended": N_("Transfer after a word")}
+OUTCOME_WORDS = {
+    TransferOutcome.OPEN: N_("Going on"),
+    TransferOutcome.TRANSFERRED: N_("Handed over"),
+    TransferOutcome.BUSY: N_("Line busy"),
+    TransferOutcome.NO_ANSWER: N_("Not answered"),
+    TransferOutcome.REFUSED: N_("Declined"),
+    TransferOutcome.NOT_IN_USE: N_("Number not in use"),
+    TransferOutcome.TARGET_LEFT: N_("The target left"),
+    TransferOutcome.WITHDRAWN: N_("Taken back"),
+    TransferOutcome.CUSTOMER_LEFT: N_("The customer left"),
+    TransferOutcome.FAILED: N_("Could not be reached"),
+}
 
 
 def row(session: Session, *, user_id: int, attempt: Attempt | None) -> dict[str, Any] | None:
@@ -113,6 +126,43 @@ def target_name(session: Session, transfer: Transfer) -> str:
     if transfer.to_user_id is None:
         return phone(transfer.number)
     return _name(session, transfer.to_user_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """One link of the chain of those who had a call."""
+
+    at: datetime
+    first: str
+    target: str
+    attended: bool
+    three_way: bool
+    outcome: str
+    seconds: int | None
+    """How long the target had the customer; None while they have, or never had."""
+
+
+def chain(session: Session, *, attempt_id: int | None) -> list[Handed]:
+    """Tell who handed a call on to whom, and how each ended."""
+    found = transfers.chain(session, attempt_id=attempt_id) if attempt_id is not None else []
+    return [
+        Handed(
+            one.began_at,
+            first_name(session, one),
+            target_name(session, one),
+            attended=one.kind is TransferKind.ATTENDED,
+            three_way=one.three_way_at is not None,
+            outcome=_(OUTCOME_WORDS[one.outcome]),
+            seconds=_had_them(one),
+        )
+        for one in found
+    ]
+
+
+def _had_them(transfer: Transfer) -> int | None:
+    if transfer.joined_at is None or transfer.ended_at is None:
+        return None
+    return max(int((transfer.ended_at - transfer.joined_at).total_seconds()), 0)
 
 
 def first_name(session: Session, transfer: Transfer) -> str:

@@ -10,7 +10,7 @@ from flask import Blueprint, current_app, flash, render_template, request, url_f
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from calltree.blueprints import recordings
+from calltree.blueprints import call_transfer, recordings
 from calltree.blueprints.access import requires, viewer
 from calltree.blueprints.criteria_fields import address_of
 from calltree.blueprints.navigation import screen
@@ -308,6 +308,7 @@ def _page(record: CallRecord, *, error: str = "", box: str = "", bans: int = 0) 
         boxes=_boxes(record),
         values=_values(record),
         lines=[(line, _name(line.user_id), changes(line)) for line in lines],
+        handed=call_transfer.chain(session, attempt_id=record.attempt_id),
         callback=_local(record.callback_at),
         player=player(),
         gone=_gone(record),
