@@ -287,7 +287,7 @@ def call(session: Session, at: Desk) -> dict[str, Any]:
         "long_talk": at.record is not None and at.record.talk_ms >= results.LONG_TALK_MS,
         "choose_url": kept_url("calling.choose"),
         "poll": kept_url("calling.part", name="call_status"),
-        "transfer": call_transfer.row(session, user_id=at.viewer.user_id, attempt=at.attempt),
+        "transfer": call_transfer.row(session, operator=at.operator, attempt=at.attempt),
         "came_back": call_transfer.came_back(session, at.attempt) if in_call else "",
         "recording": call_transfer.recording(session, at.attempt),
     }

@@ -15,6 +15,7 @@ from calltree.blueprints.formats import phone
 from calltree.models import (
     Attempt,
     CallState,
+    Operator,
     Transfer,
     TransferKind,
     TransferOutcome,
@@ -57,13 +58,17 @@ OUTCOME_WORDS = {
 }
 
 
-def row(session: Session, *, user_id: int, attempt: Attempt | None) -> dict[str, Any] | None:
+def row(session: Session, *, operator: Operator, attempt: Attempt | None) -> dict[str, Any] | None:
     """Give the row of the transfer this operator is part of; None without one.
 
-    word, since, buttons [(url, label, key, kind)].
+    word, since, buttons [(url, label, key, kind)], holds: the other buttons wait for it.
     """
-    own = attempt is not None and attempt.ended_at is None and attempt.user_id == user_id
-    if own and attempt is not None:
+    user_id = operator.user_id
+    if operator.attempt_id is None:
+        return None  # in no call: nothing is asked of the database
+    if attempt is not None and attempt.ended_at is None and attempt.user_id == user_id:
+        if attempt.joined_at is None:
+            return None
         transfer = transfers.under_way(session, attempt_id=attempt.id)
         return _first(session, transfer) if transfer is not None else None
     asked = transfers.asked_of(session, user_id=user_id)
@@ -177,7 +182,9 @@ def _name(session: Session, user_id: int) -> str:
 def recording(session: Session, attempt: Attempt | None) -> dict[str, Any]:
     """Say whether the recording is paused since when, and what the button asks for."""
     live = attempt is not None and attempt.ended_at is None and attempt.joined_at is not None
-    pause = recording_pauses.open_of(session, attempt_id=attempt.id) if live and attempt else None
+    pause = None
+    if live and attempt is not None:
+        pause = recording_pauses.open_of(session, attempt_id=attempt.id)
     talking = attempt is not None and attempt.state is CallState.TALKING
     wish = "go_on" if pause is not None else "pause"
     since: datetime | None = pause.began_at if pause is not None else None

@@ -16,7 +16,14 @@ from calltree.models.calls import LIVE_STATES, Attempt, CallState, Operator
 from calltree.models.projects import CallerNumber, Project
 from calltree.models.recordings import PauseEnd
 from calltree.models.transfers import Transfer, TransferKind, TransferOutcome, TransferState
-from calltree.services import operators, recording_pauses, transfers, trunk_health, trunks
+from calltree.services import (
+    monitoring,
+    operators,
+    recording_pauses,
+    transfers,
+    trunk_health,
+    trunks,
+)
 from calltree.telephony import commands
 from calltree.telephony.commands import ApiCommand, Cause
 from calltree.telephony.orders import Ask, Order, Plan, Refusal
@@ -46,6 +53,18 @@ def live_leg(session: Session, user_id: int) -> str:
     if operator is None or operator.leg_state not in operators.LIVE_LEGS:
         return ""
     return operator.leg_uuid
+
+
+def mute_ended(session: Session, user_id: int) -> bool:
+    """End the first operator's mute with their part of the call; False when there was none.
+
+    The switch mutes the leg, not the call: the next customer would hear nothing.
+    """
+    operator = session.get(Operator, user_id, populate_existing=True)
+    if operator is None or not operator.muted:
+        return False
+    operators.set_muted(session, user_id=user_id, muted=False)
+    return True
 
 
 def _begin(order: Order, transfer: Transfer) -> Plan:
@@ -138,9 +157,14 @@ def _complete(order: Order, transfer: Transfer) -> Plan:
     if transfer.state is not TransferState.THREE_WAY:
         return [Ask(command) for command in joining(attempt.uuid, transfer.uuid, leaves=leaves)]
     first = live_leg(order.session, transfer.from_user_id)
+    muted = mute_ended(order.session, transfer.from_user_id)
+    monitoring.call_ended(order.session, attempt=attempt, now=order.now)
     transfers.hand_over(order.session, transfer, attempt, now=order.now)
-    clear = [Ask(commands.clear_transfer_after_bridge(attempt.uuid))] if leaves else []
-    return [*clear, *([Ask(commands.park(first))] if first else [])]
+    asks = [Ask(commands.clear_transfer_after_bridge(attempt.uuid))] if leaves else []
+    if first:
+        asks += [Ask(commands.unmute(first))] if muted else []
+        asks.append(Ask(commands.park(first)))
+    return asks or Refusal("no_leg")
 
 
 def _three_way(order: Order, transfer: Transfer) -> Plan:

@@ -25,9 +25,10 @@ from calltree.telephony.acts import (
     HangUp,
     LimitEarly,
     PlayRingback,
+    SetMute,
     StopPlaying,
 )
-from calltree.telephony.hand_on import LONGEST_RING_S, live_leg
+from calltree.telephony.hand_on import LONGEST_RING_S, live_leg, mute_ended
 
 log = structlog.get_logger(__name__)
 
@@ -115,8 +116,9 @@ def customer_joined(session: Session, attempt: Attempt, leg: str, *, now: dateti
     if transfer.answered_at is None:
         transfer.answered_at = now
     monitoring.call_ended(session, attempt=attempt, now=now)
+    muted = mute_ended(session, transfer.from_user_id)
     transfers.hand_over(session, transfer, attempt, now=now)
-    return []
+    return [SetMute(transfer.node, first, muted=False)] if muted and first else []
 
 
 def leg_lost(session: Session, operator: Operator, *, now: datetime) -> bool:

@@ -1,0 +1,100 @@
+"""Handing a call on, as two operators press it (R-CL-4), and pausing its recording (R-RC-3)."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+
+import pytest
+
+from calltree.db import Store, utcnow
+from calltree.models import (
+    Attempt,
+    CallState,
+    LegState,
+    Operator,
+    OperatorState,
+    Origin,
+    Recording,
+    TransferState,
+)
+from calltree.services import transfers
+from tests import factories as make
+from tests.browser import Browser
+
+pytestmark = pytest.mark.one_database
+AT = "/operator/call/transfer/"
+
+
+@pytest.fixture
+def two(store: Store, browser_of: Callable[[int], Browser]) -> tuple[Browser, Browser, int]:
+    """Somebody who talks with 山田商店, a colleague who waits, and the colleague's id."""
+    now = utcnow()
+    with store.write() as session:
+        make.make_site(session)
+        make.make_switch(session)
+        folder = make.make_list(session)
+        first, second = (
+            make.make_user(session, name="佐藤花子"),
+            make.make_user(session, name="鈴木"),
+        )
+        make.grant(session, folder, first, second)
+        customer = make.make_customer(session, folder, number="0312345678", cells=["山田商店"])
+        call = Attempt(
+            uuid=str(uuid.uuid4()), origin=Origin.CALL, user_id=first.id,
+            customer_id=customer.id, list_id=folder.id, project_id=folder.project_id,
+            number=customer.number, node="main", verdict="allowed", state=CallState.TALKING,
+            created_at=now, dialled_at=now, answered_at=now, joined_at=now,
+        )  # fmt: skip
+        session.add(call)
+        session.flush()
+        session.add(Recording(attempt_id=call.id, raw_name="2026/11/24/a.wav", started_at=now))
+        make.make_hold(session, customer, first)
+        make.make_operator(
+            session, first, state=OperatorState.TALKING, attempt_id=call.id,
+            leg_uuid=str(uuid.uuid4()), leg_state=LegState.JOINED, customer_id=customer.id,
+            since=now,
+        )  # fmt: skip
+        make.make_operator(
+            session, second, state=OperatorState.READY, leg_uuid=str(uuid.uuid4()), since=now
+        )
+    return browser_of(first.id), browser_of(second.id), second.id
+
+
+def test_R_CL_4_the_colleague_is_asked_and_sees_the_customers_page(
+    two: tuple[Browser, Browser, int], store: Store
+) -> None:
+    first, second, second_id = two
+    assert "鈴木" in first.get(AT).text
+    assert "山田商店" not in second.get(f"{AT}offer").text
+    first.post(f"{AT}colleague/{second_id}", {"kind": "attended", "press_id": "one"})
+    assert "鈴木 を呼び出しています" in first.get("/operator/call/").text
+    offer = second.get(f"{AT}offer").text
+    assert "山田商店" in offer
+    assert "佐藤花子 さんからの相談転送" in offer
+    second.post(f"{AT}answer", {})
+    assert "山田商店" in second.get("/operator/call/").text
+    with store.read() as session:
+        transfer = transfers.asked_of(session, user_id=second_id)
+        assert transfer is not None
+        assert transfer.state is TransferState.ANSWERED
+
+
+def test_R_CL_4_a_declined_transfer_is_said(
+    two: tuple[Browser, Browser, int], store: Store
+) -> None:
+    first, second, second_id = two
+    first.post(f"{AT}colleague/{second_id}", {"kind": "blind", "press_id": "one"})
+    second.post(f"{AT}refuse", {})
+    assert "鈴木 に断られました。お客様に戻りました。" in first.get("/operator/call/").text
+    with store.read() as session:
+        assert session.get_one(Operator, second_id).state is OperatorState.READY
+
+
+def test_R_RC_3_a_pause_is_red_and_survives_a_reload(two: tuple[Browser, Browser, int]) -> None:
+    first = two[0]
+    first.post(f"{AT}recording/pause", {})
+    for _ in range(2):
+        assert "録音停止中" in first.get("/operator/call/").text
+    first.post(f"{AT}recording/go_on", {})
+    assert "録音停止中" not in first.get("/operator/call/").text
