@@ -85,10 +85,12 @@ def run(options: Options) -> Result:
             pressed_at = time.monotonic()
             wait_for(lambda: not open_calls(site), "the last calls", SETTLE_S)
             behind_s = until(lambda: not unfinished(site), PATIENCE_S)
+            until(lambda: channels(site) <= OPERATORS, SETTLE_S)  # a page's former leg takes 15 s
             time.sleep(2 * LOOK_S)
         left = left_over(site, looks, pressed_at)
         files, known = sounds(site)
         counts, states_now = counted(site), states(site)
+        legs = site.api("show channels").splitlines() if left["channels"] else []
     growth = growths(looks, pressed_at)
     return Result(
         value=float(sum(left.values())),
@@ -101,6 +103,7 @@ def run(options: Options) -> Result:
             "growth": {name: round(value, 2) for name, value in growth.items()},
             **counts,
             "recordings_are": states_now,
+            "legs": legs,
             "strays": sorted(files ^ known)[:20],
             "presses": asked,
             "recordings_were_behind_s": behind_s,
@@ -186,6 +189,10 @@ def press(site: RealSite, users: list[int], customer: tuple[int, str], place: in
 # --- what is left
 
 
+def channels(site: RealSite) -> int:
+    return int(site.api("show channels count").split()[0])
+
+
 def open_calls(site: RealSite) -> int:
     return _count(site, select(func.count()).where(Attempt.ended_at.is_(None)))
 
@@ -196,10 +203,9 @@ def unfinished(site: RealSite) -> int:
 
 def left_over(site: RealSite, looks: dict[str, list[Look]], pressed_at: float) -> dict[str, int]:
     """What should not be there any more, by name."""
-    channels = int(site.api("show channels count").split()[0])
     files, rows_of_files = sounds(site)
     left = {
-        "channels": channels - OPERATORS,
+        "channels": max(channels(site) - OPERATORS, 0),
         "lines": _count(site, select(func.count()).where(Line.released_at.is_(None))),
         "calls": open_calls(site),
         "locked operators": _count(

@@ -164,12 +164,12 @@ def _encode(source: BinaryIO, copy: Path) -> sound.Heard:
             heard = sound.encode(source, target)
             target.flush()
             os.fsync(target.fileno())
-    except OSError:
-        _unlink(part)  # of a full disk: the little room left is for calls
+        lacking_ms = abs(sound.mp3_length_ms(part) - heard.length_ms)
+        if lacking_ms > _VERIFIED_WITHIN_MS:
+            raise RuntimeError(f"the copy differs from the original by {lacking_ms} ms")
+    except Exception:
+        _unlink(part)  # nobody would look for it again; of a full disk the rest is for calls
         raise
-    lacking_ms = abs(sound.mp3_length_ms(part) - heard.length_ms)
-    if lacking_ms > _VERIFIED_WITHIN_MS:
-        raise RuntimeError(f"the copy differs from the original by {lacking_ms} ms")
     part.replace(copy)
     _sync_folder(copy.parent)
     return heard

@@ -140,12 +140,14 @@ def test_R_RC_5_an_unreadable_file_is_reported_and_kept(archive: Archive) -> Non
     row = archive.finish(recording)
     assert (row.state, row.problem) == (RecordingState.MISSING, Problem.UNREADABLE)
     assert raw.exists()
+    assert not list(archive.root.rglob("*.part")), "what was begun is not left behind"
 
 
 def test_R_RC_5_an_empty_recording_is_missing(archive: Archive) -> None:
     recording = archive.call()
     write_wav(archive.raw(recording), silence(0), silence(0))
     assert archive.finish(recording).problem == Problem.MISSING
+    assert not list(archive.root.rglob("*.part")), "what was begun is not left behind"
 
 
 def test_R_RC_5_problems_are_listed_until_ticked_off(archive: Archive) -> None:
