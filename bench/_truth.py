@@ -16,7 +16,6 @@ from calltree.db import utcnow
 from calltree.models import (
     TERMINAL_STATES,
     Attempt,
-    AttemptEvent,
     CallRecord,
     CallState,
     Campaign,
@@ -28,6 +27,8 @@ from calltree.services import campaign_facts
 
 AHEAD_S = 0.5
 """What was heard this late may not have been written when its leader was killed."""
+TAKES_OVER_S = 20.0
+"""So long a busy machine may take until the next leader has looked at every channel."""
 SILENT_S = 5.0
 """So long nobody who was answered may hear nothing."""
 
@@ -44,7 +45,7 @@ class Truth:
     silence_rate: float
     """Customers' seconds in a real one, where silence is counted."""
     leaders_killed: list[float]
-    """When, in seconds since 1970: nobody hears the switch until the next one has begun."""
+    """When, in seconds since 1970."""
 
     def __post_init__(self) -> None:
         with self.site.store.read() as session:
@@ -53,10 +54,10 @@ class Truth:
                     select(Attempt).where(Attempt.verdict == "allowed").order_by(Attempt.id)
                 )
             )
-            heard = session.execute(select(AttemptEvent.at)).scalars()
-            self.heard = sorted(at.timestamp() for at in heard)
             self.records = Counter(session.scalars(select(CallRecord.attempt_id)))
-            self.day = campaign_facts.day_of(session, campaign_id=self.campaign_id, now=utcnow())
+            # counted from the day of the first call: a run may go on over midnight
+            begun = self.calls[0].created_at if self.calls else utcnow()
+            self.day = campaign_facts.day_of(session, campaign_id=self.campaign_id, now=begun)
             self.abandoned_records = session.scalar(
                 select(func.count()).where(CallRecord.system == SystemResult.ABANDONED)
             )
@@ -72,12 +73,14 @@ class Truth:
         }
 
     def nobody_heard(self, leg: Leg) -> bool:
-        """Whether its conversation began about when a leader died and ended before the next."""
+        """Whether its conversation began before or about when a leader died and ended soon after.
+
+        Nobody hears the switch until the next one has begun and has asked what is there.
+        """
         if leg.joined_at is None or leg.ended is None:
             return False
-        begun, ended = leg.joined_at, leg.ended
-        died = any(begun - AHEAD_S <= at <= ended for at in self.leaders_killed)
-        return died and not any(begun + AHEAD_S < at < ended - AHEAD_S for at in self.heard)
+        begun, ended = leg.joined_at - AHEAD_S, leg.ended
+        return any(begun <= at <= ended <= at + TAKES_OVER_S for at in self.leaders_killed)
 
     def silences(self) -> list[float]:
         """The longest silence of each customer who was answered, in their seconds."""

@@ -64,7 +64,7 @@ OPERATORS = 20
 DIGITS = "9999999999990134578"
 """Of nineteen customers twelve are people, who answer or do not."""
 CALLS_A_MINUTE = 40
-SETTLE_S = 120.0
+SETTLE_S = 240.0
 BUSY = (OperatorState.OFFERED, OperatorState.DIALLING, OperatorState.TALKING)
 
 
