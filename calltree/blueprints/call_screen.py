@@ -303,7 +303,9 @@ def call(session: Session, at: Desk) -> dict[str, Any]:
 def _may_choose(at: Desk) -> bool:
     """Whether another customer may be chosen for a call that came in: until a result is saved."""
     record = at.record
-    return record is not None and is_inbound(at) and records.needs_result(record)
+    if record is None or at.customer is None:
+        return False
+    return is_inbound(at) and records.needs_result(record)
 
 
 def _call_state(at: Desk) -> tuple[str, datetime | None]:
