@@ -236,6 +236,7 @@ def test_all_ring_and_one_wins(live: Live) -> None:
 
 
 def test_somebody_calls_us(live: Live, hurried: PracticeSwitch) -> None:
+    hurried.order("fallback 600")  # it waits for us, however slow the machine is
     leg = hurried.order("inbound 09011112222 0501112222").removeprefix("+OK ")
     created = live.link.wait("CHANNEL_CREATE", value=leg)
     assert created["Call-Direction"] == "inbound"
