@@ -23,7 +23,7 @@ STAYS = "0312345610"
 LOUD = 500
 """A voice is 4500, and what another's tone leaves there a few tens."""
 AUDIBLE = 0.03
-"""Of sox's RMS amplitude: a voice is 0.2, what another's tone leaves in its band 0.002."""
+"""Of sox's RMS amplitude: a voice is 0.2, what another's tone leaves in its band 0.007."""
 
 
 @contextmanager
