@@ -12,7 +12,7 @@ from flask_babel import gettext as _
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from calltree.blueprints import call_screen, calling
+from calltree.blueprints import call_screen, calling, navigation
 from calltree.blueprints.access import requires, viewer
 from calltree.db import utcnow
 from calltree.errors import Refused
@@ -54,6 +54,9 @@ def refused(refusal: Refused) -> ResponseReturnValue:
 def ringing() -> list[Shown]:
     """Return what rings for the viewer; fragments are pushed without a context."""
     session, mine, now = reading(), viewer(), utcnow()
+    is_page = request.blueprint not in ("live", "answering")  # those ask for the panel alone
+    if is_page and not navigation.somebody_calls():
+        return []
     return [
         Shown(call, inbound_matches.find(session, viewer=mine, number=call.caller, now=now))
         for call in inbound_calls.ringing_for(session, user_id=mine.user_id, now=now)

@@ -229,9 +229,17 @@ def _badges() -> dict[str, int]:
     if "badges" not in g:
         shown = [endpoint for endpoint in BADGES if is_shown(endpoint)]
         counted = [BADGES[endpoint]().scalar_subquery() for endpoint in shown]
-        row = reading().execute(select(*counted)).one() if shown else ()
-        g.badges = {endpoint: count or 0 for endpoint, count in zip(shown, row, strict=True)}
+        calls = missed_calls.on_their_way().scalar_subquery()
+        row = reading().execute(select(calls, *counted)).one()
+        g.somebody_calls = bool(row[0])
+        g.badges = {endpoint: count or 0 for endpoint, count in zip(shown, row[1:], strict=True)}
     return dict(g.badges)
+
+
+def somebody_calls() -> bool:
+    """Whether a caller waits anywhere, asked together with the badges of a page."""
+    _badges()
+    return bool(g.somebody_calls)
 
 
 def stand_under(endpoint: str) -> None:

@@ -147,6 +147,13 @@ def waiting(viewer: Viewer) -> Select[int]:
     )
 
 
+def on_their_way() -> Select[int]:
+    """Give the statement that counts the callers whom nobody has answered yet, anywhere."""
+    return select(func.count(InboundCall.attempt_id)).where(
+        InboundCall.outcome == InboundOutcome.OPEN
+    )
+
+
 def get(session: Session, *, viewer: Viewer, call_id: int) -> tuple[InboundCall, Attempt]:
     """Return a call that the viewer may see to, for changing it. Raises NotFound."""
     found = session.execute(
