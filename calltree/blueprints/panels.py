@@ -522,7 +522,7 @@ def name_of(endpoint: str, arguments: Mapping[str, Any]) -> str:
     if endpoint == "predictive.screen":
         return "predictive"
     if endpoint == "answering.screen":
-        return "answering"
+        return "answering:choose" if "choose" in request.args else "answering"
     if endpoint == "manual.screen":
         return "manual"
     if endpoint == "campaigns.show":
