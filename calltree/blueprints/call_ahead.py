@@ -15,7 +15,7 @@ from typing import Any
 from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
-from calltree.blueprints import call_screen
+from calltree.blueprints import call_screen, call_words
 from calltree.locale import sentence
 from calltree.models import CallState
 from calltree.services import outcomes
@@ -57,7 +57,7 @@ class Box:
         over = state is CallState.ENDED
         ahead = {
             "state": shown,
-            "word": _(call_screen.CALL_WORDS[shown]),
+            "word": _(call_words.CALL_WORDS[shown]),
             "since": None if over else datetime.fromisoformat(told["at"]),
             "outcome": self._outcome(told) if over else "",
             "buttons": call_screen.buttons(self.desk, shown, None),

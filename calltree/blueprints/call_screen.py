@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from calltree.blueprints import call_by_hand, call_transfer
 from calltree.blueprints.assets import kept_url
+from calltree.blueprints.call_words import CALL_WORDS, LEG_WORDS, STATE_WORDS
 from calltree.blueprints.formats import phone
 from calltree.extensions import settings
 from calltree.locale import sentence
@@ -39,38 +40,8 @@ from calltree.models import (
 from calltree.services import figures, gate, operators, outcomes, records, results
 from calltree.services import settings as site_settings
 from calltree.services.rights import Right, Viewer
-from calltree.services.sentences import N_
 from calltree.text.days import site_day
 
-STATE_WORDS = {
-    OperatorState.SIGNED_OUT: N_("Signed out"),
-    OperatorState.AWAY: N_("Away"),
-    OperatorState.BROWSING: N_("Browsing"),
-    OperatorState.READY: N_("Standing by"),
-    OperatorState.OFFERED: N_("Being joined"),
-    OperatorState.DIALLING: N_("Dialling out"),
-    OperatorState.TALKING: N_("Talking"),
-    OperatorState.WRAP_UP: N_("Wrap-up"),
-}
-LEG_KINDS = {LegState.PARKED: "ok", LegState.JOINED: "ok", LegState.LOST: "bad"}
-CALL_WORDS = {
-    "idle": N_("Not dialled"),
-    "countdown": N_("Dialling soon"),
-    "dialling": N_("Dialling out"),
-    "ringing": N_("Ringing"),
-    "early": N_("Ringing"),
-    "answered": N_("Answered"),
-    "talking": N_("Talking"),
-    "held": N_("On hold"),
-    "ended": N_("Call ended"),
-}
-LEG_WORDS = {
-    LegState.NONE: N_("connecting"),
-    LegState.CONNECTING: N_("connecting"),
-    LegState.PARKED: N_("connected"),
-    LegState.JOINED: N_("connected"),
-    LegState.LOST: N_("reconnecting"),
-}
 LIVE = (
     "_operator.html",
     "_call_status.html",

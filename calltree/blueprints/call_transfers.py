@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint, Flask, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from calltree.blueprints import call_screen, call_transfer, calling
+from calltree.blueprints import call_screen, call_transfer, call_words, calling
 from calltree.blueprints.access import requires, viewer
 from calltree.db import utcnow
 from calltree.errors import NotFound, Refused
@@ -52,7 +52,7 @@ def panel() -> ResponseReturnValue:
         "operator/_transfer.html",
         live=live,
         colleagues=found,
-        words=call_screen.STATE_WORDS,
+        words=call_words.STATE_WORDS,
         may_dial_out=mine.may(Right.DIAL_MANUALLY),
         press_id=str(uuid.uuid4()),
     )

@@ -14,7 +14,7 @@ from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
 from calltree.blueprints.assets import kept_url
-from calltree.blueprints.call_screen import STATE_WORDS
+from calltree.blueprints.call_words import STATE_WORDS
 from calltree.blueprints.formats import percent
 from calltree.db import utcnow
 from calltree.models import LegState, MonitorMode, Operator, OperatorState

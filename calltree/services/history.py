@@ -31,7 +31,7 @@ from calltree.models import (
     User,
 )
 from calltree.models.moments import local_hour, one_of_two, weekday_of
-from calltree.services import people, scope
+from calltree.services import scope
 from calltree.services.history_criteria import AUTOMATIC, Counted, Direction, HistoryCriteria
 from calltree.services.rights import Right, Viewer
 from calltree.text.days import TOKYO
@@ -325,7 +325,7 @@ def _of_figure(asked: HistoryCriteria) -> list[ColumnElement[bool]]:
     if asked.counted is not None:
         found.append(_COUNTED[asked.counted].is_(True))
     if asked.group:
-        found.append(people.in_group(CallRecord.user_id, asked.group))
+        found.append(scope.in_group(CallRecord.user_id, asked.group))
     if asked.weekday is not None:
         found.append(weekday_of(CallRecord.site_day) == asked.weekday)
     if asked.hour is not None:

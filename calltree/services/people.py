@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, or_, select, update
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session
 from werkzeug.security import check_password_hash, generate_password_hash
 
 from calltree.db import announce
@@ -25,7 +24,6 @@ from calltree.models import (
     User,
 )
 from calltree.services import audit, audit_changes
-from calltree.services.history_criteria import NO_GROUP
 from calltree.services.rights import Right, Viewer
 from calltree.text.folding import fold_name
 
@@ -265,14 +263,6 @@ def _require_another_manager(session: Session, user_id: int) -> None:
     ).all()
     if set(managers) <= {user_id}:
         raise Refused("last_manager")
-
-
-def in_group(user_id: InstrumentedAttribute[Any], group: str) -> ColumnElement[bool]:
-    """Condition: the user of this column is in the group now, or with NO_GROUP in none."""
-    members = select(GroupMember.user_id)
-    if group == NO_GROUP:
-        return or_(user_id.is_(None), user_id.not_in(members))
-    return user_id.in_(members.where(GroupMember.group_id == int(group)))
 
 
 def groups(session: Session) -> list[tuple[Group, list[User]]]:

@@ -9,6 +9,7 @@ learns from the answer which of the two it was (R-US-1).
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 from sqlalchemy import BindParameter, ColumnElement, and_, exists, false, or_, select, true
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
@@ -33,6 +34,7 @@ from calltree.models import (
     RecordKind,
     Role,
 )
+from calltree.services.history_criteria import NO_GROUP
 from calltree.services.rights import Right, Viewer
 
 
@@ -290,3 +292,11 @@ def may_correct(viewer: Viewer, record: CallRecord) -> bool:
     """Whether the viewer may correct this record: its author, or a manager (R-HS-3)."""
     own = record.user_id == viewer.user_id and viewer.may(Right.ADD_RECORDS)
     return own or viewer.may(Right.CORRECT_ANY_RECORD)
+
+
+def in_group(user_id: InstrumentedAttribute[Any], group: str) -> ColumnElement[bool]:
+    """Condition: the user of this column is in the group now, or with NO_GROUP in none."""
+    members = select(GroupMember.user_id)
+    if group == NO_GROUP:
+        return or_(user_id.is_(None), user_id.not_in(members))
+    return user_id.in_(members.where(GroupMember.group_id == int(group)))

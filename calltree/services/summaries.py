@@ -33,7 +33,7 @@ from calltree.models import (
     User,
 )
 from calltree.models.moments import local_hour, weekday_of
-from calltree.services import hours, people
+from calltree.services import hours, scope
 from calltree.services.figures import DIALLED, rate
 from calltree.services.history import AUTOMATIC_NAME
 from calltree.services.history_criteria import AUTOMATIC
@@ -264,7 +264,7 @@ def _where(viewer: Viewer, criteria: SummaryCriteria) -> Iterable[ColumnElement[
     elif criteria.user:
         yield CallRecord.user_id == int(criteria.user)
     if criteria.group:
-        yield people.in_group(CallRecord.user_id, criteria.group)
+        yield scope.in_group(CallRecord.user_id, criteria.group)
 
 
 def _start(day: date) -> datetime:

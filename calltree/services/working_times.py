@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from calltree.models import GroupMember, OperatorInterval, OperatorState, User
 from calltree.models.moments import local_hour, milliseconds, same_hour
-from calltree.services import people
+from calltree.services import scope
 from calltree.services.history_criteria import AUTOMATIC, NO_GROUP
 from calltree.services.rights import Viewer
 from calltree.services.summary_criteria import Axis, SummaryCriteria
@@ -185,7 +185,7 @@ def _where(viewer: Viewer, criteria: SummaryCriteria) -> Iterable[ColumnElement[
     if criteria.user and criteria.user != AUTOMATIC:
         yield OperatorInterval.user_id == int(criteria.user)
     if criteria.group:
-        yield people.in_group(OperatorInterval.user_id, criteria.group)
+        yield scope.in_group(OperatorInterval.user_id, criteria.group)
 
 
 def _add_across_hours(

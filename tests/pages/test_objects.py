@@ -30,8 +30,9 @@ REFUSED = (401, 403, 404)
 OUTSIDERS = [Role.OPERATOR, Role.BACKYARD, Role.BUSINESS]
 EVER_CHANGING = {"operators", "operator_intervals", "audit_entries", "switch_commands", "leases"}
 OWN_SESSION = {"auth.sign_out", "auth.sign_out_elsewhere", "auth.try_sign_in", "auth.password"}
-OWN_WORK = {"assistance.ask_help", "manual.dial"}
-"""Presses that are about nobody's object: help for oneself, a number that one typed."""
+OWN_WORK = {"assistance.ask_help", "manual.dial", "call_transfers.to_colleague"}
+"""Presses that are about nobody's object: help for oneself, a number that one typed, one's own
+call, without which no colleague is looked for."""
 ONLY_MANAGERS_WORDS = {"SECRET": SECRET}
 
 

@@ -23,6 +23,7 @@ from calltree.models import (
     ClosedDay,
     CustomerList,
     Group,
+    Guidance,
     ItemKind,
     LegKind,
     NumberDirection,
@@ -266,14 +267,23 @@ def _list(floor: Floor) -> None:
     )
 
 
+def _guidance(floor: Floor, name: str) -> int:
+    row = Guidance(name=name, sound=b"RIFF", length_ms=1000, size_bytes=4, created_at=NOW)
+    floor.session.add(row)
+    floor.session.flush()
+    return row.id
+
+
 def _campaign(floor: Floor) -> None:
     campaign = make.make_campaign(floor.session, floor.folder, state=CampaignState.STOPPED)
     other = make.make_project(floor.session)
+    sounds = [_guidance(floor, name) for name in ("お待ちください", "お詫び")]
     new = campaigns.CampaignDetails(
         name="秋の架電", project_id=other.id, preset=Preset.CUSTOM, mode=CampaignMode.FIXED,
         multiplier_tenths=25, limit_thousandths=20, max_tries=4, busy_min=30, no_answer_min=240,
         other_part=False, again_status_ids=(floor.status.id,), again_min=60,
         callbacks_first=False, answered_wait_s=3, minimum_ring_s=20, calls_per_second=1,
+        waiting_guidance_id=sounds[0], apology_guidance_id=sounds[1],
     )  # fmt: skip
     asked = {"viewer": floor.viewer, "campaign_id": campaign.id, "now": NOW}
     campaigns.set_lists(floor.session, lists=[], **asked)

@@ -22,6 +22,7 @@ from calltree.models import (
     Attempt,
     Audience,
     CallState,
+    Customer,
     LegKind,
     Operator,
     Origin,
@@ -86,7 +87,7 @@ class Place:
             )
             folder = session.get_one(make.CustomerList, self.list_id)
             make.grant(session, folder, user)
-            make.make_customer(session, folder, number="0312345670")
+            make.make_customer(session, folder)
         client = Client(create_app(self.settings))
         client.sign_in_as(user)
         cookie = client.client.get_cookie("calltree")
@@ -123,12 +124,13 @@ class Place:
             operator = session.scalars(
                 select(Operator).order_by(Operator.user_id.desc()).limit(1)
             ).one()
+            customer = session.get_one(Customer, operator.customer_id)
             attempt = Attempt(
                 uuid=str(uuid.uuid4()),
                 origin=Origin.CALL,
                 user_id=operator.user_id,
-                customer_id=operator.customer_id,
-                number="0312345670",
+                customer_id=customer.id,
+                number=customer.number,
                 verdict="allowed",
                 state=CallState.TALKING,
                 created_at=utcnow(),

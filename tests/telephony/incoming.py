@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from typing import Any
 
 from sqlalchemy import select
@@ -62,6 +63,8 @@ class Lobby:
                     **given,
                 )
             )
+            # as each save does: the roles keep what they have read of a version
+            session.get_one(InboundRoute, self.number_id).version = uuid.uuid4().hex
             session.get_one(InboundRoute, self.number_id).version = f"{situation}{action}{seconds}"
 
     def ready(self) -> int:
