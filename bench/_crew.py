@@ -130,7 +130,7 @@ class Crew:
     def ask(self, seat: Seat, method: str, path: str, form: str = "") -> str:
         """Ask the web server; '' where none answers, which is counted."""
         headers = {
-            "Cookie": f"calltree={seat.cookie}; calltree_machine={seat.page}",
+            "Cookie": f"calltree={seat.cookie}; calltree_machine={seat.page.replace('-', '')}",
             "X-Page-Id": seat.page,
             "Connection": "close",
         }

@@ -12,6 +12,7 @@ import time_machine
 from flask import Flask
 from sqlalchemy import text
 
+from calltree.blueprints.page import COOKIE
 from calltree.models import Attempt, CustomerHold, CustomerList, Operator, OperatorState
 from calltree.services import holds, operators
 from tests import factories as make
@@ -49,6 +50,20 @@ def test_R_CL_17_a_call_moves_in_one_browser_only(op: Browser, desk: Desk, app: 
     assert "別の端末で通話中" in refused.text
     op.post("/operator/call/take-over", headers=OTHER)
     assert desk.operator().page_id == OTHER["X-Page-Id"]
+
+
+@pytest.mark.parametrize("given", ["a" * 36, "0" * 33, "aaaaaaaa-0000-4000-8000-000000000001"])
+def test_R_CL_17_a_mark_that_is_not_ours_keeps_nobody_from_working(
+    op: Browser, desk: Desk, given: str
+) -> None:
+    """Longer than its column, every press was refused with 400 on Postgres."""
+    op.client.set_cookie(COOKIE, given)
+    op.press("/operator/call/renew", status=204, headers=PAGE)
+    made = op.client.get_cookie(COOKIE)
+    assert made is not None
+    assert made.value == desk.operator().page_machine != given
+    op.press("/operator/call/renew", status=204, headers=PAGE)
+    assert desk.operator().page_machine == made.value  # and keeps it
 
 
 def test_R_CL_17_closing_the_page_makes_room_at_once(op: Browser, desk: Desk) -> None:
