@@ -4,9 +4,9 @@ SHELL := bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 PY := .venv/bin/python
-# one process more than two cores: it works while another waits for a clock, a page or a switch;
+# two processes more than two cores: they work while others wait for a clock, a page or a switch;
 # N=0 keeps everything in one, to read the output as it comes
-N ?= 3
+N ?= 4
 # where it is set, each of a site's processes would compile everything again
 export PYTHONDONTWRITEBYTECODE :=
 

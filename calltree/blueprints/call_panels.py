@@ -29,6 +29,7 @@ from calltree.services import (
     records,
     scope,
     tasks,
+    transfer_facts,
     work_queue,
 )
 from calltree.services.rights import Right, Viewer
@@ -159,8 +160,12 @@ def _warnings(session: Session, at: Desk, customer: Customer) -> list[str]:
 
 
 def _held_by(session: Session, at: Desk, customer: Customer) -> str:
+    mine = at.viewer.user_id
     who = holds.holder(session, customer_id=customer.id, now=at.now)
-    return who.name if who and who.id != at.viewer.user_id else ""
+    if who is None or who.id == mine:
+        return ""
+    consulted = transfer_facts.sees_customer(session, user_id=mine, customer_id=customer.id)
+    return "" if consulted else who.name
 
 
 def numbers_of(session: Session, customer: Customer) -> list[str]:

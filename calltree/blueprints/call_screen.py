@@ -15,11 +15,10 @@ from flask_babel import gettext as _
 from sqlalchemy import and_, bindparam, exists, or_, select
 from sqlalchemy.orm import Session
 
-from calltree.blueprints import call_by_hand, call_transfer
+from calltree.blueprints import call_by_hand, call_figures, call_transfer
 from calltree.blueprints.assets import kept_url
 from calltree.blueprints.call_words import CALL_WORDS, LEG_WORDS, STATE_WORDS
 from calltree.blueprints.formats import phone
-from calltree.extensions import settings
 from calltree.locale import sentence
 from calltree.models import (
     Attempt,
@@ -37,10 +36,9 @@ from calltree.models import (
     ResultStatus,
     Transfer,
 )
-from calltree.services import figures, gate, operators, outcomes, records, results
+from calltree.services import gate, operators, outcomes, records, results
 from calltree.services import settings as site_settings
 from calltree.services.rights import Right, Viewer
-from calltree.text.days import site_day
 
 LIVE = (
     "_operator.html",
@@ -163,11 +161,11 @@ def fragment(session: Session, at: Desk, name: str) -> dict[str, Any]:
                 "pushed": pushed,
             }
         case "_today.html":
-            return {"today": today(session, viewer=at.viewer, now=at.now)}
+            return {"today": call_figures.today(session, viewer=at.viewer, now=at.now)}
         case "_softphone.html":
             return {"softphone": _softphone(at)}
         case "_lines.html":
-            return {"lines": lines(session)}
+            return {"lines": call_figures.lines(session)}
     raise KeyError(name)
 
 
@@ -262,8 +260,11 @@ def call(session: Session, at: Desk) -> dict[str, Any]:
         "came_back": call_transfer.came_back(session, at.attempt) if in_call else "",
         "recording": call_transfer.recording(session, at.attempt),
     }
-    if values["transfer"] is not None and values["transfer"]["holds"]:
-        _hold_back(values["buttons"])
+    if values["transfer"] is not None:
+        if not in_call:  # consulted in a colleague's call
+            _consulted(values)
+        if values["transfer"]["holds"]:
+            _hold_back(values["buttons"])
     if at.customer is not None or is_unknown(at):
         return values
     return call_by_hand.over(
@@ -283,7 +284,7 @@ def _call_state(at: Desk) -> tuple[str, datetime | None]:
     attempt = at.attempt
     if attempt is None:
         return "idle", None
-    if attempt.ended_at is not None:
+    if attempt.ended_at is not None or _talks_on_outside(at):
         return "ended", None
     since = {
         CallState.QUEUED: attempt.created_at,
@@ -296,6 +297,12 @@ def _call_state(at: Desk) -> tuple[str, datetime | None]:
     }.get(attempt.state)
     state = "dialling" if attempt.state is CallState.QUEUED else attempt.state.value
     return state, since or attempt.created_at
+
+
+def _talks_on_outside(at: Desk) -> bool:
+    """Whether the call was handed to an outside number: the result can be saved meanwhile."""
+    attempt = at.attempt
+    return attempt is not None and attempt.user_id is None and at.operator.attempt_id is None
 
 
 DRAWN_LATE_S = 15
@@ -423,6 +430,14 @@ def buttons(at: Desk, state: str, verdict: gate.Verdict | None) -> dict[str, Any
     }
 
 
+def _consulted(values: dict[str, Any]) -> None:
+    """Who is consulted talks, and dials nobody: the gate's no is not what matters to them."""
+    shown = "talking"
+    values |= {"state": shown, "word": _(CALL_WORDS[shown]), "trouble": "", "waiting": ""}
+    values |= {"asks": "", "outcome": "", "countdown": None, "callers": [], "warn_leave": True}
+    values["buttons"]["call"]["why_not"] = _("A call is going on.")
+
+
 def _hold_back(buttons: dict[str, Any]) -> None:
     """While somebody is asked or consulted, the customer is dealt with by the row of that."""
     for what in ("hang_up", "hold", "dtmf", "transfer"):
@@ -441,7 +456,8 @@ def _callers(session: Session, at: Desk) -> list[tuple[int, str, bool]]:
 
 def _actions(at: Desk) -> dict[str, dict[str, Any]]:
     """R-CL-5: refused while talking; on a customer not dialled there is nothing to save."""
-    in_call = at.attempt is not None and at.attempt.ended_at is None
+    consulted = at.operator.state is OperatorState.TALKING  # in a colleague's call
+    in_call = consulted or _call_state(at)[0] not in {"idle", "ended"}
     busy = _("Hang up first.") if in_call else ""
     unsaved = busy or ("" if at.record else _("This customer has not been dialled yet."))
     return {
@@ -453,29 +469,6 @@ def _actions(at: Desk) -> dict[str, dict[str, Any]]:
         "save_ready": {"why_not": busy},
         "save_away": {"why_not": busy},
         "last": {"url": kept_url("predictive.last"), "pressed": at.operator.leaves_campaign},
-    }
-
-
-def today(session: Session, *, viewer: Viewer, now: datetime) -> dict[str, Any]:
-    """Give one's own figures of the site day (R-CL-11)."""
-    day = site_day(now, settings().timezone)
-    summed = figures.today(session, user_id=viewer.user_id, day=day)
-    return {
-        "dials": summed.dials,
-        "connects": summed.connects,
-        "blanks": records.count_own_blanks(session, user_id=viewer.user_id, now=now),
-        "blanks_url": kept_url("history.index", status="blank"),
-        "url": kept_url("calling.part", name="today"),
-    }
-
-
-def lines(session: Session) -> dict[str, Any]:
-    """Give the lines in use of how many (R-CL-8)."""
-    in_use = gate.lines_in_use(session)
-    return {
-        "used": in_use.total,
-        "total": in_use.limit,
-        "poll": kept_url("calling.part", name="lines"),
     }
 
 

@@ -22,7 +22,7 @@ from calltree.models import (
     TransferState,
     User,
 )
-from calltree.services import recording_pauses, transfers
+from calltree.services import recording_pauses, transfer_facts
 from calltree.services.sentences import N_
 
 WORDS = {
@@ -69,9 +69,9 @@ def row(session: Session, *, operator: Operator, attempt: Attempt | None) -> dic
     if attempt is not None and attempt.ended_at is None and attempt.user_id == user_id:
         if attempt.joined_at is None:
             return None
-        transfer = transfers.under_way(session, attempt_id=attempt.id)
+        transfer = transfer_facts.under_way(session, attempt_id=attempt.id)
         return _first(session, transfer) if transfer is not None else None
-    asked = transfers.asked_of(session, user_id=user_id)
+    asked = transfer_facts.asked_of(session, user_id=user_id)
     if asked is None or asked.state not in ASKED_WORDS:
         return None
     name = _name(session, asked.from_user_id)
@@ -126,6 +126,24 @@ def came_back(session: Session, attempt: Attempt | None) -> str:
     return str(_(CAME_BACK[last.outcome], name=target_name(session, last)))
 
 
+def parted(session: Session, *, user_id: int, now: datetime) -> tuple[str, str] | None:
+    """Say which transfer took the customer off this operator's page: a title and a sentence."""
+    last = transfer_facts.just_over(session, user_id=user_id, now=now)
+    if last is None:
+        return None
+    if last.from_user_id == user_id:
+        if last.outcome is not TransferOutcome.TRANSFERRED:
+            return None
+        words = _("%(name)s has the customer now.", name=target_name(session, last))
+        return _("The call was handed over"), words
+    if last.outcome is TransferOutcome.TRANSFERRED:
+        return None
+    if last.outcome is TransferOutcome.CUSTOMER_LEFT:
+        return _("The consultation is over"), _("The customer has hung up.")
+    words = _("%(name)s has the customer again.", name=first_name(session, last))
+    return _("The consultation is over"), words
+
+
 def target_name(session: Session, transfer: Transfer) -> str:
     """Name whom the call was to be handed on to."""
     if transfer.to_user_id is None:
@@ -149,7 +167,7 @@ class Handed:
 
 def chain(session: Session, *, attempt_id: int | None) -> list[Handed]:
     """Tell who handed a call on to whom, and how each ended."""
-    found = transfers.chain(session, attempt_id=attempt_id) if attempt_id is not None else []
+    found = transfer_facts.chain(session, attempt_id=attempt_id) if attempt_id is not None else []
     return [
         Handed(
             one.began_at,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from flask import Blueprint, Flask, redirect, render_template, request, url_for
+from flask import Blueprint, Flask, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from calltree.blueprints import call_screen, call_transfer, call_words, calling
@@ -15,7 +15,7 @@ from calltree.errors import NotFound, Refused
 from calltree.extensions import reading, writing
 from calltree.htmx import wants_fragment
 from calltree.models import Attempt, Customer, CustomerList, TransferKind, TransferState
-from calltree.services import recording_pauses, transfer_colleagues, transfers
+from calltree.services import recording_pauses, transfer_colleagues, transfer_facts, transfers
 from calltree.services.rights import Right
 
 bp = Blueprint("call_transfers", __name__, url_prefix="/operator/call/transfer")
@@ -26,6 +26,7 @@ WISHES = {
     "back": transfers.take_back,
     "leave": transfers.leave,
 }
+CLOSED = '<hx-partial hx-target="#side" hx-swap="innerHTML"></hx-partial>'
 RECORDING = {"pause": recording_pauses.begin, "go_on": recording_pauses.go_on}
 
 
@@ -67,7 +68,7 @@ def to_colleague(user_id: int) -> ResponseReturnValue:
             session, viewer=viewer(), user_id=user_id, kind=_kind(),
             press_id=calling.press_id(), now=utcnow(),
         )  # fmt: skip
-    return calling.status()
+    return _begun()
 
 
 @bp.post("/number")
@@ -79,7 +80,18 @@ def to_number() -> ResponseReturnValue:
             session, viewer=viewer(), number=request.form.get("number", ""), kind=_kind(),
             press_id=calling.press_id(), now=utcnow(),
         )  # fmt: skip
-    return calling.status()
+    return _begun()
+
+
+def _begun() -> ResponseReturnValue:
+    """Answer with the call box, where the transfer goes on; whom to choose is closed.
+
+    Left open it would press again with the press id that has begun one.
+    """
+    answer = make_response(calling.status())
+    if wants_fragment() and answer.status_code == 200:
+        answer.set_data(answer.get_data(as_text=True) + CLOSED)
+    return answer
 
 
 def _kind() -> TransferKind:
@@ -142,7 +154,7 @@ def refuse() -> ResponseReturnValue:
 def offered() -> dict[str, Any] | None:
     """Say who asks the viewer to take which customer over; None while nobody does."""
     session = reading()
-    transfer = transfers.asked_of(session, user_id=viewer().user_id)
+    transfer = transfer_facts.asked_of(session, user_id=viewer().user_id)
     if transfer is None or transfer.state is not TransferState.RINGING:
         return None
     attempt = session.get_one(Attempt, transfer.attempt_id)

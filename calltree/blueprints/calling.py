@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 from flask import (
@@ -19,7 +20,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
-from calltree.blueprints import call_page, call_panels, call_screen
+from calltree.blueprints import call_page, call_panels, call_screen, call_transfer
 from calltree.blueprints.access import requires, viewer
 from calltree.blueprints.page import machine, page_id
 from calltree.db import utcnow
@@ -38,7 +39,7 @@ from calltree.services import (
     monitoring,
     presses,
     remote_dial,
-    transfers,
+    transfer_facts,
 )
 from calltree.services.rights import Right
 
@@ -221,7 +222,8 @@ def renew() -> ResponseReturnValue:
     with writing() as session:
         renewal = _renew_hold(session, now)
     if renewal is not None and not renewal.held:
-        return _instead_of_main("operator/_released.html")
+        over = call_transfer.parted(reading(), user_id=mine.user_id, now=now)
+        return _instead_of_main("operator/_released.html", parted=over)
     if renewal is not None and renewal.released_in_s is not None:
         return toast(_("This customer will be released in %(n)s seconds.", n=renewal.released_in_s))
     if not request.form.get("shows") and remote_dial.under_way(reading(), user_id=mine.user_id):
@@ -240,7 +242,7 @@ def _renew_hold(session: Session, now: datetime) -> holds.Renewal | None:
     )
     if renewal.held:
         return renewal
-    if transfers.sees_customer(session, user_id=mine, customer_id=at.customer.id):
+    if transfer_facts.sees_customer(session, user_id=mine, customer_id=at.customer.id):
         return holds.Renewal(held=True)  # theirs once it is handed over
     # A reload has a page of its own; the hold is still this user's, so it moves here.
     try:
@@ -250,8 +252,9 @@ def _renew_hold(session: Session, now: datetime) -> holds.Renewal | None:
     return holds.Renewal(held=True)
 
 
-def _instead_of_main(template: str) -> Response:
-    response = Response(render_template(template, message=""), status=409, mimetype="text/html")
+def _instead_of_main(template: str, **values: Any) -> Response:
+    drawn = render_template(template, message="", **values)
+    response = Response(drawn, status=409, mimetype="text/html")
     response.headers["HX-Retarget"] = "#main"
     response.headers["HX-Reswap"] = "innerHTML"
     return response

@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from calltree.blueprints import call_panels, call_screen, criteria_fields
+from calltree.blueprints import call_figures, call_panels, call_screen, criteria_fields
 from calltree.blueprints.access import requires, viewer
 from calltree.db import utcnow
 from calltree.errors import NotFound
@@ -64,7 +64,7 @@ def home() -> ResponseReturnValue:
 def _strip(session: Session, at: call_screen.Desk | None, now: datetime) -> dict[str, Any]:
     """The operator's state as the call screen shows it; only the figures before they sit down."""
     if at is None:
-        return {"today": call_screen.today(session, viewer=viewer(), now=now)}
+        return {"today": call_figures.today(session, viewer=viewer(), now=now)}
     return call_screen.live(session, at)
 
 

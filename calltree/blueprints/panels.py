@@ -7,13 +7,10 @@ those that changed, the same fragment files as the page itself.
 from __future__ import annotations
 
 import contextlib
-import re
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from flask import current_app, request
+from flask import request
 from sqlalchemy.orm import Session
 
 from calltree.blueprints import (
@@ -29,6 +26,7 @@ from calltree.blueprints import (
 )
 from calltree.blueprints.assets import kept_url
 from calltree.blueprints.given import whole
+from calltree.blueprints.panel_parts import LINES, lines_in_use, partial
 from calltree.db import utcnow
 from calltree.errors import NotFound
 from calltree.extensions import settings
@@ -39,8 +37,6 @@ from calltree.services import campaigns as campaign_services
 from calltree.services.rights import Right, Viewer
 
 Changed = frozenset[str] | set[str]
-
-_ROOT_ID = re.compile(r'\s*<\w[^>]*?\sid="([\w-]+)"')
 
 
 class Page:
@@ -191,7 +187,7 @@ class CallPage(Page):
         """
         if "lines" not in changed:
             return "", False
-        lines = _lines(session) if fresh else LINES.get(session)
+        lines = lines_in_use(session) if fresh else LINES.get(session)
         before, self._lines_full = self._lines_full, lines.full
         return lines.text, before not in (None, lines.full)
 
@@ -220,46 +216,6 @@ def _same(locale: str, template: str, values: dict[str, Any]) -> str:
             _SAME.clear()
         _SAME[key] = partial(template, **values)
     return _SAME[key]
-
-
-@dataclass(frozen=True, slots=True)
-class Lines:
-    """The lines in use, drawn."""
-
-    text: str
-    full: bool
-
-
-def _lines(session: Session) -> Lines:
-    values = call_screen.lines(session)
-    text = partial("operator/_lines.html", lines=values)
-    return Lines(text, values["used"] >= values["total"])
-
-
-class Shared:
-    """A panel that is the same for everybody of one language: drawn once per change, not per page.
-
-    All pages are told of a change in one moment, so whoever comes within it is given the same.
-    """
-
-    def __init__(self, draw: Callable[[Session], Lines], address: str) -> None:
-        self._draw = draw
-        self._address = address
-        self._lock = threading.Lock()
-        self._kept: dict[str, tuple[int, Lines]] = {}
-
-    def get(self, session: Session) -> Lines:
-        """Give the panel as of the last time the address was told."""
-        told = current_app.extensions["calltree.live"].times_told(self._address)
-        locale = choose_locale()
-        with self._lock:
-            kept = self._kept.get(locale)
-            if kept is None or kept[0] != told:
-                kept = self._kept[locale] = (told, self._draw(session))
-        return kept[1]
-
-
-LINES = Shared(_lines, "lines")
 
 
 class PredictivePage(Page):
@@ -292,7 +248,7 @@ class PredictivePage(Page):
         if at is not None and self._figures in changed:
             yield _own(session, at, "_today.html")
         if "lines" in changed:
-            yield (_lines(session) if fresh else LINES.get(session)).text
+            yield (lines_in_use(session) if fresh else LINES.get(session)).text
         yield from super().draw(session, changed, fresh)
 
 
@@ -316,7 +272,7 @@ class ManualPage(Page):
                 yield _own(session, at, name)
             yield partial("manual/_rows.html", **manual.rows(session))
         if "lines" in changed:
-            yield (_lines(session) if fresh else LINES.get(session)).text
+            yield (lines_in_use(session) if fresh else LINES.get(session)).text
         yield from super().draw(session, changed, fresh)
 
 
@@ -351,7 +307,7 @@ class AnsweringPage(Page):
                 )
             yield _own(session, at, "_operator.html") + _own(session, at, "_softphone.html")
         if "lines" in changed:
-            yield (_lines(session) if fresh else LINES.get(session)).text
+            yield (lines_in_use(session) if fresh else LINES.get(session)).text
         yield from super().draw(session, changed, fresh)
 
 
@@ -474,18 +430,6 @@ class BulkPage(Page):
         if fresh and over:
             return  # the page shows the end already, or it asks by itself every 10 s
         yield partial("bulk/_status.html", swap="outerHTML", job=job, over=over)
-
-
-def partial(template: str, swap: str = "outerMorph", **context: Any) -> str:
-    """Draw a fragment as a message that puts it where its own id is.
-
-    A fragment says all its values itself: what surrounds a whole page is not read for it.
-    """
-    text = current_app.jinja_env.get_template(template).render(context)
-    root = _ROOT_ID.match(text)
-    if root is None:
-        raise ValueError(f"{template} has no id on its root")
-    return f'<hx-partial hx-target="#{root[1]}" hx-swap="{swap}">{text}</hx-partial>'
 
 
 def find(name: str, viewer: Viewer) -> Page:

@@ -20,7 +20,6 @@ from calltree.models.calls import (
     Origin,
     RecordCorrection,
     RecordKind,
-    Softphone,
     SwitchCommand,
     SystemResult,
     Task,
@@ -87,6 +86,7 @@ from calltree.models.projects import (
 )
 from calltree.models.recordings import PauseEnd, Recording, RecordingPause, RecordingState
 from calltree.models.search import POSTGRES_STATEMENTS, SQLITE_STATEMENTS
+from calltree.models.softphones import Softphone
 from calltree.models.supervision import HelpRequest, Monitor, MonitorMode, Notice, NoticeReader
 from calltree.models.transfers import (
     Transfer,

@@ -9,7 +9,7 @@ from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from calltree.models import Attempt, LegState, Monitor, Operator, OperatorState, User
-from calltree.services import operators, transfers
+from calltree.services import operators, transfer_facts
 
 _OFFERED = operators.MOVES[operators.Move.OFFER]
 
@@ -48,6 +48,6 @@ def of(session: Session, *, attempt: Attempt, user_id: int) -> list[Colleague]:
             and operator.leg_node == attempt.node,
         )
         for user, operator, is_listening in rows
-        if transfers.may_be_asked(session, user=user, attempt=attempt)
+        if transfer_facts.may_be_asked(session, user=user, attempt=attempt)
     ]
     return sorted(found, key=lambda colleague: not colleague.free)

@@ -14,7 +14,7 @@ import uuid
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, or_, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from calltree.db import announce
@@ -24,14 +24,12 @@ from calltree.models import (
     CallState,
     CommandKind,
     CustomerHold,
-    CustomerList,
     LegState,
     Operator,
     OperatorState,
     Transfer,
     TransferKind,
     TransferOutcome,
-    TransferState,
     TransferWish,
     User,
 )
@@ -42,25 +40,23 @@ from calltree.services import (
     operators,
     outside_legs,
     records,
-    scope,
     switch_commands,
 )
 from calltree.services.manual_calls import normal
 from calltree.services.operators import Move
 from calltree.services.rights import Right, Viewer
+from calltree.services.transfer_facts import (
+    OF_CALL,
+    TALKS_TO,
+    S,
+    asked_of,
+    may_be_asked,
+    overdue,
+    under_way,
+)
 
-S = TransferState
-
-UNDER_WAY = (S.RINGING, S.ANSWERED, S.CONSULTING, S.THREE_WAY)
-TALKS_TO = (S.CONSULTING, S.THREE_WAY)
 HANDED_ON = "転送"
 """Stands where a result does, before what the first operator had typed."""
-
-# Built once: every event of a leg that is nobody's asks the first, every end of a call the second.
-_OF_LEG = select(Transfer).where(Transfer.uuid == bindparam("leg"), Transfer.ended_at.is_(None))
-_OF_CALL = select(Transfer).where(
-    Transfer.attempt_id == bindparam("of"), Transfer.ended_at.is_(None)
-)
 
 
 # --- presses
@@ -410,7 +406,7 @@ def target_gone(
 
 def call_ended(session: Session, *, attempt: Attempt, now: datetime) -> None:
     """The customer's leg is over: whoever was asked or consulted is let go of."""
-    for transfer in session.scalars(_OF_CALL, {"of": attempt.id}).all():
+    for transfer in session.scalars(OF_CALL, {"of": attempt.id}).all():
         if transfer.settled_at is None and _settle(
             session, transfer, TransferOutcome.CUSTOMER_LEFT, now
         ):
@@ -471,82 +467,6 @@ def _leave_own_customer(session: Session, user_id: int, now: datetime) -> None:
     for customer_id in held:
         holds.release(session, customer_id=customer_id, user_id=user_id)
     records.close_record(session, user_id=user_id, now=now)
-
-
-# --- questions
-
-
-def under_way(session: Session, *, attempt_id: int) -> Transfer | None:
-    """Return the transfer of a call that is neither carried out nor given up."""
-    return session.scalar(
-        select(Transfer).where(Transfer.attempt_id == attempt_id, Transfer.settled_at.is_(None))
-    )
-
-
-def of_leg(session: Session, *, leg_uuid: str) -> Transfer | None:
-    """Return the transfer whose target's leg this is, while its part goes on."""
-    return session.scalar(_OF_LEG, {"leg": leg_uuid}) if leg_uuid else None
-
-
-def asked_of(session: Session, *, user_id: int) -> Transfer | None:
-    """Return what this operator is asked to take, or is consulted about."""
-    return session.scalar(
-        select(Transfer).where(Transfer.to_user_id == user_id, Transfer.settled_at.is_(None))
-    )
-
-
-def sees_customer(session: Session, *, user_id: int, customer_id: int) -> bool:
-    """Whether this operator has the customer's page open as one who is consulted."""
-    transfer = asked_of(session, user_id=user_id)
-    if transfer is None or transfer.answered_at is None:
-        return False
-    return session.get_one(Attempt, transfer.attempt_id).customer_id == customer_id
-
-
-def chain(session: Session, *, attempt_id: int) -> list[Transfer]:
-    """Return every transfer of a call, the first one first."""
-    return list(
-        session.scalars(
-            select(Transfer).where(Transfer.attempt_id == attempt_id).order_by(Transfer.id)
-        )
-    )
-
-
-def may_be_asked(session: Session, *, user: User, attempt: Attempt) -> bool:
-    """Whether this colleague may work on calls and may see the call's customer."""
-    viewer = Viewer.of(user)
-    if user.deleted_at is not None or not viewer.may(Right.DIAL):
-        return False
-    if attempt.list_id is None:
-        return True
-    seen = select(CustomerList.id).where(
-        CustomerList.id == attempt.list_id, scope.lists_seen(viewer)
-    )
-    return session.scalar(seen) is not None
-
-
-def overdue(
-    session: Session, *, ring: timedelta, settle: timedelta, now: datetime
-) -> list[Transfer]:
-    """Return what nobody answered in time, and what the switch did not do.
-
-    A number is rung by the switch's own time; three times `ring` is for one that it forgot.
-    """
-    return list(
-        session.scalars(
-            select(Transfer).where(
-                Transfer.settled_at.is_(None),
-                or_(
-                    (Transfer.state == S.RINGING)
-                    & Transfer.to_user_id.is_not(None)
-                    & (Transfer.began_at < now - ring),
-                    (Transfer.state == S.RINGING) & (Transfer.began_at < now - 3 * ring),
-                    (Transfer.state == S.ANSWERED) & (Transfer.wished_at < now - settle),
-                    (Transfer.wish != TransferWish.NONE) & (Transfer.wished_at < now - settle),
-                ),
-            )
-        )
-    )
 
 
 def sweep(session: Session, *, ring: timedelta, settle: timedelta, now: datetime) -> None:

@@ -21,7 +21,7 @@ from calltree.models.calls import LIVE_STATES, Attempt, CallState, Operator, Ori
 from calltree.models.supervision import MonitorMode
 from calltree.services import campaign_answers
 from calltree.services.leases import LeaseLost
-from calltree.telephony import commands, hand_on, ledger
+from calltree.telephony import commands, hand_on, ledger, safe_parts
 from calltree.telephony.acts import (
     Act,
     Apologise,
@@ -165,7 +165,7 @@ class Actor:
                 for command in hand_on.joining(act.first, act.second, leaves=act.leaves):
                     self._ask(link, command)
             case RecordAgain(customer=customer, file=file):
-                path = commands.switch_path(self._recordings.root, *file.split("/"))
+                path = safe_parts.switch_path(self._recordings.root, *file.split("/"))
                 self._ask(link, commands.record_unmask(customer, path))
             case Barge(leg=leg, target=target):
                 self._ask(link, commands.monitor(leg, target, MonitorMode.BARGE))
@@ -190,7 +190,7 @@ class Actor:
         self._joining[join.attempt_id] = join.operator, now
         asked = [commands.bridge(join.customer, join.operator)]
         if join.recording:
-            path = commands.switch_path(self._recordings.root, *join.recording.split("/"))
+            path = safe_parts.switch_path(self._recordings.root, *join.recording.split("/"))
             asked.insert(0, commands.record_start(join.customer, path))
         for command, reply in zip(asked, link.api_in_order(*asked), strict=True):
             if reply.startswith("-"):

@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 from typing import Self, TypeVar
 from urllib.parse import unquote, urlsplit
 
-from calltree.telephony.commands import ApiCommand, SendEvent
+from calltree.telephony.commands import ApiCommand
+from calltree.telephony.pings import SendEvent
 from calltree.telephony.wire import (
     Event,
     Frame,

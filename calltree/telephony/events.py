@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from calltree.telephony.commands import PING_SUBCLASS
+from calltree.telephony.pings import PING_SUBCLASS
 from calltree.telephony.wire import Event
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -18,7 +18,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from calltree.services.leases import LeaseLost
-from calltree.telephony import commands, events, ledger
+from calltree.telephony import events, ledger, pings
 from calltree.telephony.acts import Act
 from calltree.telephony.esl import Backoff, EventLink, Link, LinkDown, keep_connected
 from calltree.telephony.lease import Reign
@@ -156,7 +156,7 @@ class Hearing:
     def _ping(self, command: Link) -> None:
         self._token = str(uuid.uuid4())
         self._pinged = time.monotonic()
-        command.send_event(commands.ping(self._token), timeout_s=self._timings.ping_lost_s)
+        command.send_event(pings.ping(self._token), timeout_s=self._timings.ping_lost_s)
 
     def _take(self, raw: Any) -> None:
         try:

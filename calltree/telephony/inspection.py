@@ -16,11 +16,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from calltree.config import Settings
-from calltree.telephony import commands
-from calltree.telephony.commands import ApiCommand, UnsafePartError
+from calltree.telephony import commands, safe_parts
+from calltree.telephony.commands import ApiCommand
 from calltree.telephony.config.profiles import EXTERNAL, INTERNAL
 from calltree.telephony.config.system import MODULES
 from calltree.telephony.esl import AuthRefused, CommandRefused, EslUrl, Link, LinkDown
+from calltree.telephony.safe_parts import UnsafePartError
 from calltree.upkeep.switch_state import GatewayState, Reading
 
 _VERSION = re.compile(r"Version ([0-9]+\.[0-9]+\.[0-9]+)")
@@ -138,7 +139,7 @@ def _switch_writes(link: Link, settings: Settings) -> str:
     root = settings.switch_recordings or str(settings.recordings_dir)
     name = f"check-{leg}.wav"
     try:
-        file = commands.switch_path(root, name)
+        file = safe_parts.switch_path(root, name)
         link.api(commands.originate_nowhere(leg))
     except (UnsafePartError, CommandRefused):
         return "unknown"

@@ -10,7 +10,7 @@ from calltree.db import announce
 from calltree.models.calls import Attempt, CallState
 from calltree.models.campaigns import Campaign
 from calltree.services import do_not_call, leases, recordings, trunk_health, trunks
-from calltree.telephony import commands, endings
+from calltree.telephony import commands, endings, safe_parts
 from calltree.telephony.commands import ApiCommand
 from calltree.telephony.orders import Ask, Order, Plan, Refusal
 
@@ -54,7 +54,7 @@ def _originate(order: Order, attempt: Attempt, call: commands.OutsideCall) -> Ap
     path = None
     if order.recordings_root:
         name = recordings.raw_name(attempt)
-        path = commands.switch_path(order.recordings_root, *name.split("/"))
+        path = safe_parts.switch_path(order.recordings_root, *name.split("/"))
     campaign = order.session.get_one(Campaign, attempt.campaign_id)
     return commands.originate_predictive(
         call,

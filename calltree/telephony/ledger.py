@@ -18,7 +18,6 @@ from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
-from calltree.db import announce
 from calltree.models.calls import (
     LIVE_STATES,
     Attempt,
@@ -31,27 +30,24 @@ from calltree.models.calls import (
 from calltree.models.projects import Project
 from calltree.services import (
     campaign_answers,
-    effects,
     monitoring,
     operators,
-    recordings,
     records,
-    transfers,
+    transfer_facts,
 )
 from calltree.services.outcomes import NO_CHANNEL_CAUSES
-from calltree.telephony import endings, events, transferring
+from calltree.telephony import endings, events, joins, transferring
 from calltree.telephony.acts import (
     Act,
     CancelTimers,
     HangUp,
-    Join,
     LimitEarly,
     Look,
     PlayRingback,
     SetMute,
     StopPlaying,
 )
-from calltree.telephony.calls import Heard, next_state
+from calltree.telephony.calls import Heard
 from calltree.telephony.inbound import callers
 
 log = structlog.get_logger(__name__)
@@ -140,77 +136,6 @@ def can_wait(event: events.SwitchEvent) -> bool:
     return isinstance(event, _PATIENT) and not callers.is_arrival(event)
 
 
-def customer_joins(session: Session, attempt: Attempt) -> list[Act]:
-    """Give the act that joins an unjoined customer with their operator, or nothing."""
-    automatic = attempt.campaign_id is not None or attempt.origin is Origin.INBOUND
-    if attempt.user_id is None and automatic:
-        return []  # they wait for whoever becomes free first
-    operator = session.get(Operator, attempt.user_id) if attempt.user_id else None
-    if operator is None or operator.attempt_id != attempt.id:
-        log.warning("customer without an operator", attempt=attempt.id, state=attempt.state)
-        return []
-    if operator.leg_state not in operators.LIVE_LEGS or operator.leg_node != attempt.node:
-        log.warning("customer waits for the operator's leg", attempt=attempt.id)
-        return []
-    running = effects.recording_of(session, attempt_id=attempt.id)
-    name = "" if running else recordings.raw_name(attempt)
-    return [Join(attempt.node, attempt.id, attempt.uuid, operator.leg_uuid, name)]
-
-
-def step(session: Session, attempt: Attempt, heard: Heard, event_name: str) -> bool:
-    """Move the call by the table; what does not fit is logged and changes nothing."""
-    target = next_state(attempt.state, heard)
-    if target is None:
-        log.info(
-            "event ignored", attempt=attempt.id, state=attempt.state, heard=heard, name=event_name
-        )
-        return False
-    attempt.state = target
-    announce(session, "call", attempt_id=attempt.id, user_id=attempt.user_id)
-    return True
-
-
-def joined(
-    session: Session, attempt: Attempt, *, leg: str, answered: bool, at: datetime, now: datetime
-) -> None:
-    """Note that the customer is joined with the operator's leg `leg`."""
-    if attempt.state not in LIVE_STATES:
-        return
-    answered = answered or attempt.answered_at is not None
-    first = attempt.joined_at is None
-    inbound = attempt.origin is Origin.INBOUND
-    if first and (inbound or attempt.campaign_id is not None):
-        campaign_answers.found_with(session, attempt=attempt, leg=leg, now=now)
-    attempt.joined_at = attempt.joined_at or at
-    attempt.held_since = None
-    if answered:
-        attempt.answered_at = attempt.answered_at or at
-    step(session, attempt, Heard.JOINED if answered else Heard.JOINED_EARLY, "CHANNEL_BRIDGE")
-    if attempt.user_id is not None:
-        operators.leg_moved(session, user_id=attempt.user_id, uuid=leg, to=LegState.JOINED, now=now)
-    _operator_talks(session, attempt, now)
-    if first and inbound:
-        callers.joined(session, attempt, now=now)
-    elif first and attempt.campaign_id is not None:
-        campaign_answers.connected(session, attempt=attempt, now=now)
-
-
-def note_answer(session: Session, attempt: Attempt, at: datetime, now: datetime) -> None:
-    """Note that the customer answered at `at`, unless it is known already."""
-    if attempt.state not in LIVE_STATES:
-        return
-    attempt.answered_at = attempt.answered_at or at
-    if attempt.state in (CallState.DIALLING, CallState.RINGING, CallState.EARLY):
-        is_joined = attempt.joined_at is not None
-        step(
-            session,
-            attempt,
-            Heard.ANSWERED_JOINED if is_joined else Heard.ANSWERED,
-            "CHANNEL_ANSWER",
-        )
-        _operator_talks(session, attempt, now)
-
-
 def leg_lost(session: Session, operator: Operator, *, now: datetime) -> None:
     """Note that an operator's leg is gone; their customer is kept for another one."""
     monitoring.leg_left(session, leg_uuid=operator.leg_uuid, now=now)
@@ -221,7 +146,7 @@ def leg_lost(session: Session, operator: Operator, *, now: datetime) -> None:
         return
     attempt = session.get(Attempt, operator.attempt_id) if operator.attempt_id else None
     if attempt is not None and attempt.state is CallState.TALKING:
-        step(session, attempt, Heard.LEG_LOST, "leg lost")
+        joins.step(session, attempt, Heard.LEG_LOST, "leg lost")
     elif attempt is not None and attempt.campaign_id is not None:
         campaign_answers.unassign(session, attempt=attempt, now=now)
 
@@ -246,7 +171,7 @@ def leg_parked(session: Session, operator: Operator, *, now: datetime) -> list[A
     muted: list[Act] = (
         [SetMute(operator.leg_node, operator.leg_uuid, muted=True)] if operator.muted else []
     )
-    return [*muted, *customer_joins(session, attempt)] if waits else []
+    return [*muted, *joins.customer_joins(session, attempt)] if waits else []
 
 
 def leg_begun(session: Session, *, user_id: int, uuid: str, node: str, now: datetime) -> list[Act]:
@@ -294,7 +219,7 @@ def _created(_case: _Case) -> list[Act]:
 
 def _rings(case: _Case) -> list[Act]:
     case.attempt.ringing_at = case.attempt.ringing_at or case.event.at
-    if not step(case.session, case.attempt, Heard.RINGS, "CHANNEL_PROGRESS"):
+    if not joins.step(case.session, case.attempt, Heard.RINGS, "CHANNEL_PROGRESS"):
         return []
     operator = case.session.get(Operator, case.attempt.user_id) if case.attempt.user_id else None
     if operator is None or operator.leg_state not in operators.LIVE_LEGS:
@@ -304,7 +229,7 @@ def _rings(case: _Case) -> list[Act]:
 
 def _sound(case: _Case) -> list[Act]:
     case.attempt.ringing_at = case.attempt.ringing_at or case.event.at
-    step(case.session, case.attempt, Heard.SOUND, "CHANNEL_PROGRESS_MEDIA")
+    joins.step(case.session, case.attempt, Heard.SOUND, "CHANNEL_PROGRESS_MEDIA")
     return []
 
 
@@ -313,20 +238,20 @@ def _parked(case: _Case) -> list[Act]:
         return []  # only a call that was never joined is joined by its PARK
     acts: list[Act] = []
     if case.event.answered:
-        note_answer(case.session, case.attempt, case.event.at, case.now)
+        joins.note_answer(case.session, case.attempt, case.event.at, case.now)
     else:
-        step(case.session, case.attempt, Heard.SOUND, "CHANNEL_PARK")
+        joins.step(case.session, case.attempt, Heard.SOUND, "CHANNEL_PARK")
         acts.append(
             LimitEarly(
                 case.attempt.node, case.attempt.uuid, ring_time_s(case.session, case.attempt)
             )
         )
-    return [*customer_joins(case.session, case.attempt), *acts]
+    return [*joins.customer_joins(case.session, case.attempt), *acts]
 
 
 def _answered(case: _Case) -> list[Act]:
     was_early = case.attempt.state is CallState.EARLY
-    note_answer(case.session, case.attempt, case.event.at, case.now)
+    joins.note_answer(case.session, case.attempt, case.event.at, case.now)
     if case.attempt.campaign_id is not None:
         campaign_answers.assign(case.session, attempt=case.attempt, now=case.now)
     return [CancelTimers(case.attempt.node, case.attempt.uuid)] if was_early else []
@@ -337,20 +262,8 @@ def _executed(case: _Case) -> list[Act]:
     if case.attempt.campaign_id is None or case.attempt.joined_at is not None:
         return []
     if case.event.answered:
-        note_answer(case.session, case.attempt, case.event.at, case.now)
-    return answered_joins(case.session, case.attempt, case.now)
-
-
-def answered_joins(session: Session, attempt: Attempt, now: datetime) -> list[Act]:
-    """Join who answered a campaign's dial with the operator longest idle, if anybody is free."""
-    if campaign_answers.assign(session, attempt=attempt, now=now) is None:
-        return []
-    return customer_joins(session, attempt)
-
-
-def _operator_talks(session: Session, attempt: Attempt, now: datetime) -> None:
-    if attempt.state is CallState.TALKING and attempt.user_id is not None:
-        operators.move(session, user_id=attempt.user_id, by=operators.Move.JOIN, now=now)
+        joins.note_answer(case.session, case.attempt, case.event.at, case.now)
+    return joins.answered_joins(case.session, case.attempt, case.now)
 
 
 def _bridged(case: _Case) -> list[Act]:
@@ -365,7 +278,7 @@ def _bridged(case: _Case) -> list[Act]:
         acts += transferring.customer_joined(
             case.session, case.attempt, case.event.peer_id, now=case.now
         )
-    joined(
+    joins.joined(
         case.session,
         case.attempt,
         leg=case.event.peer_id,
@@ -381,7 +294,7 @@ def _bridged(case: _Case) -> list[Act]:
 def _unbridged(case: _Case) -> list[Act]:
     # A hang-up unbridges too, a moment before its HANGUP_COMPLETE: only our own 保留 counts here.
     if _newest_join(case.attempt, case.event) and case.attempt.held_since is not None:
-        step(case.session, case.attempt, Heard.HELD, "CHANNEL_UNBRIDGE")
+        joins.step(case.session, case.attempt, Heard.HELD, "CHANNEL_UNBRIDGE")
     return []
 
 
@@ -490,7 +403,7 @@ def _operator_leg(
 
 def _operators_joined(session: Session, event: events.Bridged, now: datetime) -> list[Act]:
     """Two operators' legs: one consults the other about a customer who hears music."""
-    transfer = transfers.of_leg(session, leg_uuid=event.unique_id)
+    transfer = transfer_facts.of_leg(session, leg_uuid=event.unique_id)
     if transfer is None:
         return []
     return transferring.leg_joined(session, transfer, event.peer_id, now=now)

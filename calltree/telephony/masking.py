@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from calltree.models.calls import LIVE_STATES, CommandKind
-from calltree.telephony import commands
+from calltree.telephony import commands, safe_parts
 from calltree.telephony.orders import Ask, Order, Plan, Refusal
 
 
@@ -13,7 +13,7 @@ def plan(order: Order) -> Plan:
     if attempt.state not in LIVE_STATES:
         return Refusal("ended")
     file = str(order.command.args["file"])
-    path = commands.switch_path(order.recordings_root, *file.split("/"))
+    path = safe_parts.switch_path(order.recordings_root, *file.split("/"))
     pauses = order.command.kind is CommandKind.RECORD_PAUSE
     verb = commands.record_mask if pauses else commands.record_unmask
     return [Ask(verb(attempt.uuid, path))]

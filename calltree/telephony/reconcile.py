@@ -36,10 +36,10 @@ from calltree.services import (
     operators,
     recording_pauses,
     records,
-    transfers,
+    transfer_facts,
 )
 from calltree.services.gate import take_turn
-from calltree.telephony import commands, endings, ledger, transfer_care
+from calltree.telephony import commands, endings, joins, ledger, transfer_care
 from calltree.telephony.acts import Act, CancelTimers, Look, Park, RecordAgain
 from calltree.telephony.calls import Heard
 from calltree.telephony.esl import CommandRefused, Link
@@ -316,7 +316,7 @@ class Reconciler:
                     or_(Operator.leg_state != LegState.NONE, Operator.leg_state.is_(None)),
                 )
             )
-            target = transfers.of_leg(session, leg_uuid=uuid)
+            target = transfer_facts.of_leg(session, leg_uuid=uuid)
         return attempt is not None or leg is not None or target is not None
 
 
@@ -326,7 +326,7 @@ def _mend_living(
     """Bring a living call's row up to what its channel says."""
     records.open_for_attempt(session, attempt=attempt, now=now)
     if dump.get("Answer-State") == "answered":
-        ledger.note_answer(session, attempt, now, now)
+        joins.note_answer(session, attempt, now, now)
     operator = session.get(Operator, attempt.user_id) if attempt.user_id else None
     leg = operator.leg_uuid if operator else ""
     if dump.get("Channel-State") in BRIDGED:
@@ -337,18 +337,18 @@ def _mend_living(
         if peer == leg and not heard_of:
             taken_back = attempt.state is CallState.ANSWERED and attempt.joined_at is not None
             taken_back = taken_back or attempt.origin is Origin.INBOUND
-            ledger.joined(session, attempt, leg=leg, answered=False, at=now, now=now)
+            joins.joined(session, attempt, leg=leg, answered=False, at=now, now=now)
             return [CancelTimers(attempt.node, attempt.uuid)] if taken_back else []
         if attempt.held_since is not None and peer:
             return transfer_care.mend_customer(session, attempt, peer, now=now)
         return []
     if attempt.state is CallState.TALKING:
         heard = Heard.HELD if attempt.held_since else Heard.LEG_LOST
-        ledger.step(session, attempt, heard, "reconcile")
+        joins.step(session, attempt, heard, "reconcile")
     if attempt.state is CallState.ANSWERED:
-        return ledger.customer_joins(session, attempt)
+        return joins.customer_joins(session, attempt)
     if attempt.joined_at is None and dump.get("Answer-State") == "early":
-        return ledger.customer_joins(session, attempt)
+        return joins.customer_joins(session, attempt)
     return []
 
 

@@ -37,6 +37,7 @@ from calltree.services import (
     operators,
     recording_pauses,
     switch_commands,
+    transfer_facts,
     transfers,
 )
 from calltree.services.leases import LeaseLost
@@ -427,7 +428,7 @@ class Leader:
         ring = timedelta(seconds=self._timings.transfer_ring_s)
         settle = timedelta(seconds=self._timings.transfer_settle_s)
         with self._role.store.read() as session:
-            overdue = transfers.overdue(session, ring=ring, settle=settle, now=now)
+            overdue = transfer_facts.overdue(session, ring=ring, settle=settle, now=now)
         if overdue:
             with self._reign.write() as session:
                 transfers.sweep(session, ring=ring, settle=settle, now=now)

@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 
 from calltree.models.calls import LIVE_STATES, TERMINAL_STATES, Attempt, Line, Operator
 from calltree.models.transfers import Transfer, TransferOutcome, TransferState
-from calltree.services import outside_legs, transfers
-from calltree.telephony import ledger, transferring
+from calltree.services import outside_legs, transfer_facts, transfers
+from calltree.telephony import joins, transferring
 from calltree.telephony.acts import Act, Barge, CancelTimers, HangUp
 from calltree.telephony.hand_on import live_leg
 
@@ -37,7 +37,7 @@ def mend(
     now: datetime,
 ) -> list[Act]:
     """Bring an outside target's row up to what its leg says."""
-    transfer = transfers.of_leg(session, leg_uuid=uuid)
+    transfer = transfer_facts.of_leg(session, leg_uuid=uuid)
     if transfer is None:
         return []
     attempt = session.get_one(Attempt, transfer.attempt_id)
@@ -68,7 +68,7 @@ def mend_customer(session: Session, attempt: Attempt, peer: str, *, now: datetim
     )
     if transfer is None:
         return []
-    ledger.joined(session, attempt, leg=peer, answered=True, at=now, now=now)
+    joins.joined(session, attempt, leg=peer, answered=True, at=now, now=now)
     return [*acts, CancelTimers(attempt.node, attempt.uuid)]
 
 

@@ -15,7 +15,7 @@ from calltree.models.transfers import (
     TransferState,
     TransferWish,
 )
-from calltree.services import monitoring, transfers
+from calltree.services import monitoring, transfer_facts, transfers
 from calltree.telephony import events
 from calltree.telephony.acts import (
     Act,
@@ -45,7 +45,7 @@ _OUTCOMES = {
 
 def hear(session: Session, event: events.ChannelEvent, *, now: datetime) -> list[Act]:
     """Write down one event of an outside target's leg."""
-    transfer = transfers.of_leg(session, leg_uuid=event.unique_id)
+    transfer = transfer_facts.of_leg(session, leg_uuid=event.unique_id)
     if transfer is None or transfer.to_user_id is not None:
         return []
     match event:
@@ -77,7 +77,7 @@ def leg_joined(session: Session, transfer: Transfer, peer: str, *, now: datetime
 
 def job_failed(session: Session, leg_uuid: str, *, now: datetime) -> list[Act]:
     """No leg could be made for a target."""
-    transfer = transfers.of_leg(session, leg_uuid=leg_uuid)
+    transfer = transfer_facts.of_leg(session, leg_uuid=leg_uuid)
     return [] if transfer is None else gone(session, transfer, now=now)
 
 
@@ -106,7 +106,7 @@ def target_there(session: Session, transfer: Transfer, *, early: bool) -> list[A
 
 def customer_joined(session: Session, attempt: Attempt, leg: str, *, now: datetime) -> list[Act]:
     """The customer was joined with `leg`: is it a target's, who has them from now on?"""
-    transfer = transfers.under_way(session, attempt_id=attempt.id)
+    transfer = transfer_facts.under_way(session, attempt_id=attempt.id)
     if transfer is None or transfer.uuid != leg:
         return []
     first = live_leg(session, transfer.from_user_id)
@@ -125,7 +125,7 @@ def leg_lost(session: Session, operator: Operator, *, now: datetime) -> bool:
     """An operator's leg is gone. True: a transfer decides what becomes of their customer."""
     if operator.attempt_id is None:
         return False
-    transfer = transfers.under_way(session, attempt_id=operator.attempt_id)
+    transfer = transfer_facts.under_way(session, attempt_id=operator.attempt_id)
     if transfer is None:
         return False
     if transfer.to_user_id == operator.user_id:
@@ -142,7 +142,7 @@ def listens(session: Session, operator: Operator) -> Transfer | None:
     """Give the three-way call that this operator's leg has to be in."""
     if operator.attempt_id is None:
         return None
-    transfer = transfers.under_way(session, attempt_id=operator.attempt_id)
+    transfer = transfer_facts.under_way(session, attempt_id=operator.attempt_id)
     if transfer is None or transfer.from_user_id != operator.user_id:
         return None
     return transfer if transfer.state is TransferState.THREE_WAY else None

@@ -18,7 +18,7 @@ from calltree.models import (
     Recording,
     TransferState,
 )
-from calltree.services import transfers
+from calltree.services import transfer_facts, transfers
 from tests import factories as make
 from tests.browser import Browser
 
@@ -75,7 +75,7 @@ def test_R_CL_4_the_colleague_is_asked_and_sees_the_customers_page(
     second.post(f"{AT}answer", {})
     assert "山田商店" in second.get("/operator/call/").text
     with store.read() as session:
-        transfer = transfers.asked_of(session, user_id=second_id)
+        transfer = transfer_facts.asked_of(session, user_id=second_id)
         assert transfer is not None
         assert transfer.state is TransferState.ANSWERED
 
@@ -89,6 +89,54 @@ def test_R_CL_4_a_declined_transfer_is_said(
     assert "鈴木 に断られました。お客様に戻りました。" in first.get("/operator/call/").text
     with store.read() as session:
         assert session.get_one(Operator, second_id).state is OperatorState.READY
+
+
+def test_R_CL_4_whom_to_choose_closes_once_somebody_is_asked(
+    two: tuple[Browser, Browser, int],
+) -> None:
+    first, _, second_id = two
+    answer = first.post(
+        f"{AT}colleague/{second_id}",
+        {"kind": "blind", "press_id": "one"},
+        status=200,
+        headers={"HX-Request": "true"},
+    )
+    assert '<hx-partial hx-target="#side" hx-swap="innerHTML"></hx-partial>' in answer.html
+
+
+def test_R_CL_4_who_is_consulted_talks_and_is_told_when_it_is_over(
+    two: tuple[Browser, Browser, int], store: Store
+) -> None:
+    first, second, second_id = two
+    first.post(f"{AT}colleague/{second_id}", {"kind": "attended", "press_id": "one"})
+    second.post(f"{AT}answer", {})
+    with store.write() as session:
+        transfer = transfer_facts.asked_of(session, user_id=second_id)
+        assert transfer is not None
+        transfers.consulted(session, transfer, now=utcnow())
+    page = second.get("/operator/call/").text
+    assert "佐藤花子 さんと相談中" in page
+    assert "未発信" not in page
+    assert "佐藤花子さんが対応中です" not in page
+    second.post(f"{AT}press/leave", {})
+    told = second.post("/operator/call/renew", {"shows": "1"}, status=409).text
+    assert "お客様は 佐藤花子 さんに戻りました。" in told
+    assert "マネージャー" not in told
+
+
+def test_R_CL_4_who_handed_over_is_told_who_has_the_customer(
+    two: tuple[Browser, Browser, int], store: Store
+) -> None:
+    first, second, second_id = two
+    first.post(f"{AT}colleague/{second_id}", {"kind": "attended", "press_id": "one"})
+    second.post(f"{AT}answer", {})
+    with store.write() as session:
+        transfer = transfer_facts.asked_of(session, user_id=second_id)
+        assert transfer is not None
+        attempt = session.get_one(Attempt, transfer.attempt_id)
+        transfers.hand_over(session, transfer, attempt, now=utcnow())
+    told = first.post("/operator/call/renew", {"shows": "1"}, status=409).text
+    assert "鈴木 さんがお客様を引き継ぎました。" in told
 
 
 def test_R_RC_3_a_pause_is_red_and_survives_a_reload(two: tuple[Browser, Browser, int]) -> None:

@@ -23,7 +23,7 @@ from calltree.models import (
     OperatorState,
 )
 from calltree.services import campaign_answers, operators, records
-from calltree.telephony import endings, ledger
+from calltree.telephony import endings, joins
 from calltree.telephony.dialler.pilot import Ground, Pilot
 from calltree.telephony.timings import Timings
 from tests import factories as make
@@ -97,14 +97,14 @@ class World:
         records.open_for_attempt(session, attempt=attempt, now=self.now)
 
     def answers_unjoined(self, session: Session, attempt: Attempt) -> int | None:
-        ledger.note_answer(session, attempt, self.now, self.now)
+        joins.note_answer(session, attempt, self.now, self.now)
         return campaign_answers.assign(session, attempt=attempt, now=self.now)
 
     def answers(self, session: Session, attempt: Attempt) -> None:
         user_id = self.answers_unjoined(session, attempt)
         if user_id is not None:
             leg = session.get_one(Operator, user_id).leg_uuid
-            ledger.joined(session, attempt, leg=leg, answered=True, at=self.now, now=self.now)
+            joins.joined(session, attempt, leg=leg, answered=True, at=self.now, now=self.now)
 
     def ends(self, session: Session, attempt: Attempt, cause: str = "NORMAL_CLEARING") -> None:
         attempt.hangup_cause = cause

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from calltree.telephony import commands
+from calltree.telephony import commands, pings
 from calltree.telephony.commands import ApiCommand
 from calltree.telephony.esl import (
     SUBSCRIPTION,
@@ -279,7 +279,7 @@ def test_the_subscription_is_one_list_with_custom_last(peer: ScriptedPeer) -> No
     }
     # whatever stands after CUSTOM is a subclass: an event's name there is silently not subscribed
     assert all("::" in word for word in subclasses)
-    assert commands.PING_SUBCLASS in subclasses
+    assert pings.PING_SUBCLASS in subclasses
     assert SUBSCRIPTION in peer.commands[-1].line
 
 
@@ -290,7 +290,7 @@ def test_a_subscription_is_names_only(link: Link, bad: str) -> None:
 
 
 def test_a_ping_is_sent_as_an_event_of_ours(peer: ScriptedPeer, link: Link) -> None:
-    link.send_event(commands.ping(UUID))
+    link.send_event(pings.ping(UUID))
     assert peer.commands[-1].line == "sendevent CUSTOM"
     assert peer.commands[-1].headers == {
         "Event-Subclass": "calltree::ping",

@@ -6,8 +6,9 @@ import pytest
 
 from calltree.models import InboundAction
 from calltree.telephony import commands
-from calltree.telephony.commands import OutsideCall, UnsafePartError, switch_path
+from calltree.telephony.commands import OutsideCall
 from calltree.telephony.inbound.chains import GRACE_S, Wanted, commands_for, joining
+from calltree.telephony.safe_parts import UnsafePartError, switch_path
 
 CALLER = "11111111-2222-3333-4444-555555555555"
 LEG = "66666666-7777-8888-9999-000000000000"

@@ -31,7 +31,7 @@ from calltree.models import (
 )
 from calltree.services import records
 from calltree.services.outcomes import BUSY
-from calltree.telephony import endings, ledger
+from calltree.telephony import endings, joins
 from tests import factories as make
 from tests.factories import NOW
 from tests.telephony.campaign_world import LINES, World, world
@@ -72,7 +72,7 @@ def test_R_DL_4_after_an_abandon_an_operator_is_kept_free_and_then_never_again(
                 operator.state, operator.attempt_id = OperatorState.AWAY, None
             session.flush()
             row = session.get_one(Attempt, attempt.id)
-            ledger.note_answer(session, row, one.now, one.now)
+            joins.note_answer(session, row, one.now, one.now)
             one.now += timedelta(seconds=2)
             one.ends(session, row)
             assert row.state is CallState.ABANDONED
@@ -94,7 +94,7 @@ def test_R_DL_4_after_an_abandon_an_operator_is_kept_free_and_then_never_again(
         for operator in session.scalars(select(Operator)):
             operator.state = OperatorState.AWAY
         session.flush()
-        ledger.note_answer(session, attempt, one.now, one.now)
+        joins.note_answer(session, attempt, one.now, one.now)
         one.ends(session, attempt)
     customer = the_customer(one)
     assert (customer.preview_only, customer.next_try_at) == (True, None)
@@ -387,7 +387,7 @@ def test_R_DL_3_a_join_given_up_that_came_about_after_all_is_whose_leg_it_was(on
         one.answers_unjoined(session, row)
         meant, other = session.scalars(select(Operator).order_by(Operator.user_id)).all()[:2]
         assert row.user_id == meant.user_id
-        ledger.joined(session, row, leg=other.leg_uuid, answered=True, at=one.now, now=one.now)
+        joins.joined(session, row, leg=other.leg_uuid, answered=True, at=one.now, now=one.now)
         session.refresh(meant)
         session.refresh(other)
         assert (row.user_id, other.state) == (other.user_id, OperatorState.TALKING)

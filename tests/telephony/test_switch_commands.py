@@ -8,15 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calltree.telephony import commands
-from calltree.telephony.commands import (
-    ApiCommand,
-    Cause,
-    OutsideCall,
-    SwitchPath,
-    UnsafePartError,
-    switch_path,
-)
+from calltree.telephony import commands, pings
+from calltree.telephony.commands import ApiCommand, Cause, OutsideCall
+from calltree.telephony.safe_parts import SwitchPath, UnsafePartError, switch_path
 from calltree.telephony.wire import CommandReader, encode_command
 
 C = "11111111-2222-4333-8444-555555555555"
@@ -160,7 +154,7 @@ BUILDERS: list[Callable[[str], object]] = [
     lambda t: commands.cancel_timers(t),
     lambda t: commands.set_site(C, t),
     lambda t: commands.gateway_status(t),
-    lambda t: encode_command(commands.ping(t).line, commands.ping(t).headers).decode(),
+    lambda t: encode_command(pings.ping(t).line, pings.ping(t).headers).decode(),
 ]
 
 # What the lab's crafted numbers were made of, near forms that are allowed, and any text at all.

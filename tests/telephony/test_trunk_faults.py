@@ -26,7 +26,7 @@ from calltree.models import (
 )
 from calltree.services import breaker, leaving_practice, trunk_health, vitals
 from calltree.services.breaker import BreakerState
-from calltree.telephony import endings, ledger, serving
+from calltree.telephony import endings, joins, serving
 from calltree.telephony.calls import Heard
 from calltree.telephony.events import HungUp
 from calltree.telephony.serving import Ask, Refusal
@@ -72,7 +72,7 @@ class Calls:
         with self.store.write() as session:
             attempt = session.get_one(Attempt, attempt_id)
             attempt.ringing_at = now
-            ledger.step(session, attempt, Heard.RINGS, "test")
+            joins.step(session, attempt, Heard.RINGS, "test")
 
     def ends(self, attempt_id: int, how: tuple[str, str], now: datetime, q850: str = "") -> None:
         with self.store.write() as session:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from calltree.models import Attempt, CallState
 from calltree.services.campaign_answers import Waiting
-from calltree.telephony import ledger
+from calltree.telephony import joins
 from calltree.telephony.acts import Act, Apologise
 from calltree.telephony.timings import Timings
 
@@ -36,7 +36,7 @@ def serve(
         attempt = session.get_one(Attempt, one.attempt_id, populate_existing=True)
         if attempt.state is not CallState.ANSWERED or attempt.apology_at or attempt.joined_at:
             continue
-        acts += ledger.answered_joins(session, attempt, now)
+        acts += joins.answered_joins(session, attempt, now)
         patience = timedelta(seconds=one.answered_wait_s * timings.second_s)
         if attempt.user_id is None and now - one.answered_at >= patience:
             attempt.apology_at = now

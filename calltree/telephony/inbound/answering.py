@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from calltree.models.calls import LIVE_STATES
 from calltree.services import inbound_calls, recordings
-from calltree.telephony import commands
+from calltree.telephony import commands, safe_parts
 from calltree.telephony.inbound import chains
 from calltree.telephony.orders import Ask, Order, Plan, Refusal
 
@@ -24,7 +24,7 @@ def answer(order: Order) -> Plan:
         caller=attempt.uuid,
         operator=operator.leg_uuid,
         attempt_id=attempt.id,
-        recording=commands.switch_path(
+        recording=safe_parts.switch_path(
             order.recordings_root, *recordings.raw_name(attempt).split("/")
         ),
     )

@@ -10,12 +10,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from calltree.db import Store
 from calltree.errors import NotFound
 from calltree.services import guidance_files
-from calltree.telephony import commands
-from calltree.telephony.commands import SwitchPath
+from calltree.telephony import safe_parts
 from calltree.telephony.esl import CommandRefused, Link
 from calltree.telephony.inbound import callers
 from calltree.telephony.inbound.callers import Carry
 from calltree.telephony.inbound.chains import Wanted, commands_for
+from calltree.telephony.safe_parts import SwitchPath
 
 log = structlog.get_logger(__name__)
 
@@ -59,7 +59,7 @@ def _still_wanted(act: Carry, store: Store) -> bool:
 
 
 def _path(root: str, name: str) -> SwitchPath | None:
-    return commands.switch_path(root, *name.split("/")) if name else None
+    return safe_parts.switch_path(root, *name.split("/")) if name else None
 
 
 def _guidance(act: Carry, store: Store, root: str, own: Path | None) -> SwitchPath | None:

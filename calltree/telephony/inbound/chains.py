@@ -22,8 +22,8 @@ from calltree.telephony.commands import (
     ApiCommand,
     Cause,
     OutsideCall,
-    SwitchPath,
 )
+from calltree.telephony.safe_parts import SwitchPath
 
 GRACE_S = 10
 """So much later than the leader's clock the switch goes on by itself."""
