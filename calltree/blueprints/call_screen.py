@@ -260,6 +260,8 @@ def call(session: Session, at: Desk) -> dict[str, Any]:
         "came_back": call_transfer.came_back(session, at.attempt) if in_call else "",
         "recording": call_transfer.recording(session, at.attempt),
     }
+    if _talks_on_outside(at):
+        values["buttons"]["call"]["why_not"] = _("The customer talks with the outside number.")
     if values["transfer"] is not None:
         if not in_call:  # consulted in a colleague's call
             _consulted(values)
@@ -302,7 +304,9 @@ def _call_state(at: Desk) -> tuple[str, datetime | None]:
 def _talks_on_outside(at: Desk) -> bool:
     """Whether the call was handed to an outside number: the result can be saved meanwhile."""
     attempt = at.attempt
-    return attempt is not None and attempt.user_id is None and at.operator.attempt_id is None
+    if attempt is None or attempt.ended_at is not None or attempt.user_id is not None:
+        return False
+    return at.operator.attempt_id is None
 
 
 DRAWN_LATE_S = 15

@@ -200,6 +200,8 @@ def _name(session: Session, user_id: int) -> str:
 def recording(session: Session, attempt: Attempt | None) -> dict[str, Any]:
     """Say whether the recording is paused since when, and what the button asks for."""
     live = attempt is not None and attempt.ended_at is None and attempt.joined_at is not None
+    if attempt is not None and attempt.user_id is None:
+        live = False  # an outside number has the customer
     pause = None
     if live and attempt is not None:
         pause = recording_pauses.open_of(session, attempt_id=attempt.id)
