@@ -65,7 +65,6 @@ class Lobby:
             )
             # as each save does: the roles keep what they have read of a version
             session.get_one(InboundRoute, self.number_id).version = uuid.uuid4().hex
-            session.get_one(InboundRoute, self.number_id).version = f"{situation}{action}{seconds}"
 
     def ready(self) -> int:
         """An operator 待機."""
