@@ -223,7 +223,8 @@ def practise() -> ResponseReturnValue:
         )
     said, category = str(_("A practice call is on its way.")), "ok"
     if plan.reason != "open":  # else it would not be understood why nothing rings
-        said, category = str(_(inbound_words.why(plan.reason, plan.name), name=plan.name)), "warn"
+        why = _(inbound_words.why(plan.reason, plan.name), name=plan.name)
+        said, category = str(_("No telephone rings: %(why)s", why=why)), "warn"
     if wants_fragment():
         return calling.toast(said, category)
     flash(said, category)
