@@ -113,6 +113,7 @@ def _check_parts(soup: BeautifulSoup, locale: str, *, whole: bool) -> None:
         *_without_name(tags),
         *_without_token(tags),
         *_broken_references(tags, whole=whole),
+        *_clashing_keys(tags),
         *_unfilled(spoken),
         *_untranslated(spoken, locale),
     ]
@@ -178,6 +179,17 @@ def _without_token(tags: list[Tag]) -> list[str]:
         if str(form.get("method", "get")).lower() == "post"
         and not form.find("input", {"name": "csrf_token"})
     ]
+
+
+def _clashing_keys(tags: list[Tag]) -> list[str]:
+    """Keys that two presses of one page have; a dialog has its own, Escape closes what is open."""
+    dialogs = {id(tag) for dialog in _named(tags, "dialog") for tag in dialog.find_all(True)}
+    keys = Counter(
+        str(tag["data-key"]).casefold()
+        for tag in tags
+        if "data-key" in tag.attrs and tag["data-key"] != "Escape" and id(tag) not in dialogs
+    )
+    return [f"key {key!r} {count} times" for key, count in keys.items() if count > 1]
 
 
 def _broken_references(tags: list[Tag], *, whole: bool) -> list[str]:

@@ -17,6 +17,7 @@ from calltree.models import BuiltIn, Customer, ItemTarget, Project, User
 from calltree.services import callback_times, drafts, patterns
 from calltree.services.callback_times import Suggestion
 from calltree.services.sentences import N_
+from calltree.text import keys
 from calltree.text.days import site_day
 
 SUGGESTIONS = {
@@ -57,7 +58,7 @@ def _results(
         (
             status.id,
             status.name,
-            status.key,
+            keys.of_result(status.key),
             status.colour,
             status.id == selected,
             hint if status.built_in is BuiltIn.NO_ANSWER else "",

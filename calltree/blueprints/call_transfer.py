@@ -78,7 +78,7 @@ def row(session: Session, *, operator: Operator, attempt: Attempt | None) -> dic
     return {
         "word": _(ASKED_WORDS[asked.state], name=name),
         "since": asked.answered_at,
-        "buttons": [(kept_url("call_transfers.press", wish="leave"), _("Leave"), "b", "")],
+        "buttons": [(kept_url("call_transfers.press", wish="leave"), _("Leave"), "Shift+B", "")],
         "holds": True,
     }
 
@@ -92,17 +92,17 @@ def _first(session: Session, transfer: Transfer) -> dict[str, Any]:
     buttons = []
     if transfer.state is TransferState.CONSULTING:
         buttons = [
-            press("complete", _("Hand over"), "y", "primary"),
-            press("three_way", _("Three-way call"), "3"),
-            press("back", _("Back to the customer"), "b"),
+            press("complete", _("Hand over"), "Shift+Y", "primary"),
+            press("three_way", _("Three-way call"), "Shift+W"),
+            press("back", _("Back to the customer"), "Shift+B"),
         ]
     elif transfer.state is TransferState.THREE_WAY:
         buttons = [
-            press("complete", _("Leave the two alone"), "y", "primary"),
-            press("back", _("Let %(name)s go", name=name), "b"),
+            press("complete", _("Leave the two alone"), "Shift+Y", "primary"),
+            press("back", _("Let %(name)s go", name=name), "Shift+B"),
         ]
     else:
-        buttons = [press("back", _("Call it off"), "b")]
+        buttons = [press("back", _("Call it off"), "Shift+B")]
     return {
         "word": _(WORDS[transfer.state], name=name),
         "since": transfer.three_way_at or transfer.consulted_at or transfer.began_at,

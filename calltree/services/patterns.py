@@ -23,10 +23,8 @@ from calltree.models import (
 )
 from calltree.services import audit, audit_changes, names
 from calltree.services.rights import Viewer
+from calltree.text import keys
 from calltree.text.folding import fold_name
-
-KEYS = "7890ABDEGHIJKLMOQRTUVWXYZ"
-"""Keys of own statuses, in the order given out; 1–6 are the built-in ones', C F N P S pages'."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +135,8 @@ def save_status(
     users = session.scalars(select(Project).where(Project.pattern_id == pattern_id)).all()
     own = names.Place("status", name, "", ref=("status", status_id or 0))
     names.refuse_clash(session, projects=users, name=name, own=own)
+    if details.key and details.key != status.key:
+        _refuse_key(session, pattern_id, details.key)
     before = audit_changes.state_of(status) if status_id else None
     recount = status_id is not None and (
         (status.connected, status.conversion) != (details.connected, details.conversion)
@@ -203,6 +203,15 @@ def _refuse_twin_status(
         raise Refused("status_name_taken", field="name", name=twin.name)
 
 
+def _refuse_key(session: Session, pattern_id: int, key: str) -> None:
+    """Refuse a key that something else on the call screen has."""
+    twin = next((one for one in offered(session, pattern_id) if one.key == key), None)
+    if twin is not None:
+        raise Refused("status_key_taken", field="key", key=key, name=twin.name)
+    if key not in keys.OWN:
+        raise Refused("status_key_of_page", field="key", key=key)
+
+
 def _next_position(session: Session, pattern_id: int) -> int:
     last = session.scalar(
         select(func.max(ResultStatus.position)).where(ResultStatus.pattern_id == pattern_id)
@@ -212,7 +221,7 @@ def _next_position(session: Session, pattern_id: int) -> int:
 
 def _free_key(session: Session, pattern_id: int) -> str:
     taken = {status.key for status in offered(session, pattern_id)}
-    return next((key for key in KEYS if key not in taken), "")
+    return next((key for key in keys.OWN if key not in taken), "")
 
 
 def items(session: Session) -> list[AttributeItem]:

@@ -237,6 +237,10 @@ SENTENCES: dict[str, str] = {
     ),
     "pattern_name_taken": N_("There is already a result pattern called %(name)s."),
     "status_name_taken": N_("There is already a result status called %(name)s."),
+    "status_key_taken": N_("The key %(key)s is that of %(name)s."),
+    "status_key_of_page": N_(
+        "The key %(key)s cannot be a result's. Take another letter or digit, or leave it empty."
+    ),
     "item_name_taken": N_("There is already an attribute item called %(name)s."),
     "choices_missing": N_("Enter the choices, one in each line."),
     "project_name_taken": N_("There is already a project called %(name)s."),

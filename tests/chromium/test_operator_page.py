@@ -224,8 +224,8 @@ def test_R_CL_5_keys_are_text_while_one_types_and_ignore_the_ime(place: Place) -
     seat.begin()
     seat.call()
     seat.hang_up()
-    seat.press("n", "4", "l")
-    expect(seat.at("#memo")).to_have_value("4l")
+    seat.press("n", "4", "Shift+L")
+    expect(seat.at("#memo")).to_have_value("4L")
     expect(seat.at("#results :checked")).to_have_count(0)
     seat.at("#memo").evaluate(
         "(box) => box.dispatchEvent(new KeyboardEvent('keydown', {key: 'Enter', ctrlKey: true,"
@@ -275,7 +275,7 @@ def test_every_page_of_the_operators_is_accessible(place: Place) -> None:
     seat.begin()
     problems["call"] = axe(seat.page)
     seat.call()
-    seat.press("l")
+    seat.press("Shift+L")
     seat.sees_text("#side", "直前の通話")
     problems["talking"] = axe(seat.page)
     seat.hang_up()

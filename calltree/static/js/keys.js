@@ -5,13 +5,14 @@
 
   const FIELDS = "input:not([type=checkbox], [type=radio], [type=button], [type=submit]), select, textarea, [contenteditable]";
 
-  /* The name of what was pressed, as it is written in data-key: "F2", "Ctrl+Enter", "n", "?". */
+  /* The name of what was pressed, as it is written in data-key: "F2", "Ctrl+Enter", "n", "Shift+E", "?". */
   function nameOf(event) {
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     const held = [];
     if (event.ctrlKey || event.metaKey) held.push("Ctrl");
     if (event.altKey) held.push("Alt");
-    if (event.shiftKey && key.length > 1) held.push("Shift");
+    /* Shift+E is another key than e; of "?" and "#" Shift is a part. */
+    if (event.shiftKey && (key.length > 1 || /^[a-z]$/.test(key))) held.push("Shift");
     return [...held, key].join("+");
   }
 
