@@ -24,7 +24,7 @@ AT_ONCE = 2_000
 TOKYO_S = 9 * 3_600
 """The site's days begin so many seconds before those of UTC."""
 BULK = ("PRAGMA synchronous=OFF", "PRAGMA cache_size=-1000000", "PRAGMA foreign_keys=OFF")
-USUAL = ("PRAGMA synchronous=FULL", "PRAGMA cache_size=-16000", "PRAGMA foreign_keys=ON")
+USUAL = ("PRAGMA synchronous=NORMAL", "PRAGMA cache_size=-16000", "PRAGMA foreign_keys=ON")
 """As `calltree.db.prepare_sqlite` sets them."""
 
 

@@ -7,6 +7,7 @@ writer from its first statement (SQLite) and announces what changed only after i
 from __future__ import annotations
 
 import enum
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -15,7 +16,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import structlog
 from sqlalchemy import JSON, BigInteger, DateTime, Enum, Integer, MetaData, event
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Connection, Dialect, Engine
@@ -23,8 +23,6 @@ from sqlalchemy.orm import DeclarativeBase, ORMExecuteState, Session
 from sqlalchemy.types import TypeDecorator
 
 from calltree.turnstile import Turnstile
-
-log = structlog.get_logger(__name__)
 
 NAMING = {
     "ix": "ix_%(column_0_N_label)s",
@@ -107,6 +105,9 @@ class Store:
     IMMEDIATE behind one lock per process and a turnstile between processes (so that both queue
     instead of sleeping in SQLite's busy-waits); on Postgres READ COMMITTED. Keep rendering,
     hashing and network out of `write()`.
+
+    SQLite's commits are brought to the disk after the turn: the next writer does not wait for it,
+    only whoever wrote and those to whom it is announced (decision 20).
     """
 
     def __init__(self, engine: Engine, *, clock_rate: float = 1.0) -> None:
@@ -116,12 +117,13 @@ class Store:
         self._writer = threading.Lock()
         self._writing = threading.local()
         self._turnstile: Turnstile | None = None
+        self._wal: Path | None = None
         if engine.dialect.name == "sqlite":
             prepare_sqlite(engine)
             if engine.url.database not in (None, "", ":memory:"):
                 self._turnstile = Turnstile(Path(str(engine.url.database)))
+                self._wal = Path(f"{engine.url.database}-wal")
         self._write_engine = engine.execution_options(calltree_writes=True)
-        self._unsynced_engine = self._write_engine.execution_options(calltree_unsynced=True)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -136,17 +138,20 @@ class Store:
         `synced=False` does not wait for SQLite's disk: the commit outlives every process, and is
         lost with the last milliseconds before a power cut. For what is not true any more after one.
         Postgres waits all the same: what it has not written is lost with one process of its own.
+        Raises OSError for a disk that fails then; what was committed is there, and not announced.
         """
         if getattr(self._writing, "open", False):
             raise RuntimeError("a write transaction is already open in this thread")
         self._writing.open = True
         try:
-            with self._one_writer(), self._session(synced=synced) as session:
+            with self._one_writer(), self._session() as session:
                 yield session
                 session.commit()
                 told: list[Announcement] = session.info.get("announcements", [])
         finally:
             self._writing.open = False
+        if synced and self._wal is not None:
+            bring_to_disk(self._wal)
         self._publish(told)
 
     @contextmanager
@@ -180,13 +185,29 @@ class Store:
         finally:
             connection.close()
 
-    def _session(self, *, synced: bool) -> Session:
-        engine = self._write_engine if synced else self._unsynced_engine
-        return Session(engine, expire_on_commit=False, info=self._told | {"writes": True})
+    def _session(self) -> Session:
+        told = self._told | {"writes": True}
+        return Session(self._write_engine, expire_on_commit=False, info=told)
 
     def _publish(self, told: list[Announcement]) -> None:
         if told and self.publisher is not None:
             self.publisher(told)
+
+
+def bring_to_disk(wal: Path) -> None:
+    """Wait until all that is written to SQLite's log by now is on the disk. Raises OSError.
+
+    A log that is gone or has begun anew was carried over into the database before, and SQLite
+    waited for the disk then (synchronous=NORMAL).
+    """
+    try:
+        descriptor = os.open(wal, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        os.fdatasync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def prepare_sqlite(engine: Engine) -> None:
@@ -201,7 +222,8 @@ def prepare_sqlite(engine: Engine) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
         cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute("PRAGMA synchronous=FULL")
+        # A commit alone waits for no disk, Store.write() does; FULL would, inside the turn.
+        cursor.execute("PRAGMA synchronous=NORMAL")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.execute("PRAGMA busy_timeout=5000")
         cursor.execute("PRAGMA cache_size=-16000")
@@ -213,12 +235,8 @@ def prepare_sqlite(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def begun(connection: Connection) -> None:
-        options = connection.get_execution_options()
-        unsynced = bool(options.get("calltree_unsynced"))
-        if unsynced is not connection.info.get("unsynced", False):
-            connection.info["unsynced"] = unsynced  # a pooled connection keeps what was set
-            connection.exec_driver_sql(f"PRAGMA synchronous={'NORMAL' if unsynced else 'FULL'}")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("calltree_writes") else "BEGIN")
+        writes = connection.get_execution_options().get("calltree_writes")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 @event.listens_for(Session, "before_flush")

@@ -8,7 +8,6 @@ from dataclasses import replace
 from threading import Event, Thread
 
 import pytest
-from sqlalchemy import text
 
 from calltree.db import Store
 from calltree.telephony import events
@@ -152,22 +151,3 @@ def test_without_a_line_nothing_waits_for_more(leader: Leader, store: Store) -> 
     batch = [told(events.Destroyed)]
     leader._give_way(batch)
     assert len(batch) == 1
-
-
-def test_a_commit_that_need_not_outlive_a_power_cut_does_not_wait_for_sqlites_disk(
-    store: Store,
-) -> None:
-    sqlite = store.engine.dialect.name == "sqlite"
-    if not sqlite:  # the tests' server waits for no disk
-        with store.engine.begin() as link:
-            name = link.engine.url.database
-            link.execute(text(f'ALTER DATABASE "{name}" SET synchronous_commit = on'))
-        store.engine.dispose()
-    setting = "PRAGMA synchronous" if sqlite else "SHOW synchronous_commit"
-    # Postgres loses what it has not written when one of its own processes is killed
-    synced, unsynced = (2, 1) if sqlite else ("on", "on")
-    for waits, expected in ((True, synced), (False, unsynced), (True, synced), (False, unsynced)):
-        with store.write(synced=waits) as session:
-            assert session.scalar(text(setting)) == expected
-    with store.read() as session:
-        assert session.scalar(text(setting)) == synced
