@@ -46,7 +46,10 @@ from calltree.services.work_queue import Taken
 PAGE_LIVES_S = 30
 """A page that has not been heard of for this long is taken for closed."""
 _PAGE_FRESH_S = 9
-"""A page heard of just now need not be noted again at each press."""
+"""A page heard of just now need not be noted again; it tells of itself every 10 s."""
+_PAGE_SURE_S = 20
+"""Nor does a press note a page of which a word is overdue: it would wait for a commit
+before its own."""
 
 
 class Page(NamedTuple):
@@ -282,7 +285,7 @@ def free(session: Session, *, viewer: Viewer, customer_id: int, now: datetime) -
 def sits_here(
     session: Session, *, user_id: int, page: Page, nodes: Sequence[str], now: datetime
 ) -> bool:
-    """Answer whether `enter` and `claim_page` would have nothing to write."""
+    """Answer whether a press of this page has nothing to `enter` or to claim before its own."""
     operator = session.get(Operator, user_id)
     if operator is None or operator.state is OperatorState.SIGNED_OUT:
         return False
@@ -292,7 +295,7 @@ def sits_here(
         LegState.NONE,
         LegState.LOST,
     )
-    return telephone and _is_fresh(operator, page, now)
+    return telephone and _is_heard(operator, page, now, within_s=_PAGE_SURE_S)
 
 
 def require_page(session: Session, *, user_id: int, page: Page) -> None:
@@ -302,9 +305,9 @@ def require_page(session: Session, *, user_id: int, page: Page) -> None:
         raise Refused("page_in_use")
 
 
-def _is_fresh(operator: Operator, page: Page, now: datetime) -> bool:
+def _is_heard(operator: Operator, page: Page, now: datetime, *, within_s: int) -> bool:
     seen_at = operator.page_seen_at
-    if seen_at is None or now - seen_at >= timedelta(seconds=_PAGE_FRESH_S):
+    if seen_at is None or now - seen_at >= timedelta(seconds=within_s):
         return False
     return (operator.page_id, operator.page_machine) == page
 
@@ -318,7 +321,7 @@ def claim_page(
     another page is in use (「別の画面で使用中」). Called on opening and every 10 s.
     """
     operator = operators.ensure(session, user_id=user_id, now=now)
-    if _is_fresh(operator, Page(page_id, machine), now):
+    if _is_heard(operator, Page(page_id, machine), now, within_s=_PAGE_FRESH_S):
         return True
     gone = Operator.page_seen_at < now - timedelta(seconds=PAGE_LIVES_S)
     claimed = session.scalar(

@@ -231,6 +231,22 @@ def test_R_CL_17_a_second_page_is_told_until_the_first_is_gone(desk: Desk) -> No
     assert not claim(desk, "a", later(42))
 
 
+def sits_here(desk: Desk, page_id: str, now=NOW) -> bool:
+    page = desks.Page(page_id, "here")
+    with desk.store.read() as session:
+        return desks.sits_here(session, user_id=desk.user_id, page=page, nodes=[""], now=now)
+
+
+def test_R_CL_17_a_press_notes_its_page_only_when_a_word_of_it_is_missing(desk: Desk) -> None:
+    claim(desk, "a")
+    assert sits_here(desk, "a", later(19)), "it tells of itself every 10 s"
+    assert not sits_here(desk, "a", later(20))
+    assert not sits_here(desk, "b", later(1))
+    assert claim(desk, "a", later(20))
+    assert sits_here(desk, "a", later(39))
+    assert not claim(desk, "b", later(49)), "the first has 30 s from its last word"
+
+
 def test_R_CL_17_a_page_that_closes_makes_room_at_once(desk: Desk) -> None:
     claim(desk, "a")
     with desk.store.write() as session:
