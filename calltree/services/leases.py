@@ -37,8 +37,14 @@ class LeaseLost(Exception):
 
 
 def take(session: Session, *, name: str, holder: str, ttl_s: float) -> int | None:
-    """Take the lease if nobody holds it; give the new epoch, or None while another holds it."""
+    """Take the lease if nobody holds it; give the new epoch, or None while another holds it.
+
+    On Postgres it waits for what the leader before is writing (`require`).
+    """
     _ensure(session, name)
+    free = select(Lease.name).where(Lease.name == name, Lease.until < _now(session))
+    if session.scalar(free.with_for_update()) is None:
+        return None
     taken = (
         update(Lease)
         .where(Lease.name == name, Lease.until < _now(session))
@@ -67,8 +73,13 @@ def renew(session: Session, *, name: str, epoch: int, ttl_s: float, note: dict[s
 def require(session: Session, *, name: str, epoch: int) -> None:
     """Raise LeaseLost unless this epoch leads until the end of this transaction.
 
-    On Postgres the row is locked in share mode, so a new leader waits for this commit; on SQLite
-    the write transaction itself keeps everyone else out.
+    On SQLite the write transaction itself keeps everyone else out. On Postgres the row is locked
+    FOR KEY SHARE, so that the leader's own `renew`, which leaves the key alone, need not wait for
+    its writes: they follow one another so closely that in share mode it could wait for seconds, and
+    lose the lease. `take` locks FOR UPDATE, and only that keeps it out: it waits for this commit,
+    and a row that it has changed counts as one whose key was changed. So a `require` that meets it
+    waits too and compares the epoch anew; of a row that was merely renewed it would be content with
+    what it saw before.
     """
     connection = session.connection()
     held = _held(connection.dialect.name)
@@ -84,7 +95,7 @@ def _held(dialect: str) -> Select[int]:
         Lease.epoch == bindparam("of_epoch"),
         Lease.until >= _clock(dialect),
     )
-    return held.with_for_update(read=True) if dialect == "postgresql" else held
+    return held.with_for_update(read=True, key_share=True) if dialect == "postgresql" else held
 
 
 def give_up(session: Session, *, name: str, epoch: int) -> None:
