@@ -125,7 +125,7 @@ class _Writer:
 
     def _row(self, line: Line) -> dict[str, Any]:
         return {
-            **_DEFAULTS,
+            **DEFAULTS,
             "list_id": self._list_id,
             "import_id": self._claim.import_id,
             "position": self._first + line.index,
@@ -162,7 +162,7 @@ class _Writer:
         )
 
 
-_DEFAULTS = {
+DEFAULTS = {
     column.name: column.default.arg
     for column in inspect(Customer).columns
     if isinstance(column.default, ScalarElementColumnDefault)
