@@ -68,8 +68,8 @@ QUICK = Timings(
     backoff_limit_s=0.3,
 )
 """Soon to look again, late to give up: a machine may stand still for seconds."""
-UNHURRIED = replace(QUICK, reconcile_settle_s=30.0, unknown_age_s=60.0)
-"""For a real switch: a busy machine's takes its time to make a leg, which is not lost meanwhile."""
+UNHURRIED = replace(QUICK, bridge_s=5.0, doubt_s=10.0, reconcile_settle_s=30.0, unknown_age_s=60.0)
+"""For a real switch: a busy machine's takes its time to make, to join and to end a leg."""
 RING_TIME_S = 300
 """Of calls that shall ring until something else happens."""
 

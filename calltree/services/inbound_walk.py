@@ -49,8 +49,11 @@ log = structlog.get_logger(__name__)
 
 FORWARD_GRACE_S = 5
 """So much longer than it may ring, the switch has time to say that nobody answered."""
-JOIN_S = 5
-"""So long after the press the caller and the operator hear each other, or the next one is asked."""
+JOIN_S = 4
+"""So long after the press the caller and the operator hear each other, or the next one is asked.
+
+Who joins them may die between the answer and the bridge, and then the caller hears nothing at all.
+"""
 ENDS_BY_ITSELF = (InboundAction.GUIDANCE, InboundAction.VOICEMAIL, InboundAction.REFUSE)
 
 

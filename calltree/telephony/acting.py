@@ -207,6 +207,10 @@ class Actor:
             self._joining.pop(join.attempt_id, None)
             return
         log.warning("bridge not heard", attempt=attempt.id, tries=check.tries)
+        if self._reconciler.are_joined(link, join.customer, join.operator):
+            self._joining.pop(join.attempt_id, None)
+            self.put(Look(self._node, attempt.id))
+            return
         same_leg = operator is not None and operator.leg_uuid == join.operator
         if operator is not None and operator.leg_uuid and not same_leg:
             return  # a reload brought another leg, and its own join is looked after by itself

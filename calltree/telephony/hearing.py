@@ -97,12 +97,15 @@ class Hearing:
             "waiting": self._inbox.qsize(),
         }
 
-    def reconcile(self) -> None:
-        """Make a pass now; what follows from it is done."""
+    def reconcile(self, *, first: bool = False) -> None:
+        """Make a pass now, the first of a link or another; what follows from it is done."""
         link = self.command_link()
         if link is None:
             return
-        for act in [*self._reconciler.run(link), *self._reconciler.callers_unheard(link)]:
+        for act in [
+            *self._reconciler.run(link, first=first),
+            *self._reconciler.callers_unheard(link),
+        ]:
             self._act(act)
         self._reconciled_at = self._clock()
 
@@ -136,7 +139,7 @@ class Hearing:
 
     def _reconcile_first(self) -> None:
         try:
-            self.reconcile()
+            self.reconcile(first=True)
         except (SQLAlchemyError, LeaseLost) as error:
             raise LinkDown(f"not reconciled: {type(error).__name__}") from error
 

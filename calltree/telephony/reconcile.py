@@ -73,8 +73,11 @@ class Reconciler:
     clock: Callable[[], datetime]
     _strangers: set[str] = field(default_factory=set)
 
-    def run(self, link: Link) -> list[Act]:
-        """Make one pass. Raises LinkDown when the switch cannot be asked."""
+    def run(self, link: Link, *, first: bool = False) -> list[Act]:
+        """Make one pass. Raises LinkDown when the switch cannot be asked.
+
+        `first`: on a new link, by which nobody will tell any more of what ended before.
+        """
         rows = _rows(link)
         listed = {str(row["uuid"]): _created(row) for row in rows}
         now = self.clock()
@@ -95,7 +98,7 @@ class Reconciler:
             for uuid, leg_user in legs.items():
                 acts += self._mend_leg(session, leg_user, uuid, found[uuid], now)
             for uuid, seen in calls.items():
-                acts += self._mend_call(session, seen, found[uuid], now)
+                acts += self._mend_call(session, seen, found[uuid], now, untold=first)
             for uuid in targets:
                 settle = timedelta(seconds=self.timings.reconcile_settle_s)
                 acts += transfer_care.mend(session, uuid, found[uuid], settle=settle, now=now)
@@ -145,6 +148,11 @@ class Reconciler:
         with self.reign.write() as session:
             return self._mend_call(session, seen, found, self.clock(), settled=True)
 
+    def are_joined(self, link: Link, customer: str, leg: str) -> bool:
+        """Whether the switch has the two joined: a second bridge of them would end the first."""
+        dump = _dump(link, customer) or {}
+        return dump.get("Channel-State") in BRIDGED and _peer(dump) == leg
+
     def _open_calls(self, session: Session) -> dict[str, _Seen]:
         rows = session.execute(
             select(Attempt.uuid, Attempt.id, Attempt.state, Attempt.seen_sequence).where(
@@ -172,17 +180,22 @@ class Reconciler:
         now: datetime,
         *,
         settled: bool = False,
+        untold: bool = False,
     ) -> list[Act]:
+        """`settled`: asked because it may be over, and long enough after; `untold`: see `run`."""
         attempt = session.get_one(Attempt, seen.attempt_id, populate_existing=True)
         if attempt.state not in LIVE_STATES or attempt.state is CallState.QUEUED:
             return []
         attempt.epoch = self.reign.epoch
         if dump is None:
             settle = timedelta(seconds=self.timings.reconcile_settle_s)
-            if settled or attempt.dialled_at is None or now - attempt.dialled_at > settle:
-                endings.lost(session, attempt, now=now)
-                return ledger.mute_ends(session, attempt)
-            return [Look(self.node, attempt.id, self.timings.reconcile_settle_s)]
+            if attempt.dialled_at and now - attempt.dialled_at <= settle and not settled:
+                return [Look(self.node, attempt.id, self.timings.reconcile_settle_s)]
+            if not settled and not untold:
+                # A leg that hangs up is not there any more, and tells why only when it is done.
+                return [Look(self.node, attempt.id)]
+            endings.lost(session, attempt, now=now)
+            return ledger.mute_ends(session, attempt)
         if (attempt.state, attempt.seen_sequence) != (seen.state, seen.sequence):
             return []  # it moved meanwhile, so its events are coming and know better
         return _mend_living(session, attempt, dump, now)
@@ -330,7 +343,7 @@ def _mend_living(
     operator = session.get(Operator, attempt.user_id) if attempt.user_id else None
     leg = operator.leg_uuid if operator else ""
     if dump.get("Channel-State") in BRIDGED:
-        peer = dump.get("variable_signal_bond") or dump.get("variable_bridge_uuid")
+        peer = _peer(dump)
         heard_of = attempt.state is CallState.TALKING or (
             attempt.state is CallState.EARLY and attempt.joined_at is not None
         )
@@ -345,11 +358,17 @@ def _mend_living(
     if attempt.state is CallState.TALKING:
         heard = Heard.HELD if attempt.held_since else Heard.LEG_LOST
         joins.step(session, attempt, heard, "reconcile")
+    if attempt.origin is Origin.INBOUND and attempt.joined_at is None:
+        return []  # a press is joining them just now, and a second bridge would end the first
     if attempt.state is CallState.ANSWERED:
         return joins.customer_joins(session, attempt)
     if attempt.joined_at is None and dump.get("Answer-State") == "early":
         return joins.customer_joins(session, attempt)
     return []
+
+
+def _peer(dump: dict[str, str]) -> str:
+    return dump.get("variable_signal_bond") or dump.get("variable_bridge_uuid") or ""
 
 
 def _rows(link: Link) -> list[dict[str, Any]]:

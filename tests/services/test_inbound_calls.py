@@ -251,7 +251,7 @@ def test_R_IN_2_an_operator_who_cannot_be_joined_goes_away_and_it_rings_on(site)
     deaf, other = site.ready(), site.ready()
     call = site.arrives()
     site.answer(deaf, call)
-    assert site.walk(at(4)) == []
+    assert site.walk(at(inbound_walk.JOIN_S - 1)) == []
     site.walk(at(5))
     assert site.state(deaf) is OperatorState.AWAY
     assert site.attempt(call).user_id is None

@@ -6,15 +6,20 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select
 
+from calltree.db import utcnow
 from calltree.models import (
     AttemptEvent,
     CallState,
     CommandKind,
+    InboundAction,
     OperatorState,
+    Situation,
 )
 from calltree.models.recordings import RecordingState
-from tests.floor import QUICK, found_floor, in_thread, role, serving, wait_for
+from calltree.services import inbound_calls, operators
+from tests.floor import QUICK, found_floor, in_thread, open_floor, role, serving, wait_for
 from tests.practice import FAX, LEAVES, RATE, RINGS_ON, STAYS, PracticeSwitch
+from tests.telephony.incoming import Lobby
 
 
 def test_events_that_come_twice_change_nothing(floor):
@@ -57,6 +62,60 @@ def test_a_lost_hangup_is_found_out_by_asking(floor):
     assert floor.recording(attempt).state is RecordingState.STOPPED
     floor.switch.order("calm")
     floor.wait_leg(operator)
+
+
+@pytest.mark.one_database
+def test_a_hangup_that_is_on_its_way_is_not_guessed(store, switch):
+    timings = replace(QUICK, reconcile_s=0.1, doubt_s=60.0)
+    with open_floor(store, switch, timings) as floor:
+        lobby = Lobby(floor)
+        lobby.ready()
+        channel = lobby.calls()
+        attempt = lobby.arrived(channel)
+        switch.order("delay 1")  # the leg is gone at once, and tells so after several passes
+        switch.order(f"leave {channel}")
+        ended = floor.wait_state(attempt, CallState.ENDED)
+    assert (ended.ended_by, ended.hangup_cause) == ("customer", "NORMAL_CLEARING")
+
+
+@pytest.mark.one_database
+def test_a_bridge_that_stands_is_not_made_again(store, switch):
+    timings = replace(QUICK, reconcile_s=600.0, doubt_s=60.0)
+    with open_floor(store, switch, timings) as floor:
+        lobby = Lobby(floor)
+        lobby.does(Situation.ALL_BUSY, InboundAction.QUEUE, 600)
+        user = floor.operator()
+        channel = lobby.calls()
+        attempt = lobby.arrived(channel)
+        wait_for(lambda: floor.attempt(attempt).answered_at, "music")
+        switch.order("delay 2")
+        with store.write() as session:
+            operators.become_ready(session, user_id=user, now=utcnow())
+        floor.wait_state(attempt, CallState.TALKING)  # found out by asking
+        switch.order("calm")
+        switch.order(f"leave {channel}")
+        floor.wait_state(attempt, CallState.ENDED)  # told last
+    with store.read() as session:
+        told = session.scalars(select(AttemptEvent.name)).all()
+    assert told.count("Bridged") == 1
+
+
+@pytest.mark.one_database
+def test_a_pass_joins_no_caller_whom_a_press_is_joining(store, switch):
+    """The command's own bridge is under way: a second one would end it."""
+    floor = found_floor(store, switch)
+    lobby = Lobby(floor)
+    with in_thread(role(store, switch, replace(QUICK, sweep_age_s=600.0)).run):
+        with serving(floor):
+            wait_for(floor.link_up)
+            user = lobby.ready()
+            attempt = lobby.arrived(lobby.calls())
+            with store.write() as session:
+                inbound_calls.park(session, user_id=user, attempt_id=attempt.id, now=utcnow())
+            wait_for(lambda: floor.attempt(attempt).answered_at, "music")
+        lobby.answer(user, attempt)
+        floor.passes(2)
+        assert floor.attempt(attempt).joined_at is None
 
 
 @pytest.mark.one_database
