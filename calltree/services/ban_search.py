@@ -16,13 +16,12 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from calltree.models import DncSource, DoNotCall, DoNotCallProject
+from calltree.services import number_search
 from calltree.services.do_not_call import in_force
 from calltree.services.history_criteria import day_of, whole
 from calltree.text.days import TOKYO
-from calltree.text.phones import digits_fragment
 
 PAGE = 50
-FULL_NUMBER = 10
 MAX_TEXT = 64
 
 
@@ -97,7 +96,7 @@ def conditions(criteria: BanCriteria, now: datetime) -> list[ColumnElement[bool]
     """Conditions on DoNotCall that a search stands for."""
     found = [_state(criteria.state, now)]
     if criteria.number:
-        found.append(_number(criteria.number))
+        found.append(number_search.finds(DoNotCall.number, criteria.number))
     if criteria.project_id is not None:
         narrow = select(DoNotCallProject.entry_id).where(
             DoNotCallProject.project_id == criteria.project_id
@@ -145,15 +144,6 @@ def _state(state: BanState, now: datetime) -> ColumnElement[bool]:
     if state is BanState.EXPIRED:
         return and_(DoNotCall.released_at.is_(None), DoNotCall.expires_at <= now)
     return in_force(now)
-
-
-def _number(given: str) -> ColumnElement[bool]:
-    digits = digits_fragment(given)
-    if not digits:
-        return DoNotCall.id.is_(None)  # too little to look for: nothing, not everything
-    if len(digits) >= FULL_NUMBER and digits.startswith("0"):
-        return DoNotCall.number == digits
-    return DoNotCall.number.contains(digits, autoescape=True)
 
 
 def _start(day: date) -> datetime:

@@ -31,15 +31,13 @@ from calltree.models import (
     User,
 )
 from calltree.models.moments import local_hour, one_of_two, weekday_of
-from calltree.services import scope
+from calltree.services import number_search, scope
 from calltree.services.history_criteria import AUTOMATIC, Counted, Direction, HistoryCriteria
 from calltree.services.rights import Right, Viewer
 from calltree.text.days import TOKYO
 
 PAGE = 50
 RECENT = timedelta(hours=24)
-MIN_DIGITS = 3
-FULL_NUMBER = 10
 KIND_NAMES = {
     RecordKind.OUTBOUND: "発信",
     RecordKind.INBOUND: "受電",
@@ -233,7 +231,7 @@ def conditions(
     elif asked.user:
         found.append(CallRecord.user_id == int(asked.user))
     if asked.number:
-        found.append(_number(asked.number))
+        found.append(number_search.finds(CallRecord.number, asked.number))
     if asked.statuses:
         found.append(_statuses(asked.statuses))
     if asked.kinds:
@@ -279,20 +277,6 @@ def _recent(now: datetime) -> ColumnElement[bool]:
 
 def _start(day: date) -> datetime:
     return datetime.combine(day, time.min, TOKYO)
-
-
-def _number(given: str) -> ColumnElement[bool]:
-    digits = re.sub(r"[^0-9]", "", given.translate(_NARROW))
-    if given.translate(_NARROW).strip().startswith("+81"):
-        digits = "0" + digits[2:]
-    if len(digits) < MIN_DIGITS:
-        return false()
-    if len(digits) >= FULL_NUMBER and digits.startswith("0"):
-        return CallRecord.number == digits
-    return CallRecord.number.contains(digits)
-
-
-_NARROW = str.maketrans("０１２３４５６７８９＋", "0123456789+")
 
 
 def _statuses(wanted: Iterable[str]) -> ColumnElement[bool]:

@@ -25,7 +25,7 @@ from calltree.models import (
     Task,
     User,
 )
-from calltree.services import ban_search, history, scope, tasks
+from calltree.services import ban_search, history, number_search, scope, tasks
 from calltree.services.ban_search import BanCriteria
 from calltree.services.history_criteria import HistoryCriteria
 from calltree.services.rights import Right, Viewer
@@ -100,15 +100,15 @@ def customers(
 
 def _has_number(digits: str) -> ColumnElement[bool]:
     extra = select(ExtraNumber.customer_id)
-    if len(digits) >= history.FULL_NUMBER:
+    if number_search.is_whole(digits):
         main = aliased(Customer)
         with_one = union(  # as one set of ids: of an OR Postgres would read all customers
             select(main.id).where(main.number == digits),
             extra.where(ExtraNumber.number == digits),
         )
         return Customer.id.in_(with_one)
-    extra = extra.where(ExtraNumber.number.contains(digits, autoescape=True))
-    return or_(Customer.number.contains(digits, autoescape=True), Customer.id.in_(extra))
+    extra = extra.where(number_search.holds(ExtraNumber.number, digits))
+    return or_(number_search.holds(Customer.number, digits), Customer.id.in_(extra))
 
 
 def records(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, false, func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from calltree.errors import NotAllowed, NotFound, Refused
@@ -25,10 +25,9 @@ from calltree.models import (
     Project,
     User,
 )
-from calltree.services import bulk, erasing, figures, imports, lists, scope
+from calltree.services import bulk, erasing, figures, imports, lists, number_search, scope
 from calltree.services.rights import Right, Viewer
 from calltree.services.search_conditions import visible
-from calltree.text.phones import digits_fragment
 
 KEPT = timedelta(days=30)
 PAGE = 50
@@ -158,8 +157,7 @@ def page(
 def _where(list_id: int, number: str) -> list[ColumnElement[bool]]:
     where = [is_here(list_id)]
     if number:
-        digits = digits_fragment(number)
-        where.append(Customer.number.contains(digits) if digits else false())
+        where.append(number_search.finds(Customer.number, number))
     return where
 
 

@@ -23,7 +23,7 @@ from calltree.models import (
     Project,
     ProjectNumber,
 )
-from calltree.services import gate, history, records, results, scope
+from calltree.services import gate, history, number_search, records, results, scope
 from calltree.services.rights import Viewer
 from calltree.text.phones import Phone, normalise
 
@@ -140,7 +140,7 @@ def page(
     """
     query = select(CallRecord).where(scope.dialled_by_hand(viewer))
     if number:
-        query = query.where(CallRecord.number == normal(number))
+        query = query.where(number_search.finds(CallRecord.number, number))
     if before is not None:
         query = query.where(CallRecord.id < before)
     found = session.scalars(query.order_by(CallRecord.id.desc()).limit(PAGE)).all()

@@ -28,7 +28,7 @@ from calltree.models import (
     RecordingState,
     User,
 )
-from calltree.services import gate, inbound_matches, manual_calls, people, scope
+from calltree.services import gate, inbound_matches, manual_calls, number_search, people, scope
 from calltree.services.inbound_matches import Known
 from calltree.services.rights import Right, Viewer
 from calltree.services.tasks import Whose
@@ -129,7 +129,7 @@ def _conditions(criteria: Criteria) -> list[ColumnElement[bool]]:
     elif criteria.who is not Whose.EVERYBODY:
         found.append(InboundCall.assigned_user_id == criteria.who)
     if criteria.number:
-        found.append(Attempt.number == manual_calls.normal(criteria.number))
+        found.append(number_search.finds(Attempt.number, criteria.number))
     return found
 
 

@@ -56,6 +56,7 @@ from calltree.services.criteria import (
     Shortcut,
     Term,
 )
+from calltree.services.number_search import is_whole
 from calltree.services.rights import Viewer
 from calltree.text.days import TOKYO
 from calltree.text.folding import CELL_SEPARATOR, bigrams, fold, words
@@ -65,8 +66,6 @@ SMALL_LIST = 2000
 """Below this many customers a list is read through sooner than the index of all lists is asked."""
 MAX_TERMS = 3000
 """Trigrams that may begin with two characters before the index is not worth asking."""
-MIN_DIGITS = 3
-FULL_NUMBER = 10
 _SEARCH = table("customer_search", column("rowid"))
 _TERMS = table("customer_search_terms", column("term"))
 
@@ -259,13 +258,13 @@ class Conditions:
 
     def _with_number(self, digits: str) -> list[Select[Any]]:
         """Ids of customers with such a main number, and with such an extra one."""
-        if len(digits) < MIN_DIGITS:
+        if not digits:
             return []
         other = aliased(Customer)
         main = select(other.id).where(self._digits_in(other.number, digits))
         if self.customer_id is not None:
             main = main.where(other.id == self.customer_id)
-        elif self.sqlite and not self._small and len(digits) < FULL_NUMBER:
+        elif self.sqlite and not self._small and not is_whole(digits):
             main = main.where(other.id.in_(_matching(_trigrams(digits))))
         elif self.folder is not None:
             main = main.where(other.list_id == self.folder.id)
@@ -273,7 +272,7 @@ class Conditions:
         return [main, extra]
 
     def _digits_in(self, number: Any, digits: str) -> ColumnElement[bool]:
-        if len(digits) >= FULL_NUMBER and digits.startswith("0"):
+        if is_whole(digits):
             return and_(number == digits)
         return self._contains(number, digits)
 

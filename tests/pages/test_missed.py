@@ -91,6 +91,7 @@ def test_R_IN_3_missed_calls_are_listed_with_who_called_and_a_badge(
     assert "非通知" in withheld.get_text()
     assert withheld.select("form[action$='/call-back']") == []
     assert len(op.get(f"{ROOM}?number={CALLER}").all("[data-missed]")) == 1
+    assert len(op.get(f"{ROOM}?number={CALLER[3:7]}").all("[data-missed]")) == 1
     assert op.get(f"{ROOM}?outcome=voicemail").all("[data-missed]") == []
 
 
