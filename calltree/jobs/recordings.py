@@ -28,6 +28,8 @@ from calltree.services.recordings import Problem, Work
 
 log = structlog.get_logger(__name__)
 
+_EMPTY_BYTES = 4096
+"""A file that is no longer than this and has no sound never had any."""
 _VERIFIED_WITHIN_MS = 300  # an encoder's delay and its last frame
 
 
@@ -44,6 +46,21 @@ def sweep() -> None:
     """Pick up what was left undone, and destroy what is due."""
     settings = runtime.settings()
     sweep_in(runtime.store(), settings.recordings_dir, bucket=buckets.of(settings), now=utcnow())
+
+
+def clear_begun(attempt_id: int) -> None:
+    """Remove the empty file of a call that the switch began to record and then refused to."""
+    clear_begun_in(runtime.store(), runtime.settings().recordings_dir, attempt_id)
+
+
+def clear_begun_in(store: Store, root: Path, attempt_id: int) -> None:
+    """Do it with this store and directory. Does nothing where there is sound, or a row for it."""
+    with store.read() as session:
+        name = recordings.unrecorded_name(session, attempt_id=attempt_id)
+    path = recordings.path_below(root, name) if name else None
+    if path is not None and path.is_file() and path.stat().st_size <= _EMPTY_BYTES:
+        _unlink(path)
+        log.warning("begun recording removed", attempt=attempt_id)
 
 
 def finish_in(
@@ -87,7 +104,7 @@ def _finish_locked(
             heard = _encode(file, copy)
         except sound.UnreadableSound as error:
             log.error("recording unreadable", recording=recording_id, why=str(error))
-            empty = raw.stat().st_size <= 4096 and str(error) == "no sound"
+            empty = raw.stat().st_size <= _EMPTY_BYTES and str(error) == "no sound"
             _miss(store, work, Problem.MISSING if empty else Problem.UNREADABLE)
             return
         size = copy.stat().st_size

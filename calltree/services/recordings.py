@@ -323,6 +323,14 @@ def _is_kept() -> ColumnElement[bool]:
     return Recording.state.in_((RecordingState.STORED, RecordingState.HIDDEN))
 
 
+def unrecorded_name(session: Session, *, attempt_id: int) -> str:
+    """Name the original of a call that is over and has no recording; '' for any other."""
+    attempt = session.get_one(Attempt, attempt_id)
+    if attempt.ended_at is None or effects.recording_of(session, attempt_id=attempt_id):
+        return ""
+    return raw_name(attempt)
+
+
 def files_of(session: Session, *, recording_id: int) -> tuple[str, str]:
     """Name the original and the copy of a recording, whether they are there or not."""
     attempt = session.scalars(

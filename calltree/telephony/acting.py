@@ -17,6 +17,7 @@ from pathlib import Path
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from calltree.db import Announcement
 from calltree.models.calls import LIVE_STATES, Attempt, CallState, Operator, Origin
 from calltree.models.supervision import MonitorMode
 from calltree.services import campaign_answers
@@ -28,6 +29,7 @@ from calltree.telephony.acts import (
     Barge,
     Bridge,
     CancelTimers,
+    ClearBegun,
     HangUp,
     Join,
     LimitEarly,
@@ -169,6 +171,8 @@ class Actor:
                 self._ask(link, commands.record_unmask(customer, path))
             case Barge(leg=leg, target=target):
                 self._ask(link, commands.monitor(leg, target, MonitorMode.BARGE))
+            case ClearBegun():
+                self._clear_begun(act)
             case Apologise(customer=customer):
                 self._ask(link, commands.apologise(customer))
             case LimitEarly(customer=customer, seconds=seconds):
@@ -195,7 +199,20 @@ class Actor:
         for command, reply in zip(asked, link.api_in_order(*asked), strict=True):
             if reply.startswith("-"):
                 _say_refused(command, reply)
+                if join.recording and command is asked[0]:
+                    self.put(ClearBegun(self._node, join.attempt_id), self._timings.doubt_s)
         self.put(CheckJoin(self._node, join, tries), self._timings.bridge_s)
+
+    def _clear_begun(self, act: ClearBegun) -> None:
+        """FreeSWITCH opens the file first, and tells nobody of it when the leg is going by then."""
+        with self._reign.store.read() as session:
+            lives = session.get_one(Attempt, act.attempt_id).state in LIVE_STATES
+        publish = self._reign.store.publisher
+        if lives:
+            self.put(act, self._timings.doubt_s)
+        elif publish is not None:
+            func = "calltree.jobs.recordings.clear_begun"
+            publish([Announcement("job", {"lane": "soon", "func": func, "args": [act.attempt_id]})])
 
     def _check_join(self, check: CheckJoin, link: Link) -> None:
         join = check.join

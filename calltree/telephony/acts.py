@@ -103,6 +103,13 @@ class RecordAgain(Act):
 
 
 @dataclass(frozen=True, slots=True)
+class ClearBegun(Act):
+    """Have the file removed that the switch began for a leg that hung up in this moment."""
+
+    attempt_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class Apologise(Act):
     """Tell a customer for whom nobody became free that we are sorry, and release them."""
 

@@ -10,6 +10,7 @@ from calltree.jobs import recordings as job
 from calltree.models import CallState, CommandKind, Recording, RecordingState
 from calltree.services import recordings
 from calltree.services.recordings import Problem
+from calltree.text.days import site_day
 from tests.floor import QUICK, Floor, open_floor, wait_for
 from tests.practice import BUSY, STAYS, PracticeSwitch
 
@@ -85,6 +86,44 @@ def test_a_call_that_nobody_answered_has_no_recording_to_miss(floor: Floor) -> N
     attempt = floor.call(floor.operator(), BUSY)
     floor.wait_state(attempt, CallState.ENDED)
     assert finished(floor, attempt) is None
+
+
+@pytest.mark.one_database
+def test_R_RC_5_a_recording_that_the_switch_refuses_is_looked_for(floor: Floor) -> None:
+    """As it does for a leg that hangs up in this moment, after it has opened the file."""
+    day = site_day(utcnow())
+    floor.switch.recordings.mkdir(exist_ok=True)
+    (floor.switch.recordings / f"{day:%Y}").write_text("no folder can be made here")
+    attempt = floor.call(floor.operator(), STAYS)
+    floor.wait_state(attempt, CallState.TALKING)
+    floor.ask(CommandKind.HANG_UP, attempt)
+    floor.wait_state(attempt, CallState.ENDED)
+    rung = wait_for(
+        lambda: [n for n in floor.told if n.ids.get("func", "").endswith(".clear_begun")], "look"
+    )
+    assert rung[0].ids["args"] == [attempt.id]
+    assert resolve_name(rung[0].ids["func"]) is job.clear_begun
+
+
+@pytest.mark.one_database
+def test_an_empty_file_without_a_recording_is_removed_and_no_other(floor: Floor) -> None:
+    busy = floor.call(floor.operator(), BUSY)
+    floor.wait_state(busy, CallState.ENDED)
+    begun = floor.switch.recordings / recordings.raw_name(busy)
+    begun.parent.mkdir(parents=True, exist_ok=True)
+    for size, stays in ((44, False), (60_000, True)):
+        begun.write_bytes(bytes(size))
+        job.clear_begun_in(floor.store, floor.switch.recordings, busy.id)
+        assert begun.exists() is stays
+    talks = floor.call(floor.operator(), STAYS)
+    floor.wait_state(talks, CallState.TALKING)
+    known = floor.switch.recordings / wait_for(lambda: floor.recording(talks)).raw_name
+    job.clear_begun_in(floor.store, floor.switch.recordings, talks.id)
+    assert known.exists()
+    floor.ask(CommandKind.HANG_UP, talks)
+    floor.wait_state(talks, CallState.ENDED)
+    job.clear_begun_in(floor.store, floor.switch.recordings, talks.id)
+    assert known.exists()
 
 
 def test_R_RC_5_the_leader_rings_for_the_sweep(store: Store, switch: PracticeSwitch) -> None:
