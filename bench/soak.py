@@ -37,6 +37,7 @@ from bench._telephone import wait_for
 from bench.calls import ask
 from calltree.models import (
     Attempt,
+    AttemptEvent,
     CustomerList,
     LegState,
     Line,
@@ -104,7 +105,7 @@ def run(options: Options) -> Result:
             **counts,
             "recordings_are": states_now,
             "legs": legs,
-            "strays": sorted(files ^ known)[:20],
+            "strays": strays(site, sorted(files ^ known)[:20]),
             "presses": asked,
             "recordings_were_behind_s": behind_s,
             "minutes": round((pressed_at - looks["web"][0].at) / 60, 1),
@@ -239,6 +240,27 @@ def sounds(site: RealSite) -> tuple[set[str], set[str]]:
         kept = set(session.scalars(named)) - {""}
         empty = set(session.scalars(select(Recording.raw_name).where(missing)))
     return files, {name for name in kept if name in files or name not in empty}
+
+
+def strays(site: RealSite, names: list[str]) -> dict[str, str]:
+    """What is known of files that should not be there, or are not: size, call, what it was told."""
+    told = {}
+    for name in names:
+        path = site.settings.recordings_dir / name
+        size = path.stat().st_size if path.is_file() else None
+        with site.store.read() as session:
+            call = session.scalar(select(Attempt).where(Attempt.uuid == path.stem))
+            of_call = call.id if call else 0
+            row = session.scalar(select(Recording).where(Recording.attempt_id == of_call))
+            heard = session.scalars(
+                select(AttemptEvent.name)
+                .where(AttemptEvent.attempt_id == of_call)
+                .order_by(AttemptEvent.at)
+            ).all()
+        state, joined_at = (call.state, call.joined_at) if call else (None, None)
+        told[name] = f"bytes {size}; call {state}, joined {joined_at}; row {row and row.state}; "
+        told[name] += " ".join(heard)
+    return told
 
 
 def states(site: RealSite) -> dict[str, int]:
