@@ -161,6 +161,14 @@ class Customer(Base):
             sqlite_where=text("next_try_at IS NOT NULL"),
             postgresql_where=text("next_try_at IS NOT NULL"),
         ),
+        # What rests in the bin, found without a look at all that does not.
+        Index(
+            "ix_customers_bin",
+            "list_id",
+            "id",
+            sqlite_where=text("deleted_by IS NOT NULL"),
+            postgresql_where=text("deleted_by IS NOT NULL"),
+        ),
         # An import's customers in order of id, and counted by list without a look at their rows.
         Index("ix_customers_import", "import_id", "id", "list_id", "deleted_at"),
     )
