@@ -1,4 +1,4 @@
-"""集計: a month by user and day over a ledger of 2,000,000 records, on Postgres.
+"""集計: a month by user and day over a ledger of 2,000,000 records on Postgres, 300,000 on SQLite.
 
 Work: the table as a manager asks for it (`summaries.summary`): counts, talk and conversions of the
 records, wrap-up, idle and working time of the intervals, names, totals. Floor: the one SQL
@@ -17,7 +17,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from bench import Options, Result
+from bench import Options, Result, _months
 from bench._stores import median_ms, stores
 from bench._walk import statements
 from bench.search import ground
@@ -27,7 +27,7 @@ from calltree.services import summaries
 from calltree.services.rights import Viewer
 from calltree.services.summary_criteria import Axis, SummaryCriteria
 
-ROWS = 2_000_000
+ROWS = {"postgresql": 2_000_000, "sqlite": 300_000}
 MONTHS = 10
 USERS = 20
 LISTS = 40
@@ -38,9 +38,8 @@ NOW = datetime(2026, 11, 24, 1, 0, tzinfo=UTC)
 
 
 def run(options: Options) -> Result:
-    rows = options.rows or ROWS
-    month = rows // MONTHS
     with stores(options) as (store, _folder):
+        month = (options.rows or ROWS[store.engine.dialect.name]) // MONTHS
         viewer, ids = furnished(store, random.Random(options.seed))
         fill(store, month, LAST, ids)
         settled(store)
@@ -85,30 +84,8 @@ def heat(store: Store, viewer: Viewer, asked: SummaryCriteria) -> int:
         return len(summaries.heat(session, viewer=viewer, criteria=asked))
 
 
-FLOOR = """
-    SELECT * FROM (
-        SELECT user_id, site_day, count(*) FILTER (WHERE counts_dial),
-            count(*) FILTER (WHERE counts_connect), count(*) FILTER (WHERE counts_conversion),
-            sum(talk_ms) FILTER (WHERE counts_dial), count(*) FILTER (WHERE kind = 'entry'),
-            count(*) FILTER (WHERE kind = 'inbound'), count(*) FILTER (WHERE kind = 'manual'),
-            count(*) FILTER (WHERE kind IN ('outbound', 'predictive') AND system = 'line_error')
-        FROM call_records WHERE site_day BETWEEN '{first}' AND '{last}'
-            AND started_at >= '{first} 00:00+09' AND started_at < '{after} 00:00+09'
-        GROUP BY user_id, site_day
-    ) r FULL JOIN (
-        SELECT user_id, site_day,
-            sum(ended_at - started_at) FILTER (WHERE state = 'wrap_up'),
-            sum(ended_at - started_at) FILTER (WHERE state IN ('ready', 'browsing')),
-            sum(ended_at - started_at) FILTER (WHERE state <> 'away')
-        FROM operator_intervals WHERE site_day BETWEEN '{first}' AND '{last}'
-            AND state <> 'signed_out'
-        GROUP BY user_id, site_day
-    ) i USING (user_id, site_day)"""
-
-
 def bare(store: Store, asked: SummaryCriteria) -> int:
-    after = asked.last + timedelta(days=1)
-    statement = FLOOR.format(first=asked.first, last=asked.last, after=after)
+    statement = _months.figures(store.engine.dialect.name, asked.first, asked.last)
     with store.engine.connect() as link:
         return len(link.exec_driver_sql(statement).fetchall())
 
@@ -159,54 +136,36 @@ def furnished(store: Store, draw: random.Random) -> tuple[Viewer, dict[str, list
         return Viewer.of(manager), ids
 
 
-RECORDS = """
-    INSERT INTO call_records (kind, list_id, project_id, user_id, number, cycle, started_at,
-        site_day, talk_ms, status_id, system, saved_at, closed_at, attributes, prospect_level, memo,
-        counts_dial, counts_connect, counts_conversion)
-    SELECT CASE WHEN n % 40 = 0 THEN 'entry' WHEN n % 41 = 0 THEN 'inbound' ELSE 'outbound' END,
-        (CAST(:lists AS int[]))[1 + n % :list_count],
-        (CAST(:projects AS int[]))[1 + n % :list_count % 2],
-        (CAST(:users AS int[]))[1 + (n * 7) % :user_count],
-        '03' || lpad(CAST((n * 7919) % 100000000 AS text), 8, '0'), 1, at,
-        CAST(timezone('Asia/Tokyo', at) AS date), (n * 131) % 180000,
-        (CAST(:statuses AS int[]))[1 + (n * 13) % :status_count], '', at, at, '{}', '',
-        CASE WHEN n % 3 = 0 THEN '' ELSE '担当者は外出中。夕方に戻る予定とのこと。' END,
-        n % 40 > 0 AND n % 41 > 0, n % 40 > 0 AND n % 41 > 0 AND n % 5 = 0,
-        n % 40 > 0 AND n % 41 > 0 AND n % 50 = 0
-    FROM generate_series(1, :rows) AS n, LATERAL (
-        SELECT CAST(:first AS timestamptz) + (n * :days / :rows) * interval '1 day'
-            + (n * :days % :rows) * interval '9 hours' / :rows AS at) AS moment"""
-INTERVALS = """
-    INSERT INTO operator_intervals (user_id, site_day, state, reason, started_at, ended_at)
-    SELECT user_id, site_day, (ARRAY['browsing', 'talking', 'wrap_up'])[1 + part], '',
-        started_at + part * interval '20 seconds' + part * interval '1 microsecond' * (id % 997),
-        started_at + (part + 1) * interval '20 seconds'
-    FROM call_records, generate_series(0, 2) AS part
-    WHERE started_at >= :first AND started_at < CAST(:first AS timestamptz) + interval '31 days'
-        AND kind = 'outbound'
-    ON CONFLICT DO NOTHING"""
-
-
 def fill(store: Store, rows: int, first: date, ids: dict[str, list[int]]) -> None:
     """A month's records, from nine to six, and the intervals of the operators who made them."""
     start = datetime.combine(first, datetime.min.time(), UTC)
+    dialect = store.engine.dialect.name
     with store.write() as session:
         session.execute(
-            text(RECORDS),
+            text(_months.records(dialect)),
             {
-                **ids,
+                **{name: _months.many(dialect, some) for name, some in ids.items()},
                 "list_count": LISTS,
                 "user_count": USERS,
                 "status_count": len(ids["statuses"]),
                 "rows": rows,
                 "days": DAYS,
-                "first": start,
+                "first": _months.moment(dialect, start),
             },
         )
-        session.execute(text(INTERVALS), {"first": start})
+        session.execute(
+            text(_months.intervals(dialect)),
+            {
+                "first": _months.moment(dialect, start),
+                "after": _months.moment(dialect, start + timedelta(days=31)),
+            },
+        )
 
 
 def settled(store: Store) -> None:
+    """Let Postgres know its tables; SQLite keeps no statistics in the product either."""
+    if store.engine.dialect.name != "postgresql":
+        return
     with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as link:
         link.exec_driver_sql("VACUUM ANALYZE call_records")
         link.exec_driver_sql("VACUUM ANALYZE operator_intervals")
