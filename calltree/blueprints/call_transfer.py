@@ -85,6 +85,7 @@ def row(session: Session, *, operator: Operator, attempt: Attempt | None) -> dic
 
 def _first(session: Session, transfer: Transfer) -> dict[str, Any]:
     name = target_name(session, transfer)
+    parked = transfer.kind is TransferKind.PARKED and transfer.to_user_id is None
 
     def press(wish: str, label: str, key: str, kind: str = "") -> tuple[str, str, str, str]:
         return kept_url("call_transfers.press", wish=wish), label, key, kind
@@ -101,10 +102,12 @@ def _first(session: Session, transfer: Transfer) -> dict[str, Any]:
             press("complete", _("Leave the two alone"), "Shift+Y", "primary"),
             press("back", _("Let %(name)s go", name=name), "Shift+B"),
         ]
+    elif parked:
+        buttons = [press("back", _("Back to the customer"), "Shift+B", "primary")]
     else:
         buttons = [press("back", _("Call it off"), "Shift+B")]
     return {
-        "word": _(WORDS[transfer.state], name=name),
+        "word": _("On hold for whoever is free") if parked else _(WORDS[transfer.state], name=name),
         "since": transfer.three_way_at or transfer.consulted_at or transfer.began_at,
         "buttons": buttons,
         "holds": transfer.state is not TransferState.THREE_WAY,
@@ -123,6 +126,8 @@ def came_back(session: Session, attempt: Attempt | None) -> str:
     )
     if last is None or last.settled_at is None or last.outcome not in CAME_BACK:
         return ""
+    if last.kind is TransferKind.PARKED and last.to_user_id is None:
+        return str(_("Nobody took the customer. They are back with you."))
     return str(_(CAME_BACK[last.outcome], name=target_name(session, last)))
 
 
@@ -146,6 +151,8 @@ def parted(session: Session, *, user_id: int, now: datetime) -> tuple[str, str] 
 
 def target_name(session: Session, transfer: Transfer) -> str:
     """Name whom the call was to be handed on to."""
+    if transfer.kind is TransferKind.PARKED and transfer.to_user_id is None:
+        return str(_("Whoever is free"))
     if transfer.to_user_id is None:
         return phone(transfer.number)
     return _name(session, transfer.to_user_id)

@@ -14,7 +14,7 @@ from calltree.db import utcnow
 from calltree.errors import NotFound, Refused
 from calltree.extensions import reading, writing
 from calltree.htmx import wants_fragment
-from calltree.models import Attempt, Customer, CustomerList, TransferKind, TransferState
+from calltree.models import Attempt, Customer, CustomerList, TransferKind
 from calltree.services import recording_pauses, transfer_colleagues, transfer_facts, transfers
 from calltree.services.rights import Right
 
@@ -68,6 +68,15 @@ def to_colleague(user_id: int) -> ResponseReturnValue:
             session, viewer=viewer(), user_id=user_id, kind=_kind(),
             press_id=calling.press_id(), now=utcnow(),
         )  # fmt: skip
+    return _begun()
+
+
+@bp.post("/park")
+@requires(Right.DIAL)
+def park() -> ResponseReturnValue:
+    """保留して残す: whoever is free takes the customer."""
+    with writing() as session:
+        transfers.to_anybody(session, viewer=viewer(), press_id=calling.press_id(), now=utcnow())
     return _begun()
 
 
@@ -140,6 +149,18 @@ def answer() -> ResponseReturnValue:
     return redirect(url_for("calling.screen"), 303)
 
 
+@bp.post("/take/<int:transfer_id>")
+@requires(Right.DIAL)
+def take(transfer_id: int) -> ResponseReturnValue:
+    """応答 of a parked customer: one's own is left, their page comes."""
+    mine, now = viewer(), utcnow()
+    calling.sit_down(now)
+    with writing() as session:
+        calling.require_page(session)
+        transfers.take(session, user_id=mine.user_id, transfer_id=transfer_id, now=now)
+    return redirect(url_for("calling.screen"), 303)
+
+
 @bp.post("/refuse")
 @requires(Right.DIAL)
 def refuse() -> ResponseReturnValue:
@@ -154,13 +175,23 @@ def refuse() -> ResponseReturnValue:
 def offered() -> dict[str, Any] | None:
     """Say who asks the viewer to take which customer over; None while nobody does."""
     session = reading()
-    transfer = transfer_facts.asked_of(session, user_id=viewer().user_id)
-    if transfer is None or transfer.state is not TransferState.RINGING:
+    mine = viewer()
+    transfer = transfer_facts.offered_to(session, user_id=mine.user_id)
+    if transfer is None:
+        return None
+    parked = transfer.kind is TransferKind.PARKED
+    if parked and not transfer_colleagues.may_take(
+        session, transfer=transfer, user_id=mine.user_id
+    ):
         return None
     attempt = session.get_one(Attempt, transfer.attempt_id)
     customer = session.get(Customer, attempt.customer_id) if attempt.customer_id else None
     folder = session.get(CustomerList, attempt.list_id) if attempt.list_id else None
     return {
+        "parked": parked,
+        "answer_url": url_for("call_transfers.take", transfer_id=transfer.id)
+        if parked
+        else url_for("call_transfers.answer"),
         "attended": transfer.kind is TransferKind.ATTENDED,
         "name": call_transfer.first_name(session, transfer),
         "since": transfer.began_at,

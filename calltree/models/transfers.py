@@ -19,6 +19,8 @@ class TransferKind(StrEnum):
     """転送: the customer is joined as soon as the target answers."""
     ATTENDED = "attended"
     """相談転送: the first operator talks with the target first."""
+    PARKED = "parked"
+    """保留して残す: whoever is free takes the customer. Until somebody does there is no target."""
 
 
 class TransferState(StrEnum):
@@ -96,7 +98,7 @@ class Transfer(Base):
     wished_at: Mapped[datetime | None]
     from_user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
     to_user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
-    """The colleague; None for an outside number."""
+    """The colleague; None for an outside number, and while nobody took a parked customer."""
     was: Mapped[OperatorState | None]
     """The colleague's state before: where they go back to when it comes to nothing."""
     number: Mapped[str] = mapped_column(String(16), default="")
@@ -104,7 +106,7 @@ class Transfer(Base):
     trunk_id: Mapped[int | None] = mapped_column(ForeignKey("trunks.id"))
     node: Mapped[str] = mapped_column(String(64), default="")
     uuid: Mapped[str] = mapped_column(String(36))
-    """The target's leg: of an outside number chosen by us, else the colleague's own."""
+    """The target's leg: of an outside number chosen by us, of a colleague their own; else ""."""
     began_at: Mapped[datetime]
     answered_at: Mapped[datetime | None]
     consulted_at: Mapped[datetime | None]

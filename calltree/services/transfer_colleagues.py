@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
-from calltree.models import Attempt, LegState, Monitor, Operator, OperatorState, User
+from calltree.models import Attempt, LegState, Monitor, Operator, OperatorState, Transfer, User
 from calltree.services import operators, transfer_facts
 
 _OFFERED = operators.MOVES[operators.Move.OFFER]
@@ -24,6 +24,15 @@ class Colleague:
     since: datetime
     free: bool
     """They can be asked now."""
+
+
+def may_take(session: Session, *, transfer: Transfer, user_id: int) -> bool:
+    """Whether this operator could take a parked customer now."""
+    attempt = session.get_one(Attempt, transfer.attempt_id)
+    return any(
+        colleague.user_id == user_id and colleague.free
+        for colleague in of(session, attempt=attempt, user_id=transfer.from_user_id)
+    )
 
 
 def of(session: Session, *, attempt: Attempt, user_id: int) -> list[Colleague]:

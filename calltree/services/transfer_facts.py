@@ -7,7 +7,15 @@ from datetime import datetime, timedelta
 from sqlalchemy import bindparam, or_, select
 from sqlalchemy.orm import Session
 
-from calltree.models import Attempt, CustomerList, Transfer, TransferState, TransferWish, User
+from calltree.models import (
+    Attempt,
+    CustomerList,
+    Transfer,
+    TransferKind,
+    TransferState,
+    TransferWish,
+    User,
+)
 from calltree.services import scope
 from calltree.services.rights import Right, Viewer
 
@@ -38,6 +46,28 @@ def asked_of(session: Session, *, user_id: int) -> Transfer | None:
     return session.scalar(
         select(Transfer).where(Transfer.to_user_id == user_id, Transfer.settled_at.is_(None))
     )
+
+
+def offered_to(session: Session, *, user_id: int) -> Transfer | None:
+    """Return what this operator is asked to take, else a customer whom anybody may take."""
+    return session.scalar(
+        select(Transfer)
+        .where(
+            Transfer.settled_at.is_(None),
+            Transfer.state == S.RINGING,
+            or_(
+                Transfer.to_user_id == user_id,
+                (Transfer.kind == TransferKind.PARKED) & (Transfer.from_user_id != user_id),
+            ),
+        )
+        .order_by(Transfer.kind == TransferKind.PARKED, Transfer.id)
+        .limit(1)
+    )
+
+
+def is_outside(transfer: Transfer) -> bool:
+    """Whether the target is a number, with a leg and a line of its own."""
+    return transfer.to_user_id is None and transfer.kind is not TransferKind.PARKED
 
 
 def sees_customer(session: Session, *, user_id: int, customer_id: int) -> bool:

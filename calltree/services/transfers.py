@@ -18,7 +18,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from calltree.db import announce
-from calltree.errors import NotAllowed, Refused
+from calltree.errors import NotAllowed, NotFound, Refused
 from calltree.models import (
     Attempt,
     CallState,
@@ -41,6 +41,7 @@ from calltree.services import (
     outside_legs,
     records,
     switch_commands,
+    transfer_colleagues,
 )
 from calltree.services.manual_calls import normal
 from calltree.services.operators import Move
@@ -50,6 +51,7 @@ from calltree.services.transfer_facts import (
     TALKS_TO,
     S,
     asked_of,
+    is_outside,
     may_be_asked,
     overdue,
     under_way,
@@ -128,6 +130,54 @@ def to_number(
     )  # fmt: skip
 
 
+def to_anybody(
+    session: Session, *, viewer: Viewer, press_id: str | None, now: datetime
+) -> Transfer:
+    """保留して残す: the customer hears music until somebody takes them, else they come back.
+
+    Raises NotAllowed; Refused 'no_call', 'not_talking', 'transfer_under_way'.
+    """
+    known = _pressed_before(session, press_id)
+    if known is not None:
+        return known
+    attempt = _mine(session, viewer)
+    return _begin(session, attempt, TransferKind.PARKED, press_id, now, uuid="")
+
+
+def take(session: Session, *, user_id: int, transfer_id: int, now: datetime) -> Transfer:
+    """Take a parked customer; of two who press at once one has them.
+
+    Raises NotFound; Refused 'transfer_gone'.
+    """
+    transfer, user = session.get(Transfer, transfer_id), session.get(User, user_id)
+    attempt = session.get(Attempt, transfer.attempt_id) if transfer else None
+    if not (transfer and user and attempt and may_be_asked(session, user=user, attempt=attempt)):
+        raise NotFound(f"transfer {transfer_id}")
+    if not transfer_colleagues.may_take(session, transfer=transfer, user_id=user_id):
+        raise Refused("transfer_gone")
+    target = session.get_one(Operator, user_id, populate_existing=True)
+    was, leg = target.state, target.leg_uuid
+    if not operators.lock(
+        session, user_id=user_id, attempt_id=transfer.attempt_id, now=now, by=Move.OFFER
+    ):
+        raise Refused("transfer_gone")
+    taken = session.scalar(
+        update(Transfer)
+        .where(
+            Transfer.id == transfer_id,
+            Transfer.kind == TransferKind.PARKED,
+            Transfer.to_user_id.is_(None),
+            Transfer.settled_at.is_(None),
+        )
+        .values(to_user_id=user_id, uuid=leg, was=was, state=S.ANSWERED, answered_at=now,
+                wished_at=now)
+        .returning(Transfer.id)
+    )  # fmt: skip
+    if taken is None:
+        raise Refused("transfer_gone")
+    return _goes_there(session, transfer, user_id, now)
+
+
 def _pressed_before(session: Session, press_id: str | None) -> Transfer | None:
     if press_id is None:
         return None
@@ -191,6 +241,11 @@ def answer(session: Session, *, user_id: int, now: datetime) -> Transfer:
     )
     if taken is None:
         raise Refused("transfer_gone")
+    return _goes_there(session, transfer, user_id, now)
+
+
+def _goes_there(session: Session, transfer: Transfer, user_id: int, now: datetime) -> Transfer:
+    """The colleague leaves their own customer for the call's, and is to be joined."""
     session.refresh(transfer)
     attempt = session.get_one(Attempt, transfer.attempt_id)
     _leave_own_customer(session, user_id, now)
@@ -431,6 +486,7 @@ def _settle(session: Session, transfer: Transfer, outcome: TransferOutcome, now:
         return False
     if transfer.to_user_id is not None:
         _release_colleague(session, transfer, now)
+    if not is_outside(transfer):
         _end_leg(session, transfer, now)
     tell(session, transfer)
     return True
@@ -454,7 +510,7 @@ def _end_leg(session: Session, transfer: Transfer, now: datetime) -> None:
     transfer.state = S.ENDED
     transfer.ended_at = transfer.ended_at or now
     session.flush()
-    if transfer.to_user_id is None:
+    if is_outside(transfer):
         outside_legs.release(session, leg_uuid=transfer.uuid, now=now)
     tell(session, transfer)
 
@@ -496,3 +552,7 @@ def tell(session: Session, transfer: Transfer) -> None:
     announce(session, "operator", user_id=transfer.from_user_id)
     if transfer.to_user_id is not None:
         announce(session, "operator", user_id=transfer.to_user_id)
+    if transfer.kind is TransferKind.PARKED:
+        attempt = session.get_one(Attempt, transfer.attempt_id)
+        for one in transfer_colleagues.of(session, attempt=attempt, user_id=transfer.from_user_id):
+            announce(session, "operator", user_id=one.user_id)

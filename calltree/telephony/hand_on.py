@@ -75,9 +75,10 @@ def _begin(order: Order, transfer: Transfer) -> Plan:
     if attempt.state not in (CallState.TALKING, CallState.HELD):
         transfers.settle_back(order.session, transfer, TransferOutcome.FAILED, order.now)
         return Refusal("not_talking")
+    rung: list[Ask] = []
     if transfer.to_user_id is not None:
         rung = [Ask(commands.play_ringback(transfer.uuid))]
-    else:
+    elif transfer.kind is not TransferKind.PARKED:
         dialled = _dial(order, transfer, attempt)
         if isinstance(dialled, str):
             transfers.target_gone(order.session, transfer, TransferOutcome.FAILED, now=order.now)
@@ -194,6 +195,8 @@ def _back(order: Order, transfer: Transfer) -> Plan:
 
 
 def _drop(transfer: Transfer) -> list[Ask]:
+    if not transfer.uuid:
+        return []  # nobody took a parked customer
     if transfer.to_user_id is None:
         if transfer.ended_at is not None:
             return []

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from calltree.models.calls import LIVE_STATES, TERMINAL_STATES, Attempt, Line, Operator
-from calltree.models.transfers import Transfer, TransferOutcome, TransferState
+from calltree.models.transfers import Transfer, TransferKind, TransferOutcome, TransferState
 from calltree.services import outside_legs, transfer_facts, transfers
 from calltree.telephony import joins, transferring
 from calltree.telephony.acts import Act, Barge, CancelTimers, HangUp
@@ -23,7 +23,10 @@ _JOINED = ("CS_EXCHANGE_MEDIA", "CS_SOFT_EXECUTE")
 def open_targets(session: Session, *, node: str) -> list[str]:
     """Name the legs of outside targets that should be there."""
     query = select(Transfer.uuid).where(
-        Transfer.node == node, Transfer.to_user_id.is_(None), Transfer.ended_at.is_(None)
+        Transfer.node == node,
+        Transfer.to_user_id.is_(None),
+        Transfer.kind != TransferKind.PARKED,
+        Transfer.ended_at.is_(None),
     )
     return list(session.scalars(query))
 

@@ -40,6 +40,7 @@ PAGE: Final = {
     "Shift+G": "Choose the number",
     "Shift+K": "Short note",
     "Shift+L": "My last call",
+    "Shift+P": "Hold the customer for whoever is free",
     "Shift+R": "Pause the recording; record again",
     "Shift+T": "Add or edit telephone numbers",
     "Shift+V": "Prospect level",

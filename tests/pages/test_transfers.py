@@ -91,6 +91,20 @@ def test_R_CL_4_a_declined_transfer_is_said(
         assert session.get_one(Operator, second_id).state is OperatorState.READY
 
 
+def test_R_CL_4_a_parked_customer_is_offered_to_who_is_free_and_taken(
+    two: tuple[Browser, Browser, int],
+) -> None:
+    first, second, _ = two
+    first.post(f"{AT}park", {"press_id": "one"})
+    assert "空いている方が応答できます" in first.get("/operator/call/").text
+    assert "山田商店" not in first.get(f"{AT}offer").text
+    offer = second.get(f"{AT}offer")
+    assert "佐藤花子 さんのお客様が保留中です" in offer.text
+    assert "断る" not in offer.text
+    second.post(str(offer.one("form")["action"]), {})
+    assert "山田商店" in second.get("/operator/call/").text
+
+
 def test_R_CL_4_whom_to_choose_closes_once_somebody_is_asked(
     two: tuple[Browser, Browser, int],
 ) -> None:

@@ -42,6 +42,9 @@ from calltree.models import (
     Role,
     SavedSearch,
     Task,
+    Transfer,
+    TransferKind,
+    TransferState,
     Webhook,
     WebhookDelivery,
 )
@@ -85,6 +88,7 @@ class Floor:
     trial: int
     guidance: int
     notice: int
+    transfer: int
 
 
 @dataclass
@@ -122,6 +126,7 @@ class World:
             "notice_id": floor.notice,
             "delivery_id": floor.delivery,
             "call_id": floor.call,
+            "transfer_id": floor.transfer,
             "campaign_id": floor.campaign,
             "trial_id": floor.trial,
             "guidance_id": floor.guidance,
@@ -276,7 +281,11 @@ def _floor(session: Session, text: str, stored: str, phone: str) -> Floor:
     )  # fmt: skip
     guidance = Guidance(name=text[:64], sound=b"RIFF", length_ms=1000, size_bytes=4, created_at=now)
     notice = Notice(text=text[:300], user_id=author.id, created_at=now)
-    session.add_all([token, webhook, trial, guidance, notice])
+    transfer = Transfer(
+        attempt_id=attempt.id, kind=TransferKind.PARKED, state=TransferState.ENDED, uuid="",
+        from_user_id=author.id, began_at=now, settled_at=now, ended_at=now,
+    )  # fmt: skip
+    session.add_all([token, webhook, trial, guidance, notice, transfer])
     session.flush()
     campaign = make.make_campaign(session, folder, name=f"{text}架電"[:64])
     delivery = WebhookDelivery(
@@ -314,7 +323,7 @@ def _floor(session: Session, text: str, stored: str, phone: str) -> Floor:
         project.id, folder.id, customer.id, extra.id, record.id, recording.id, task.id, given.id,
         pattern.id, status.id, item.id, caller.id, trunk.id, group.id, ban.id, job.id, author.id,
         phone, search.id, token.id, webhook.id, delivery.id, attempt.id, campaign.id, trial.id,
-        guidance.id, notice.id,
+        guidance.id, notice.id, transfer.id,
     )  # fmt: skip
 
 

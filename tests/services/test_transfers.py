@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import create_engine, select
 
 from calltree.db import Store
-from calltree.errors import Refused
+from calltree.errors import NotFound, Refused
 from calltree.models import (
     Attempt,
     AuditEntry,
@@ -34,7 +34,14 @@ from calltree.models import (
     TransferOutcome,
     User,
 )
-from calltree.services import gate, presses, recording_pauses, transfer_colleagues, transfers
+from calltree.services import (
+    gate,
+    presses,
+    recording_pauses,
+    transfer_colleagues,
+    transfer_facts,
+    transfers,
+)
 from calltree.services.gate import DialRequest
 from calltree.services.rights import Viewer
 from tests import factories as make
@@ -181,6 +188,60 @@ def test_R_CL_4_nobody_answers_in_time_and_the_colleague_waits_again(room: Room)
     assert room.rows(Transfer)[0].outcome is TransferOutcome.NO_ANSWER
     asked = room.operator(room.second)
     assert (asked.attempt_id, asked.state) == (None, OperatorState.READY)
+
+
+def parks(room: Room) -> Transfer:
+    with room.store.write() as session:
+        viewer = Viewer.of(session.get_one(User, room.first))
+        return transfers.to_anybody(session, viewer=viewer, press_id="one", now=NOW)
+
+
+def takes(store: Store, argument: tuple[int, int]) -> str:
+    user_id, transfer_id = argument
+    try:
+        with store.write() as session:
+            transfers.take(session, user_id=user_id, transfer_id=transfer_id, now=NOW)
+    except Refused as refused:
+        return refused.code
+    return "taken"
+
+
+def test_R_CL_4_of_many_who_take_a_parked_customer_one_has_them(
+    room: Room, database_url: str
+) -> None:
+    with room.store.write() as session:
+        folder = session.get_one(make.CustomerList, room.list_id)
+        third = make.make_user(session)
+        make.grant(session, folder, third)
+        make.make_operator(session, third, state=OperatorState.BROWSING, leg_uuid="b" * 36)
+        stranger = make.make_user(session)
+        make.make_operator(session, stranger, state=OperatorState.READY, leg_uuid="c" * 36)
+        third_id, stranger_id = third.id, stranger.id
+    parked = parks(room)
+    with room.store.read() as session:
+        offered = transfer_facts.offered_to(session, user_id=stranger_id)
+        assert offered is not None
+        assert not transfer_colleagues.may_take(session, transfer=offered, user_id=stranger_id)
+    with pytest.raises(NotFound):
+        takes(room.store, (stranger_id, parked.id))
+    told = by_threads(database_url, takes, [(room.second, parked.id), (third_id, parked.id)])
+    assert sorted(told) == ["taken", "transfer_gone"]
+    (row,) = room.rows(Transfer)
+    locked = [user for user in (room.second, third_id) if room.operator(user).attempt_id]
+    assert locked == [row.to_user_id]
+    assert takes(room.store, (room.first, parked.id)) == "transfer_gone"
+
+
+def test_R_CL_4_nobody_takes_a_parked_customer_and_they_come_back(room: Room) -> None:
+    parks(room)
+    ring, settle = timedelta(seconds=20), timedelta(seconds=5)
+    with room.store.write() as session:
+        transfers.sweep(session, ring=ring, settle=settle, now=NOW + 4 * ring)
+    (row,) = room.rows(Transfer)
+    assert (row.outcome, row.ended_at) == (TransferOutcome.NO_ANSWER, NOW + 4 * ring)
+    assert room.rows(SwitchCommand)[-1].args["step"] == "back"
+    assert len(room.rows(Line)) == 1
+    assert room.operator(room.first).attempt_id == room.attempt
 
 
 def test_R_CL_4_hold_waits_for_the_transfer(room: Room) -> None:

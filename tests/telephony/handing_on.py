@@ -60,6 +60,12 @@ class Desks:
                 press_id=str(uuid.uuid4()), now=utcnow(),
             )  # fmt: skip
 
+    def park(self) -> Transfer:
+        with self.floor.store.write() as session:
+            return transfers.to_anybody(
+                session, viewer=self.viewer(session), press_id=str(uuid.uuid4()), now=utcnow()
+            )
+
     def transfer(self) -> Transfer:
         with self.floor.store.read() as session:
             return session.scalars(select(Transfer).order_by(Transfer.id.desc())).first()

@@ -96,6 +96,30 @@ def test_R_CL_4_back_from_a_colleague_who_waits_again(desks: Desks) -> None:
 
 
 @pytest.mark.one_database
+def test_R_CL_4_a_customer_parked_out_of_a_talk_is_taken_by_who_is_free(desks: Desks) -> None:
+    parked = desks.park()
+    wait_for(desks.hears_music, "music")
+    assert desks.floor.attempt(desks.attempt).user_id == desks.first, "theirs until somebody does"
+    desks.press(transfers.take, desks.second, transfer_id=parked.id)
+    desks.wait_with(desks.second)
+    assert desks.partner() == desks.floor.operator_row(desks.second).leg_uuid
+    assert desks.transfer().outcome is TransferOutcome.TRANSFERRED
+    assert desks.floor.operator_row(desks.first).attempt_id is None
+    desks.hang_up()
+    desks.nothing_left()
+
+
+@pytest.mark.one_database
+def test_R_CL_4_a_parked_customer_is_taken_back_by_who_parked_them(desks: Desks) -> None:
+    desks.park()
+    wait_for(desks.hears_music, "music")
+    desks.press(transfers.take_back)
+    desks.wait_back()
+    desks.hang_up()
+    desks.nothing_left()
+
+
+@pytest.mark.one_database
 def test_R_CL_4_a_colleague_who_declines_leaves_the_customer_where_they_were(desks: Desks) -> None:
     desks.to_colleague(BLIND)
     wait_for(desks.hears_music, "music")
