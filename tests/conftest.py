@@ -24,7 +24,7 @@ from calltree.extensions import db, limiter
 from calltree.launch import own_redis
 from tests import kept
 from tests.browser import Browser
-from tests.databases import PostgresDatabases, PostgresServer, SqliteDatabases
+from tests.databases import NoPostgres, PostgresDatabases, PostgresServer, SqliteDatabases
 from tests.windows import CHROMIUM, PROVOKES, Windows, running_chromium
 
 POSTGRES_PORT = "CALLTREE_TEST_POSTGRES_PORT"
@@ -71,7 +71,10 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     catalogues.ensure_compiled()
     if config.getoption("--database") == "postgres" and not config.option.collectonly:
-        config.stash[SERVER] = PostgresServer()
+        try:
+            config.stash[SERVER] = PostgresServer()
+        except NoPostgres as why:
+            raise pytest.UsageError(str(why)) from why
         os.environ[POSTGRES_PORT] = str(config.stash[SERVER].port)
 
 

@@ -163,6 +163,10 @@ def _quickest() -> Path:
     return memory if roomy and os.access(memory, os.W_OK) else Path("/tmp")
 
 
+class NoPostgres(RuntimeError):
+    """There is no Postgres on this machine."""
+
+
 class PostgresServer:
     """A server of our own on a free loopback port, its files in a temporary folder.
 
@@ -173,7 +177,7 @@ class PostgresServer:
     def __init__(self) -> None:
         programs = postgres_programs()
         if programs is None:
-            raise RuntimeError("the tests need Postgres: apt-get install postgresql")
+            raise NoPostgres("these tests need Postgres: apt-get install postgresql")
         self.folder = Path(tempfile.mkdtemp(prefix="calltree-pg-", dir=_quickest()))
         who = _unprivileged()
         if who:

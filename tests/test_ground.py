@@ -21,9 +21,11 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-def tracked(*patterns: str) -> list[Path]:
-    names = run("git", "ls-files", *patterns).stdout.split()
-    return [ROOT / name for name in names if (ROOT / name).exists()]
+def ours(room: str, *patterns: str) -> list[Path]:
+    """The files of a room and its rooms; a machine that runs the tests need not have git."""
+    found = [path for pattern in patterns for path in (ROOT / room).rglob(pattern)]
+    assert found
+    return found
 
 
 def test_make_help_lists_every_target():
@@ -73,19 +75,21 @@ def test_rooms_below_the_web_load_no_web(rooms, web):
 
 def test_templates_hold_no_code_that_the_policy_blocks():
     blocked = re.compile(r"<script(?![^>]*\bsrc=)|<style\b|\sstyle=|\son[a-z]+=|\shx-on|['\"]js:")
-    for path in tracked("calltree/templates/*.html"):
+    for path in ours("calltree/templates", "*.html"):
         for number, line in enumerate(path.read_text().splitlines(), 1):
             assert not blocked.search(line), f"{path.name}:{number}: {line.strip()}"
 
 
 def test_no_file_outgrows_its_room():
-    for path in tracked("calltree/*.py", "calltree/templates/*.html", "calltree/static/js/*.js"):
+    scripts = ours("calltree/static/js", "*.js")
+    for path in [*ours("calltree", "*.py", "*.html"), *scripts]:
         assert len(path.read_text().splitlines()) <= LONGEST_FILE, path
 
 
 def test_names_say_what_they_hold():
     vague = {"manager", "managers", "helper", "helpers", "util", "utils", "common", "misc"}
-    assert not [path for path in tracked("*.py") if path.stem in vague]
+    rooms = ("bench", "calltree", "migrations", "scripts", "tests")
+    assert not [path for room in rooms for path in ours(room, "*.py") if path.stem in vague]
 
 
 def test_every_message_has_its_japanese():

@@ -2,6 +2,7 @@
 
 import pytest
 
+from scripts import suite
 from scripts.suite import AT_MOST, again
 
 IN_A_BROWSER = "tests/chromium/test_operator_day.py::test_a_day"
@@ -24,3 +25,12 @@ def test_what_acted_out_runs_again() -> None:
 )
 def test_nothing_else_does(failed: list[str]) -> None:
     assert again(failed) == []
+
+
+def test_without_postgres_half_of_it_is_left_out_with_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(suite, "postgres_programs", lambda: None)  # as on a bare machine
+    monkeypatch.delenv("WHOLE_SUITE", raising=False)
+    assert suite.main(["--database", "postgres"]) == 0
+    assert "apt-get install postgresql" in capsys.readouterr().out
