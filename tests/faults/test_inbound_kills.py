@@ -1,7 +1,8 @@
 """kill -9 at each step of a call that comes in: who calls always hears something sensible.
 
-Each role is killed while one caller rings, one waits in a queue, one is parked and one speaks on
-the voicemail; what the practice switch played to each is the witness.
+Each role and Redis are killed while one caller talks, one rings, one waits in a queue, one is
+parked and one speaks on the voicemail; what the practice switch played to each is the witness. When
+the switch itself dies nobody hears anything any more, and the ledger has to find out.
 """
 
 import pytest
@@ -9,21 +10,25 @@ from sqlalchemy import select, update
 
 from calltree.db import utcnow
 from calltree.models import (
+    Attempt,
     CallerNumber,
     CallState,
     HolidayHours,
     InboundAction,
     InboundCall,
+    InboundOutcome,
     InboundRoute,
     InboundStep,
     Line,
     Operator,
+    OperatorState,
     Situation,
 )
+from calltree.models.recordings import RecordingState
 from calltree.services import inbound_calls, operators
 from tests.faults.site import ProcessFloor, restart_after, running_site
 from tests.floor import wait_for
-from tests.telephony.incoming import SILENT_S, Lobby
+from tests.telephony.incoming import PATIENT_S, SILENT_S, Lobby
 
 SOON_S = 20
 """Long enough to kill all, short enough to wait for; the switch is twice as quick."""
@@ -71,14 +76,18 @@ def _numbers(floor: ProcessFloor) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["switch", pytest.param("calls", marks=pytest.mark.one_database)],
+    [
+        "switch",
+        *(pytest.param(name, marks=pytest.mark.one_database) for name in ("calls", "redis")),
+    ],
 )
 def test_R_IN_4_a_kill_at_any_step_leaves_no_caller_in_silence(lobby, name):
     floor = lobby.floor
     _numbers(floor)
+    talking, calls = _talks(lobby)
     user = lobby.ready()
     ringing, parked = (lobby.calls(number="0312340011") for _ in range(2))
-    calls = {channel: lobby.arrived(channel) for channel in (ringing, parked)}
+    calls |= {channel: lobby.arrived(channel) for channel in (ringing, parked)}
     with floor.store.write() as session:
         inbound_calls.park(session, user_id=user, attempt_id=calls[parked].id, now=utcnow())
         operators.go_away(session, user_id=user, reason="", now=utcnow())
@@ -88,7 +97,10 @@ def test_R_IN_4_a_kill_at_any_step_leaves_no_caller_in_silence(lobby, name):
     lobby.wait_heard(parked, "local_stream")
     lobby.wait_heard(queued, "local_stream")
     lobby.wait_heard(speaking, "message")
-    restart_after(floor, name)
+    if name == "redis":
+        floor.site.kill(name)  # and it stays away: the leader sweeps for what is pressed
+    else:
+        restart_after(floor, name)
 
     first = lobby.ready()
     taken = floor.wait_state(calls[queued], CallState.TALKING)  # without a press, as queues do
@@ -96,11 +108,64 @@ def test_R_IN_4_a_kill_at_any_step_leaves_no_caller_in_silence(lobby, name):
     other = lobby.ready()
     lobby.answer(other, calls[ringing])
     floor.wait_state(calls[ringing], CallState.TALKING)
+    assert floor.attempt(calls[talking]).state is CallState.TALKING
     for channel in calls:
         floor.switch.order(f"leave {channel}")
     wait_for(floor.settled, "every call is over")
+    if name == "redis":
+        floor.site.restart(name)
     for channel in calls:
         assert lobby.longest_silence_s(channel) < SILENT_S, lobby.heard(channel)
+    _nothing_is_left(floor)
+
+
+@pytest.mark.one_database
+def test_R_IN_4_the_calls_of_a_switch_that_dies_end_in_the_ledger(lobby):
+    floor = lobby.floor
+    _numbers(floor)
+    talking, calls = _talks(lobby)
+    talker = floor.attempt(calls[talking]).user_id
+    other = lobby.ready()
+    ringing = lobby.calls(number="0312340011")
+    calls[ringing] = lobby.arrived(ringing)
+    lobby.wait_heard(ringing, "rings")
+    with floor.store.write() as session:
+        operators.go_away(session, user_id=other, reason="", now=utcnow())
+    queued = lobby.calls(number="0312340012")
+    calls[queued] = lobby.arrived(queued)
+    lobby.wait_heard(queued, "local_stream")
+    restart_after(floor, "practice")
+
+    wait_for(floor.settled, "every call is over")
+    ended = {channel: floor.attempt(call) for channel, call in calls.items()}
+    assert {call.ended_by for call in ended.values()} == {"system"}
+    assert {channel: lobby.call(call).outcome for channel, call in calls.items()} == {
+        talking: InboundOutcome.JOINED,
+        ringing: InboundOutcome.MISSED,
+        queued: InboundOutcome.MISSED,
+    }
+    assert floor.recording(calls[talking]).state is RecordingState.STOPPED
+    assert floor.operator_row(talker).state is OperatorState.WRAP_UP
+    _nothing_is_left(floor)
+
+    floor.switch.order(f"fallback {PATIENT_S}")
+    floor.wait_leg(other)
+    with floor.store.write() as session:
+        operators.become_ready(session, user_id=other, now=utcnow())
+    again = lobby.arrived(lobby.calls(number="0312340011"))
+    wait_for(lambda: lobby.rings(other) == [again.id], "the next caller rings")
+
+
+def _talks(lobby: Lobby) -> tuple[str, dict[str, Attempt]]:
+    """Somebody who was answered, and their call by their channel."""
+    user, channel = lobby.ready(), lobby.calls(number="0312340011")
+    attempt = lobby.arrived(channel)
+    lobby.answer(user, attempt)
+    lobby.floor.wait_state(attempt, CallState.TALKING)
+    return channel, {channel: attempt}
+
+
+def _nothing_is_left(floor: ProcessFloor) -> None:
     with floor.store.read() as session:
         assert not session.scalars(select(Line.id).where(Line.released_at.is_(None))).all()
         locked = session.scalars(select(Operator.attempt_id)).all()
