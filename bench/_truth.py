@@ -29,6 +29,8 @@ AHEAD_S = 0.5
 """What was heard this late may not have been written when its leader was killed."""
 TAKES_OVER_S = 20.0
 """So long a busy machine may take until the next leader has looked at every channel."""
+FREE_FOR_S = 1.0
+"""Who had waited so long, in real seconds, while somebody was free, should have been joined."""
 SILENT_S = 5.0
 """So long nobody who was answered may hear nothing."""
 
@@ -126,6 +128,13 @@ def wrongs(truth: Truth) -> dict[str, int]:
     }
 
 
+def _improper(call: Attempt) -> bool:
+    """By a second of ours: a machine's work is not hurried with the site's clocks."""
+    if not call.improper or call.answered_at is None or call.ended_at is None:
+        return False
+    return (call.ended_at - call.answered_at).total_seconds() >= FREE_FOR_S
+
+
 def _by_number(truth: Truth) -> dict[str, list[Attempt]]:
     found: dict[str, list[Attempt]] = {}
     for call in truth.calls:
@@ -169,7 +178,10 @@ def facts(truth: Truth) -> dict[str, Any]:
         "answered": day.answers,
         "joined": day.joined,
         "abandoned": day.abandoned,
-        "improper": day.improper,
+        "improper": {
+            "by the site's second": day.improper,
+            "by a real second": sum(map(_improper, truth.calls)),
+        },
         "answers nobody of ours heard": unheard,
         "conversations between two leaders": sum(
             truth.nobody_heard(leg) and call.joined_at is None
