@@ -80,6 +80,8 @@ class Plan:
     silence_rate: float = RATE
     """Customers' seconds in a real one, where 5 s are counted."""
     digits: str = DIGITS
+    fresh: float = 0.6
+    """Of the calls of its time so many are to numbers not called before; then those not reached."""
     seed: int = 1
 
     @property
@@ -175,7 +177,7 @@ def worked(
 
 def customers(draw: random.Random, asked: Plan) -> list[str]:
     """Numbers enough for most of the time; then those who were not reached come again."""
-    count = max(60, int(asked.minutes * CALLS_A_MINUTE * 0.6))
+    count = max(60, int(asked.minutes * CALLS_A_MINUTE * asked.fresh))
     places = draw.sample(range(2_000_000, 9_999_999), count)
     return [f"03{place:07}{draw.choice(asked.digits)}" for place in places]
 

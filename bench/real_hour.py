@@ -1,9 +1,10 @@
 """The hour of `bench hour` on a FreeSWITCH of its own, with our configuration and its test carrier.
 
-Work, `value`, `floor` and `ratio` as there; everything in real time, so `--rows` are real minutes
-(60; each role is killed once for five of them). The switch is started here with what `switch
-config --test-carrier` writes; the operators' telephones are numbers of the carrier that answer and
-stay. FREESWITCH_BIN is the program, FREESWITCH_MOD_DIR its modules.
+Work, `value`, `floor` and `ratio` as there, and as many kills; everything in real time, so it is
+the quarter of an hour that the hurried one takes (`--rows`: real minutes, 15; each role is killed
+twelve times in them). The switch is started here with what `switch config --test-carrier` writes;
+the operators' telephones are numbers of the carrier that answer and stay. FREESWITCH_BIN is the
+program, FREESWITCH_MOD_DIR its modules.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from sqlalchemy import update
 from bench import Options, Result
 from bench._freeswitch import parked_legs, seat
 from bench._telephone import Site, people
-from bench.hour import MINUTES, Plan, web_env, worked
+from bench.hour import Plan, web_env, worked
 from calltree.db import utcnow
 from calltree.launch import own_redis
 from calltree.models import LegKind, Operator, User
@@ -27,15 +28,18 @@ from calltree.services.setup import found
 from tests.freeswitch import rendered_switch
 
 DIGITS = "9999999999990134578"
+MINUTES = 15
+KILLS_A_MINUTE = 0.8
 
 
 def run(options: Options) -> Result:
     for name in ("FREESWITCH_BIN", "FREESWITCH_MOD_DIR"):
         if not os.environ.get(name):
             raise SystemExit(f"no FreeSWITCH to start: {name} is not set")
+    minutes = options.rows or MINUTES
     asked = Plan(
-        minutes=options.rows or MINUTES, rate=1.0, silence_rate=1.0, seed=options.seed,
-        digits=DIGITS,
+        minutes=minutes, rate=1.0, silence_rate=1.0, seed=options.seed, digits=DIGITS,
+        fresh=1.2, kills=max(1, round(minutes * KILLS_A_MINUTE)),
     )  # fmt: skip
     return on_real_switch(options.database, asked)
 
