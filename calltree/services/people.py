@@ -16,6 +16,7 @@ from calltree.models import (
     Draft,
     Group,
     GroupMember,
+    InboundCall,
     Operator,
     OperatorState,
     Role,
@@ -189,7 +190,8 @@ def is_password_of(session: Session, *, user_id: int, password: str) -> bool:
 def remove(session: Session, *, viewer: Viewer, user_id: int, now: datetime) -> None:
     """Delete a user (R-US-4): history keeps the name, the login id is never free again.
 
-    Open tasks and 担当 pass to 担当なし; drafts become 空白 records' memos; grants to groups stay.
+    Open tasks, 担当 and calls to be returned pass to 担当なし; drafts become 空白 records' memos;
+    grants to groups stay.
     Raises Refused 'user_in_call' or 'last_manager'.
     """
     user = get(session, user_id)
@@ -207,6 +209,7 @@ def remove(session: Session, *, viewer: Viewer, user_id: int, now: datetime) -> 
         login_id=user.login_id,
     )  # fmt: skip
     announce(session, "tasks", user_id=None)
+    announce(session, "missed")
 
 
 def _leave_work(session: Session, user_id: int, now: datetime) -> None:
@@ -219,6 +222,11 @@ def _leave_work(session: Session, user_id: int, now: datetime) -> None:
         operators.sign_out(session, user_id=user_id, now=now)
     session.execute(
         update(Task).where(Task.user_id == user_id, Task.done_at.is_(None)).values(user_id=None)
+    )
+    session.execute(
+        update(InboundCall)
+        .where(InboundCall.assigned_user_id == user_id, InboundCall.done_at.is_(None))
+        .values(assigned_user_id=None)
     )
     session.execute(
         update(Customer).where(Customer.assigned_user_id == user_id).values(assigned_user_id=None)

@@ -10,10 +10,37 @@ from sqlalchemy.exc import DatabaseError
 from werkzeug.security import check_password_hash, generate_password_hash
 
 from calltree.db import Store, utcnow
-from calltree.models import AuditEntry, OperatorState, Role, User
+from calltree.models import (
+    Attempt,
+    AuditEntry,
+    CallRecord,
+    CallState,
+    Customer,
+    Draft,
+    InboundAction,
+    InboundCall,
+    InboundOutcome,
+    MemoEntry,
+    OperatorState,
+    Origin,
+    Role,
+    SystemResult,
+    Task,
+    User,
+)
 from calltree.services import audit, people
 from tests.browser import Browser
-from tests.factories import NOW, make_list, make_operator, make_site, make_user, viewer_of
+from tests.factories import (
+    NOW,
+    make_customer,
+    make_list,
+    make_operator,
+    make_record,
+    make_site,
+    make_task,
+    make_user,
+    viewer_of,
+)
 
 
 @pytest.fixture
@@ -137,6 +164,38 @@ def test_R_US_4_refused_during_their_call(store: Store, manager: User, operator:
     with store.write() as session, pytest.raises(people.Refused, match="user_in_call"):
         people.remove(session, viewer=viewer_of(manager), user_id=operator.id, now=NOW)
     assert _user(store, operator.id).deleted_at is None
+
+
+def test_R_US_4_what_was_theirs_is_anybodys(store: Store, manager: User, operator: User) -> None:
+    with store.write() as session:
+        customer = make_customer(session, make_list(session), assigned_user_id=operator.id)
+        record = make_record(session, customer, user_id=operator.id)
+        make_operator(session, operator, customer_id=customer.id, record_id=record.id)
+        task = make_task(session, customer, user_id=operator.id)
+        theirs = {"user_id": operator.id, "customer_id": customer.id}
+        draft = Draft(**theirs, memo="折り返し希望", updated_at=NOW)
+        caller = Attempt(
+            uuid="in", origin=Origin.INBOUND, number="0312345678", verdict="allowed",
+            state=CallState.ENDED, created_at=NOW, ended_at=NOW,
+        )  # fmt: skip
+        session.add_all([draft, caller])
+        session.flush()
+        missed = InboundCall(
+            attempt_id=caller.id, action=InboundAction.RING_ALL, step_started_at=NOW,
+            outcome=InboundOutcome.MISSED, assigned_user_id=operator.id,
+        )  # fmt: skip
+        session.add(missed)
+    with store.write() as session:
+        people.remove(session, viewer=viewer_of(manager), user_id=operator.id, now=NOW)
+    with store.read() as session:
+        assert session.get_one(Customer, customer.id).assigned_user_id is None
+        assert session.get_one(Task, task.id).user_id is None
+        assert session.get_one(InboundCall, missed.attempt_id).assigned_user_id is None
+        kept = session.get_one(CallRecord, record.id)
+        assert (kept.user_id, kept.system) == (operator.id, SystemResult.BLANK)
+        assert kept.closed_at is not None
+        memo = session.scalars(select(MemoEntry).where(MemoEntry.record_id == record.id)).one()
+        assert "山田 空白】折り返し希望" in memo.text
 
 
 def test_R_US_4_last_manager_is_neither_deleted_nor_demoted(store: Store, manager: User) -> None:
