@@ -116,6 +116,8 @@ def press(wish: str) -> ResponseReturnValue:
         raise NotFound(wish)
     with writing() as session:
         WISHES[wish](session, user_id=viewer().user_id, now=utcnow())
+    if wish == "leave" and wants_fragment():
+        return calling.parted(status=200)
     return calling.status()
 
 

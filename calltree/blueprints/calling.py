@@ -222,8 +222,7 @@ def renew() -> ResponseReturnValue:
     with writing() as session:
         renewal = _renew_hold(session, now)
     if renewal is not None and not renewal.held:
-        over = call_transfer.parted(reading(), user_id=mine.user_id, now=now)
-        return _instead_of_main("operator/_released.html", parted=over)
+        return parted()
     if renewal is not None and renewal.released_in_s is not None:
         return toast(_("This customer will be released in %(n)s seconds.", n=renewal.released_in_s))
     if not request.form.get("shows") and remote_dial.under_way(reading(), user_id=mine.user_id):
@@ -252,9 +251,15 @@ def _renew_hold(session: Session, now: datetime) -> holds.Renewal | None:
     return holds.Renewal(held=True)
 
 
-def _instead_of_main(template: str, **values: Any) -> Response:
+def parted(*, status: int = 409) -> Response:
+    """Say where the customer went, instead of the page that showed them."""
+    over = call_transfer.parted(reading(), user_id=viewer().user_id, now=utcnow())
+    return _instead_of_main("operator/_released.html", status=status, parted=over)
+
+
+def _instead_of_main(template: str, *, status: int = 409, **values: Any) -> Response:
     drawn = render_template(template, message="", **values)
-    response = Response(drawn, status=409, mimetype="text/html")
+    response = Response(drawn, status=status, mimetype="text/html")
     response.headers["HX-Retarget"] = "#main"
     response.headers["HX-Reswap"] = "innerHTML"
     return response

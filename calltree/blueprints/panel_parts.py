@@ -68,3 +68,9 @@ def partial(template: str, swap: str = "outerMorph", **context: Any) -> str:
     if root is None:
         raise ValueError(f"{template} has no id on its root")
     return f'<hx-partial hx-target="#{root[1]}" hx-swap="{swap}">{text}</hx-partial>'
+
+
+def instead_of_main(template: str, **context: Any) -> str:
+    """Draw a fragment as a message that puts it in place of all that the page shows."""
+    text = current_app.jinja_env.get_template(template).render(context)
+    return f'<hx-partial hx-target="#main" hx-swap="innerHTML">{text}</hx-partial>'

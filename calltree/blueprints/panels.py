@@ -17,6 +17,7 @@ from calltree.blueprints import (
     answering,
     call_ahead,
     call_screen,
+    call_transfer,
     campaigns,
     manual,
     navigation,
@@ -26,7 +27,7 @@ from calltree.blueprints import (
 )
 from calltree.blueprints.assets import kept_url
 from calltree.blueprints.given import whole
-from calltree.blueprints.panel_parts import LINES, lines_in_use, partial
+from calltree.blueprints.panel_parts import LINES, instead_of_main, lines_in_use, partial
 from calltree.db import utcnow
 from calltree.errors import NotFound
 from calltree.extensions import settings
@@ -144,6 +145,7 @@ class CallPage(Page):
         self._state = frozenset({f"operator:{own}", f"call:{own}", "switch", "site"})
         self._lines_full: bool | None = None
         self._box: call_ahead.Box | None = None
+        self._showed = False
         super().__init__(viewer)
 
     def addresses(self) -> frozenset[str]:
@@ -156,6 +158,8 @@ class CallPage(Page):
         at = None
         if mine or full or today:
             at = call_screen.desk(session, viewer=self.viewer, now=utcnow())
+        if at is not None and mine and (parted := self._parted(session, at)):
+            yield parted
         rest = []
         if at is not None and (mine or full):
             box = self._draw_box(call_ahead.box(session, at))
@@ -169,6 +173,14 @@ class CallPage(Page):
         if rest or lines:
             yield "".join([*rest, lines])
         yield from super().draw(session, changed, fresh)
+
+    def _parted(self, session: Session, at: call_screen.Desk) -> str:
+        """Give what stands instead of a customer whom a transfer took: no CALL is left there."""
+        showed, self._showed = self._showed, at.customer is not None
+        if not showed or self._showed:
+            return ""
+        over = call_transfer.parted(session, user_id=self.viewer.user_id, now=utcnow())
+        return instead_of_main("operator/_released.html", parted=over) if over else ""
 
     def foretell(self, told: Mapping[str, Any]) -> str:
         """Draw the call box ahead of the ledger (telephony.foretelling)."""

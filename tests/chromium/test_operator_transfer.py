@@ -31,7 +31,7 @@ def chain(seat: Seat) -> list[Transfer]:
         return list(session.scalars(mine))
 
 
-@pytest.mark.provokes("409 .*/operator/call/renew$")
+@pytest.mark.provokes("409 .*/operator/call/renew$")  # a renewal in the moment of handing over
 @pytest.mark.one_database
 def test_R_CL_4_a_colleague_declines_then_talks_first_then_three_talk_and_has_the_customer(
     place: Place,
@@ -62,7 +62,7 @@ def test_R_CL_4_a_colleague_declines_then_talks_first_then_three_talk_and_has_th
     seat.sees_text("#call-transfer", "三者通話")
     other.sees_text("#call-transfer", "三者通話")
     seat.press("Shift+Y")
-    expect(seat.at("#call-form")).to_have_count(0)  # by a renewal that is answered with 409
+    expect(seat.at("#call-form")).to_have_count(0)
     expect(other.at("#call-transfer")).to_have_count(0)
     other.sees("talking")
     wait_for(lambda: seat.operator().attempt_id is None, "the first one is free")

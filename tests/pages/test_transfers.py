@@ -6,7 +6,12 @@ import uuid
 from collections.abc import Callable
 
 import pytest
+from flask import Flask
+from flask_login import login_user
+from sqlalchemy import select
 
+from calltree.blueprints import panels
+from calltree.blueprints.access import SignedIn
 from calltree.db import Store, utcnow
 from calltree.models import (
     Attempt,
@@ -17,8 +22,10 @@ from calltree.models import (
     Origin,
     Recording,
     TransferState,
+    User,
 )
 from calltree.services import transfer_facts, transfers
+from calltree.services.rights import Viewer
 from tests import factories as make
 from tests.browser import Browser
 
@@ -132,16 +139,45 @@ def test_R_CL_4_who_is_consulted_talks_and_is_told_when_it_is_over(
     assert "佐藤花子 さんと相談中" in page
     assert "未発信" not in page
     assert "佐藤花子さんが対応中です" not in page
-    second.post(f"{AT}press/leave", {})
+    answer = second.press(f"{AT}press/leave")
+    assert answer.headers["HX-Retarget"] == "#main", "no CALL is left to be pressed"
+    assert "お客様は 佐藤花子 さんに戻りました。" in answer.text
     told = second.post("/operator/call/renew", {"shows": "1"}, status=409).text
     assert "お客様は 佐藤花子 さんに戻りました。" in told
     assert "マネージャー" not in told
 
 
-def test_R_CL_4_who_handed_over_is_told_who_has_the_customer(
+def test_R_CL_4_who_handed_over_is_told_at_once_who_has_the_customer(
+    app: Flask, two: tuple[Browser, Browser, int], store: Store
+) -> None:
+    first, second, second_id = two
+    with app.test_request_context("/live?page=call"):
+        with store.read() as session:
+            who = Viewer.of(session.scalars(select(User).where(User.name == "佐藤花子")).one())
+        login_user(SignedIn(who, 0))
+        page = panels.find("call", who)
+        own = {f"operator:user_id={who.user_id}"}
+
+        def pushed() -> str:
+            with store.read() as session:
+                return "".join(page.draw(session, own, False))
+
+        assert "引き継ぎました" not in pushed()
+        hand_over(first, second, second_id, store)
+        assert "鈴木 さんがお客様を引き継ぎました。" in pushed()
+        assert "引き継ぎました" not in pushed(), "said once"
+
+
+def test_R_CL_4_who_handed_over_with_a_lost_line_is_told_by_the_next_renewal(
     two: tuple[Browser, Browser, int], store: Store
 ) -> None:
     first, second, second_id = two
+    hand_over(first, second, second_id, store)
+    told = first.post("/operator/call/renew", {"shows": "1"}, status=409).text
+    assert "鈴木 さんがお客様を引き継ぎました。" in told
+
+
+def hand_over(first: Browser, second: Browser, second_id: int, store: Store) -> None:
     first.post(f"{AT}colleague/{second_id}", {"kind": "attended", "press_id": "one"})
     second.post(f"{AT}answer", {})
     with store.write() as session:
@@ -149,8 +185,6 @@ def test_R_CL_4_who_handed_over_is_told_who_has_the_customer(
         assert transfer is not None
         attempt = session.get_one(Attempt, transfer.attempt_id)
         transfers.hand_over(session, transfer, attempt, now=utcnow())
-    told = first.post("/operator/call/renew", {"shows": "1"}, status=409).text
-    assert "鈴木 さんがお客様を引き継ぎました。" in told
 
 
 def test_R_RC_3_a_pause_is_red_and_survives_a_reload(two: tuple[Browser, Browser, int]) -> None:
