@@ -4,6 +4,7 @@
 the database once more, on a Postgres server of this run's own.
 """
 
+import gc
 import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -30,6 +31,8 @@ from tests.windows import CHROMIUM, PROVOKES, Windows, running_chromium
 POSTGRES_PORT = "CALLTREE_TEST_POSTGRES_PORT"
 NEEDS_DATABASE = {"databases", "database_url", "empty_database_url"}
 ACTS_LONG = {"faults", "launch"}
+SELDOM = (50_000, 20, 50)
+"""Thresholds of the garbage collector, instead of (700, 10, 10)."""
 SERVER = pytest.StashKey[PostgresServer]()
 # What is drawn is judged by its answer: how long it took says something of the machine only.
 hypothesis_settings.register_profile(
@@ -111,6 +114,23 @@ def _is_short(item: pytest.Item) -> bool:
     return not (
         "chromium" in getattr(item, "fixturenames", ()) or item.path.parent.name in ACTS_LONG
     )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What was imported and collected stays to the end: no collection walks through it again.
+
+    With it each full one took a third of a second, and all of them a quarter of what tests of
+    pages cost; rare ones are enough for the garbage of single tests.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*SELDOM)
+        gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)
