@@ -43,7 +43,7 @@ from calltree.services import (
     results,
     scope,
 )
-from calltree.services.history_criteria import AUTOMATIC, HistoryCriteria, Span
+from calltree.services.history_criteria import AUTOMATIC, UNANSWERED, HistoryCriteria, Span
 from calltree.services.rights import Right
 
 bp = Blueprint("history", __name__, url_prefix="/history")
@@ -119,6 +119,7 @@ def choices(criteria: HistoryCriteria) -> dict[str, Any]:
         "users": [
             *((str(user.id), user.name) for user in history.offered_users(session)),
             (AUTOMATIC, history.AUTOMATIC_NAME),
+            (UNANSWERED, history.UNANSWERED_NAME),
         ],
         "kinds": [(kind.value, name) for kind, name in history.KIND_NAMES.items()],
         "levels": [(level, level) for level in levels],

@@ -29,7 +29,7 @@ from calltree.db import utcnow
 from calltree.extensions import reading
 from calltree.models import OperatorState
 from calltree.services import history, lists, people, summaries
-from calltree.services.history_criteria import AUTOMATIC, NO_GROUP
+from calltree.services.history_criteria import AUTOMATIC, NO_GROUP, UNANSWERED
 from calltree.services.rights import Right, Viewer
 from calltree.services.sentences import N_
 from calltree.services.summary_criteria import Axis, Period, SummaryCriteria
@@ -264,6 +264,7 @@ def _choices(asked: SummaryCriteria) -> dict[str, Any]:
         chosen["users"] = [
             *((str(user.id), user.name) for user in history.offered_users(session)),
             (AUTOMATIC, history.AUTOMATIC_NAME),
+            (UNANSWERED, history.UNANSWERED_NAME),
         ]
         chosen["groups"] = [(str(key), name) for key, name in people.group_names(session)]
         chosen["no_group"] = NO_GROUP

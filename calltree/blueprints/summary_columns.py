@@ -13,9 +13,15 @@ from calltree.blueprints.formats import day as day_text
 from calltree.blueprints.history import address
 from calltree.models import RecordKind, SystemResult
 from calltree.services.figures import DIALLED
-from calltree.services.history_criteria import AUTOMATIC, NO_GROUP, Counted, HistoryCriteria
+from calltree.services.history_criteria import (
+    AUTOMATIC,
+    NO_GROUP,
+    UNANSWERED,
+    Counted,
+    HistoryCriteria,
+)
 from calltree.services.sentences import N_
-from calltree.services.summaries import Figures, Line, Summary
+from calltree.services.summaries import UNANSWERED_KEY, Figures, Line, Summary
 from calltree.services.summary_criteria import Axis, Period, SummaryCriteria
 from calltree.text.workbooks_out import Cell, Duration, Share
 
@@ -269,13 +275,16 @@ def _group(line: dict[Axis, Any], criteria: SummaryCriteria) -> str:
     return NO_GROUP if line[Axis.GROUP] is None else str(line[Axis.GROUP])
 
 
+_NOBODY = {None: AUTOMATIC, UNANSWERED_KEY: UNANSWERED}
+
+
 def _behind(criteria: SummaryCriteria, line: dict[Axis, Any]) -> HistoryCriteria | None:
     """Write a line as a search; None for 「–」, which no search can ask for."""
     if any(axis in line and line[axis] is None for axis in (Axis.PROJECT, Axis.LIST)):
         return None
     user = criteria.user
     if Axis.USER in line:
-        user = AUTOMATIC if line[Axis.USER] is None else str(line[Axis.USER])
+        user = _NOBODY.get(line[Axis.USER]) or str(line[Axis.USER])
     return HistoryCriteria(
         started_from=line.get(Axis.DAY, criteria.first),
         started_to=line.get(Axis.DAY, criteria.last),

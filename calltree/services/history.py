@@ -32,7 +32,13 @@ from calltree.models import (
 )
 from calltree.models.moments import local_hour, one_of_two, weekday_of
 from calltree.services import number_search, scope
-from calltree.services.history_criteria import AUTOMATIC, Counted, Direction, HistoryCriteria
+from calltree.services.history_criteria import (
+    NOBODY,
+    UNANSWERED,
+    Counted,
+    Direction,
+    HistoryCriteria,
+)
 from calltree.services.rights import Right, Viewer
 from calltree.text.days import TOKYO
 
@@ -227,8 +233,8 @@ def conditions(
     ):
         if wanted is not None:
             found.append(column == wanted)
-    if asked.user == AUTOMATIC:
-        found.append(CallRecord.user_id.is_(None))
+    if asked.user in NOBODY:
+        found.append(of_nobody(asked.user))
     elif asked.user:
         found.append(CallRecord.user_id == int(asked.user))
     if asked.number:
@@ -379,6 +385,12 @@ def _rows(session: Session, viewer: Viewer, records: list[CallRecord]) -> list[R
         )
         for record in records
     ]
+
+
+def of_nobody(user: str) -> ColumnElement[bool]:
+    """Condition on a record: 自動発信's, or of a caller whom nobody answered."""
+    came_in = CallRecord.kind == RecordKind.INBOUND
+    return and_(CallRecord.user_id.is_(None), came_in if user == UNANSWERED else ~came_in)
 
 
 def nobody_name(kind: RecordKind) -> str:

@@ -17,6 +17,10 @@ from calltree.services.criteria import read_pairs
 
 AUTOMATIC = "auto"
 """自動発信, among the users."""
+UNANSWERED = "unanswered"
+"""応答なし, among the users: calls that came in and reached nobody of ours."""
+NOBODY = (AUTOMATIC, UNANSWERED)
+"""Whose records have no user."""
 NO_GROUP = "none"
 """Those who are in no group, among the groups."""
 
@@ -57,7 +61,7 @@ class HistoryCriteria:
     list_id: int | None = None
     customer_id: int | None = None
     user: str = ""
-    """A user's id, AUTOMATIC, or empty."""
+    """A user's id, one of NOBODY, or empty."""
     number: str = ""
     statuses: tuple[str, ...] = ()
     """Any of: a status id, or a SystemResult."""
@@ -165,7 +169,7 @@ def day_of(value: str | None) -> date | None:
 
 
 def _user(value: str) -> str:
-    return value if value == AUTOMATIC or whole(value) is not None else ""
+    return value if value in NOBODY or whole(value) is not None else ""
 
 
 def _is_group(value: str) -> bool:

@@ -35,8 +35,8 @@ from calltree.models import (
 from calltree.models.moments import local_hour, weekday_of
 from calltree.services import hours, scope
 from calltree.services.figures import DIALLED, rate
-from calltree.services.history import AUTOMATIC_NAME
-from calltree.services.history_criteria import AUTOMATIC
+from calltree.services.history import AUTOMATIC_NAME, UNANSWERED_NAME, of_nobody
+from calltree.services.history_criteria import NOBODY
 from calltree.services.rights import Viewer
 from calltree.services.summary_criteria import Axis, SummaryCriteria
 from calltree.services.working_times import HOUR_MS, Spent, member_of, times
@@ -45,6 +45,8 @@ from calltree.text.hours import is_calling_day
 
 MEASURED = frozenset({Axis.USER, Axis.GROUP, Axis.DAY, Axis.HOUR})
 """Axes that operators' time can be told apart by."""
+UNANSWERED_KEY = 0
+"""Among the users: calls that came in and reached nobody of ours."""
 AIMED = frozenset({Axis.PROJECT, Axis.DAY})
 """Axes that a target can be told apart by: it is a project's, for each calling day."""
 
@@ -107,7 +109,8 @@ class Line:
     """One line: an entry for each axis, and its figures.
 
     A key is a day, an hour, an id, or of a result a status's id or system result as text; None
-    stands for "no such". The name is empty for days and hours, and for None except 自動発信.
+    stands for "no such", of a user for 自動発信; UNANSWERED_KEY for calls that nobody answered. The
+    name is empty for days and hours, and for every other None.
     """
 
     keys: tuple[Any, ...]
@@ -185,7 +188,7 @@ def heat(
 def is_measured(criteria: SummaryCriteria) -> bool:
     """Whether the operators' time belongs to what is asked: they work for all projects at once."""
     narrowed = criteria.project_id or criteria.list_id
-    return not narrowed and criteria.user != AUTOMATIC
+    return not narrowed and criteria.user not in NOBODY
 
 
 def _is_aimed(criteria: SummaryCriteria) -> bool:
@@ -217,7 +220,9 @@ _KEYS: Mapping[Axis, Any] = {
     Axis.HOUR: local_hour(CallRecord.started_at),
     Axis.PROJECT: CallRecord.project_id,
     Axis.LIST: CallRecord.list_id,
-    Axis.USER: CallRecord.user_id,
+    Axis.USER: func.coalesce(
+        CallRecord.user_id, case((CallRecord.kind == RecordKind.INBOUND, UNANSWERED_KEY))
+    ),
     Axis.GROUP: GroupMember.group_id,
     Axis.STATUS: case(
         (CallRecord.status_id.is_not(None), cast(CallRecord.status_id, String)),
@@ -259,8 +264,8 @@ def _where(viewer: Viewer, criteria: SummaryCriteria) -> Iterable[ColumnElement[
         yield CallRecord.project_id == criteria.project_id
     if criteria.list_id is not None:
         yield CallRecord.list_id == criteria.list_id
-    if criteria.user == AUTOMATIC:
-        yield CallRecord.user_id.is_(None)
+    if criteria.user in NOBODY:
+        yield of_nobody(criteria.user)
     elif criteria.user:
         yield CallRecord.user_id == int(criteria.user)
     if criteria.group:
@@ -379,5 +384,5 @@ def _names(session: Session, axes: tuple[Axis, ...]) -> list[dict[Any, str]]:
     if Axis.STATUS in named:
         named[Axis.STATUS] |= {code.value: name for code, name in SYSTEM_RESULT_NAMES.items()}
     if Axis.USER in named:
-        named[Axis.USER][None] = AUTOMATIC_NAME
+        named[Axis.USER] |= {UNANSWERED_KEY: UNANSWERED_NAME, None: AUTOMATIC_NAME}
     return [named[axis] for axis in axes]

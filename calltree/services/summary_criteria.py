@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from calltree.errors import NotAllowed
-from calltree.services.history_criteria import AUTOMATIC, NO_GROUP
+from calltree.services.history_criteria import NO_GROUP, NOBODY
 from calltree.services.rights import Right, Viewer
 
 MOST_DAYS = 1100
@@ -59,7 +59,7 @@ class SummaryCriteria:
     project_id: int | None = None
     list_id: int | None = None
     user: str = ""
-    """A user's id, AUTOMATIC, or empty."""
+    """A user's id, one of NOBODY, or empty."""
     group: str = ""
     """A group's id, NO_GROUP, or empty."""
 
@@ -84,8 +84,8 @@ class SummaryCriteria:
             then=then if then is not by else None,
             project_id=_whole(one.get("project", "")),
             list_id=_whole(one.get("list", "")),
-            user=_id_or(AUTOMATIC, one.get("user", "")),
-            group=_id_or(NO_GROUP, one.get("group", "")),
+            user=_id_or(NOBODY, one.get("user", "")),
+            group=_id_or((NO_GROUP,), one.get("group", "")),
         )
 
     def pairs(self) -> list[tuple[str, str]]:
@@ -149,8 +149,8 @@ def _whole(value: str) -> int | None:
     return None
 
 
-def _id_or(word: str, value: str) -> str:
-    return value if value == word or _whole(value) is not None else ""
+def _id_or(words: tuple[str, ...], value: str) -> str:
+    return value if value in words or _whole(value) is not None else ""
 
 
 def _member(kind: type[Member], value: str) -> Member | None:

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from calltree.models import GroupMember, OperatorInterval, OperatorState, User
 from calltree.models.moments import local_hour, milliseconds, same_hour
 from calltree.services import scope
-from calltree.services.history_criteria import AUTOMATIC, NO_GROUP
+from calltree.services.history_criteria import NO_GROUP, NOBODY
 from calltree.services.rights import Viewer
 from calltree.services.summary_criteria import Axis, SummaryCriteria
 from calltree.text.days import TOKYO
@@ -182,7 +182,7 @@ def _where(viewer: Viewer, criteria: SummaryCriteria) -> Iterable[ColumnElement[
     yield OperatorInterval.state != OperatorState.SIGNED_OUT
     if not viewer.manages:
         yield OperatorInterval.user_id == viewer.user_id
-    if criteria.user and criteria.user != AUTOMATIC:
+    if criteria.user and criteria.user not in NOBODY:
         yield OperatorInterval.user_id == int(criteria.user)
     if criteria.group:
         yield scope.in_group(OperatorInterval.user_id, criteria.group)

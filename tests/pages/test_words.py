@@ -217,7 +217,7 @@ def _outside(text: str) -> str:
 def _data(store: Store) -> list[str]:
     """Every text in the database, the longest first, and names that are Japanese by themselves."""
     kept: set[str] = {*BY_NAME, *SYSTEM_RESULT_NAMES.values(), *history.KIND_NAMES.values()}
-    kept |= {history.AUTOMATIC_NAME, *map(str, Role)}
+    kept |= {history.AUTOMATIC_NAME, history.UNANSWERED_NAME, *map(str, Role)}
     with store.read() as session:
         for table in Base.metadata.sorted_tables:
             for row in session.execute(select(table)):

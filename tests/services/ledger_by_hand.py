@@ -20,7 +20,9 @@ KEYS: dict[Axis, Callable[[CallRecord], Any]] = {
     Axis.HOUR: lambda record: record.started_at.astimezone(TOKYO).hour,
     Axis.PROJECT: lambda record: record.project_id,
     Axis.LIST: lambda record: record.list_id,
-    Axis.USER: lambda record: record.user_id,
+    Axis.USER: lambda record: (
+        0 if record.user_id is None and record.kind is RecordKind.INBOUND else record.user_id
+    ),
     Axis.STATUS: lambda record: str(record.status_id or record.system.value),
 }
 

@@ -21,7 +21,14 @@ from calltree.models import (
     SystemResult,
 )
 from calltree.services import history, recording_search
-from calltree.services.history_criteria import AUTOMATIC, Direction, HistoryCriteria, Span
+from calltree.services.history_criteria import (
+    AUTOMATIC,
+    NOBODY,
+    UNANSWERED,
+    Direction,
+    HistoryCriteria,
+    Span,
+)
 from calltree.services.rights import Viewer
 from tests.factories import (
     NOW,
@@ -106,6 +113,7 @@ def test_R_HS_1_each_condition_finds_its_records_and_no_others(
     assert found(statuses=("nonsense",)) == set()
     assert found(user=str(user.id)) == {"outbound", "inbound", "entry", "heat"}
     assert found(user=AUTOMATIC) == {"predictive"}
+    assert found(user=UNANSWERED) == set()
     assert found(number="0698765432") == {"inbound", "entry"}
     assert found(number="9876") == {"inbound", "entry"}
     assert found(number="03-1234") == {"outbound", "predictive", "heat"}
@@ -299,7 +307,7 @@ several = st.lists(words, unique=True, max_size=3).map(tuple)
         project_id=st.none() | numbers,
         list_id=st.none() | numbers,
         customer_id=st.none() | numbers,
-        user=st.just("") | st.just(AUTOMATIC) | numbers.map(str),
+        user=st.sampled_from(["", *NOBODY]) | numbers.map(str),
         number=words,
         statuses=several,
         kinds=st.lists(st.sampled_from(RecordKind), unique=True).map(tuple),

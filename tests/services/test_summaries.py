@@ -28,7 +28,7 @@ from calltree.models import (
     User,
 )
 from calltree.services import figures, results, summaries, working_times
-from calltree.services.history_criteria import AUTOMATIC
+from calltree.services.history_criteria import AUTOMATIC, UNANSWERED
 from calltree.services.rights import Viewer
 from calltree.services.summary_criteria import NO_GROUP, Axis, Period, SummaryCriteria
 from calltree.services.working_times import IDLE, Spent
@@ -96,7 +96,7 @@ def _record(session: Session, draw: random.Random, folder: Any, people: Any, sta
     kind = draw.choice([RecordKind.OUTBOUND] * 6 + list(RecordKind))
     status = draw.choice(statuses)
     system = SystemResult.NONE if status else draw.choice(list(SystemResult)[1:])
-    automatic = kind is RecordKind.PREDICTIVE and draw.randrange(2)
+    automatic = kind in (RecordKind.PREDICTIVE, RecordKind.INBOUND) and draw.randrange(2)
     place = (None, None) if kind is RecordKind.MANUAL else (folder.id, folder.project_id)
     counts = figures.counts_of(kind, status, system)
     session.add(
@@ -141,6 +141,10 @@ def _days_of(session: Session, draw: random.Random, user: User) -> None:
             at = end
 
 
+def is_nobodys(record: CallRecord, kind: RecordKind) -> bool:
+    return record.user_id is None and record.kind is kind
+
+
 def within(keep: Callable[[CallRecord], bool]) -> Callable[[CallRecord], bool]:
     return lambda record: FIRST <= site_day(record.started_at) <= LAST and keep(record)
 
@@ -181,7 +185,8 @@ def test_R_WT_2_narrowed_tables_are_the_ledger_recomputed(month: Month) -> None:
         (replace(MONTH, project_id=project), lambda one: one.project_id == project),
         (replace(MONTH, list_id=folder), lambda one: one.list_id == folder),
         (replace(MONTH, user=str(operator)), lambda one: one.user_id == operator),
-        (replace(MONTH, user=AUTOMATIC), lambda one: one.user_id is None),
+        (replace(MONTH, user=AUTOMATIC), lambda one: is_nobodys(one, RecordKind.PREDICTIVE)),
+        (replace(MONTH, user=UNANSWERED), lambda one: is_nobodys(one, RecordKind.INBOUND)),
         (replace(MONTH, group=first), lambda one: one.user_id in members[month.groups[0]]),
         (replace(MONTH, group=NO_GROUP), lambda one: one.user_id not in nobody),
     ):
