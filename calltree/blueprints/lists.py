@@ -171,7 +171,12 @@ def detail(list_id: int) -> ResponseReturnValue:
     }  # fmt: skip
     after = request.args.get("after", type=int)
     found = search.page(session, **asked, after=after)
-    total = folder.customers if criteria.is_empty else search.count(session, **asked)
+    if criteria.is_empty:
+        total = folder.customers
+    elif after is None and found.next_after is None:
+        total = len(found.rows)  # all are on this page: nothing is left to be counted
+    else:
+        total = search.count(session, **asked)
     next_url = criteria_fields.address(
         "lists.detail", criteria, list_id=list_id, after=found.next_after
     )

@@ -6,6 +6,7 @@ import io
 import pytest
 from sqlalchemy import select
 
+from bench._walk import statements
 from calltree.db import utcnow
 from calltree.models import (
     BuiltIn,
@@ -183,6 +184,13 @@ def test_R_LS_10_conditions_live_in_the_address_and_pages_follow_by_key(site, ma
     second = [row[3] for row in cells(rest)]
     assert first + second == [f"支店{n}" for n in range(60)]
     assert rest.one('[role="search"] input[name="c.担当者"]')["value"] == "鈴木"
+
+
+def test_R_LS_10_a_result_of_one_page_is_not_counted_by_another_look(site, manager, store):
+    with statements(store.engine) as asked:
+        page = manager.get(site.url("?status=none"))
+    assert "全3件" in page.text
+    assert not [one for one in asked if "count(*)" in one and "FROM customers" in one]
 
 
 def test_R_LS_9_columns_are_edited_and_found_anew_but_never_the_number(site, manager):
