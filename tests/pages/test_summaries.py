@@ -166,6 +166,13 @@ def test_R_WT_2_every_figure_leads_to_its_records(house: House, manager: Browser
 
 
 @pytest.mark.one_database
+def test_R_WT_2_a_printed_table_says_what_was_chosen(house: House, manager: Browser) -> None:
+    said = manager.get(f"/figures/table?project={house.project_id}&user={house.op.id}")
+    on_paper = " ".join(said.one(".printed-only").get_text().split())
+    assert on_paper.startswith("案件 新規開拓 · ユーザー 山田太郎 · ")
+    assert "案件" not in manager.get("/figures/table").one(".printed-only").get_text()
+
+
 def test_R_WT_2_every_figure_says_what_it_counts(manager: Browser) -> None:
     page = manager.get("/figures/table?period=today&by=user")
     heads = page.all("#summary thead th.num")
