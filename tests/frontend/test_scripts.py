@@ -88,6 +88,7 @@ KEYS = """<button id="dial" data-key="F2">call</button>
 <button id="off" data-key="F9" disabled>hang up</button>
 <button id="hidden" data-key="F8" hidden>hold</button>
 <button id="five" data-key="5">five</button>
+<div id="menu" popover><button id="ready" data-key="Shift+F2">ready</button></div>
 <button id="result" data-key="E">a result</button>
 <button id="edit" data-key="Shift+E">edit</button>
 <button id="save" data-key="Ctrl+S">save</button>
@@ -98,9 +99,9 @@ KEYS = """<button id="dial" data-key="F2">call</button>
 def test_R_CL_5_keys_press_what_is_visible_and_enabled(site: Site) -> None:
     page = site.show(KEYS)
     listen(page)
-    for key in ("F2", "F9", "F8", "5", "e", "Shift+E", "Control+s", "Control+Enter"):
+    for key in ("F2", "F9", "F8", "5", "e", "Shift+E", "Shift+F2", "Control+s", "Control+Enter"):
         page.keyboard.press(key)
-    assert presses(page) == ["dial", "five", "result", "edit", "save", "next"]
+    assert presses(page) == ["dial", "five", "result", "edit", "ready", "save", "next"]
 
 
 def test_R_CL_5_plain_keys_are_text_while_a_field_has_the_focus(site: Site) -> None:

@@ -1,4 +1,4 @@
-/* Keys press buttons. A key is read from the data-key of what is visible and enabled, and clicks it:
+/* Keys press buttons. A key is read from the data-key of what is visible (or in a closed menu) and enabled, and clicks it:
    so a key can never do what the button could not. `?` opens the sheet of the keys on this page. */
 (() => {
   "use strict";
@@ -22,10 +22,14 @@
     return [...parts, last.length === 1 ? last.toLowerCase() : last].join("+");
   }
 
+  /* What a closed menu holds has its key all the same: nobody opens a menu to press a key in it. */
+  function shown(element) {
+    const menu = element.closest("[popover]:not(:popover-open)");
+    return menu ? menu.parentElement.checkVisibility() : element.checkVisibility();
+  }
+
   function usable(element) {
-    return !element.disabled
-      && element.getAttribute("aria-disabled") !== "true"
-      && element.checkVisibility();
+    return !element.disabled && element.getAttribute("aria-disabled") !== "true" && shown(element);
   }
 
   /* What a key may reach: inside the topmost open dialog only, if there is one. */
@@ -72,7 +76,7 @@
     if (!list) return;
     const rows = [];
     for (const element of document.querySelectorAll("body > :not(dialog) [data-key]")) {
-      if (!element.checkVisibility() && element.dataset.key !== "?") continue;
+      if (!shown(element) && element.dataset.key !== "?") continue;
       const key = document.createElement("dt");
       const cap = document.createElement("kbd");
       cap.textContent = element.dataset.key;
