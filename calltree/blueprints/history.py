@@ -69,6 +69,7 @@ def index() -> ResponseReturnValue:
         if found.next_key
         else None,
         first_url=address("history.index", criteria) if after else None,
+        wider_url=address("history.index", criteria.wider),
         export_url=address("exports.records", criteria) if may_export() else None,
         delete_url=address("history.ask_delete", criteria, found=1) if _may_delete() else None,
         blanks_url=address("history.index", _blanks()),

@@ -62,6 +62,7 @@ def index() -> ResponseReturnValue:
         if found.next_key
         else None,
         first_url=history.address("recording_list.index", criteria) if after else None,
+        wider_url=history.address("recording_list.index", criteria.wider),
         zip_url=history.address("recording_list.ask_zip", criteria),
         space=room(),
         zips=[

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
 
@@ -138,6 +138,11 @@ class HistoryCriteria:
             ("hour", self.hour),
         ]
         return [(key, value) for key, value in given if value not in (None, "")]
+
+    @property
+    def wider(self) -> HistoryCriteria:
+        """The same conditions, of all time."""
+        return replace(self, span=Span.ALL)
 
     @property
     def recent(self) -> bool:

@@ -55,6 +55,22 @@ def test_R_HS_1_the_search_lives_in_the_address(floor: Floor, browser_of) -> Non
     assert shown(browser.get("/history/?from=2020-01-01&to=2020-01-02")) == []
 
 
+@pytest.mark.one_database
+def test_R_HS_1_what_is_older_than_a_day_is_one_press_away(floor: Floor, browser_of) -> None:
+    with floor.store.write() as session:
+        old = floor.record(
+            session,
+            number="0399990001",
+            saved_at=floor.at - timedelta(days=3),
+            started_at=floor.at - timedelta(days=3),
+        ).id
+    browser = browser_of(floor.manager)
+    page = browser.get("/history/?number=9999-0001")
+    assert shown(page) == []
+    assert "条件に合うものはありません" in page.one("main").get_text()
+    assert shown(browser.get(page.one(".empty a")["href"])) == [old]
+
+
 def test_R_HS_1_pages_lead_on_and_back(floor: Floor, browser_of) -> None:
     with floor.store.write() as session:
         for n in range(60):
