@@ -92,7 +92,7 @@ class RenderedSwitch:
         return self.wanted.place.trunk_port + 10
 
     def link(self) -> Link:
-        return Link.connect(self.wanted.esl)
+        return Link.connect(self.wanted.esl, timeout_s=START_SECONDS)
 
     def api(self, command: str) -> str:
         with self.link() as link:

@@ -43,7 +43,7 @@ def _linear(byte: int) -> int:
 _LINEAR = [_linear(byte) for byte in range(256)]
 
 
-def _tone(hertz: int) -> bytes:
+def tone(hertz: int) -> bytes:
     """Twenty milliseconds of a tone; a multiple of 50 Hz goes on without a click."""
     return bytes(_mu_law(int(9000 * math.sin(2 * math.pi * hertz * n / 8000))) for n in range(160))
 
@@ -54,7 +54,7 @@ class Sound:
     def __init__(self, hertz: int = HZ) -> None:
         self.socket = _bound()
         self.port = self.socket.getsockname()[1]
-        self._tone = _tone(hertz)
+        self._tone = tone(hertz)
         self._last: deque[bytes] = deque(maxlen=50)
         self.peer: tuple[str, int] | None = None
         self.loud = 0
