@@ -10,18 +10,18 @@ from flask_babel import gettext as _
 from flask_wtf import FlaskForm
 from flask_wtf.file import FileField
 from sqlalchemy.orm import Session
-from wtforms import StringField
+from wtforms import SelectField, StringField
 from wtforms.validators import InputRequired, Length
 
 from calltree.blueprints import inbound
 from calltree.blueprints.access import requires, viewer
-from calltree.blueprints.forms import put_error, saved
+from calltree.blueprints.forms import optional_id, put_error, saved
 from calltree.db import utcnow
 from calltree.errors import Refused
 from calltree.extensions import reading, settings, writing
 from calltree.htmx import go
 from calltree.locale import lazy
-from calltree.services import guidance_sound, guidances, site_sounds
+from calltree.services import guidance_sound, guidances, inbound_queue, site_sounds
 from calltree.services.guidance_sound import Normal
 from calltree.services.rights import Right
 from calltree.services.sentences import N_
@@ -36,10 +36,24 @@ class GuidanceForm(FlaskForm):  # type: ignore[misc] # flask_wtf is published wi
         lazy(N_("Guidance name")),
         validators=[InputRequired(), Length(max=guidances.MAX_NAME)],
     )
+    queue_place = SelectField(
+        lazy(N_("Said in the queue")),
+        coerce=optional_id,
+        description=lazy(
+            N_("Played to whoever waits at this place, where the route tells the position.")
+        ),
+    )
     file = FileField(
         lazy(N_("Sound file")),
         description=lazy(N_("WAV, MP3 or M4A, 3 minutes at most. The level is evened out.")),
     )
+
+    def __init__(self) -> None:
+        super().__init__()
+        last = inbound_queue.LAST_PLACE
+        places = [(str(place), _("Place %(place)s", place=place)) for place in range(1, last)]
+        behind = (str(last), _("Place %(place)s and behind", place=last))
+        self.queue_place.choices = [("", _("Not in the queue")), *places, behind]
 
 
 @bp.get("/")
@@ -64,7 +78,7 @@ def edit(guidance_id: int | None) -> ResponseReturnValue:
     row = guidances.get(reading(), guidance_id) if guidance_id else None
     form = GuidanceForm()
     if request.method == "GET" and row is not None:
-        form.name.data = row.name
+        form.name.data, form.queue_place.data = row.name, row.queue_place
     sound = _sent(form) if request.method == "POST" else None
 
     def save(session: Session) -> None:
@@ -74,6 +88,7 @@ def edit(guidance_id: int | None) -> ResponseReturnValue:
             guidance_id=guidance_id,
             name=form.name.data or "",
             sound=sound,
+            queue_place=form.queue_place.data,
             now=utcnow(),
         )
         if sound is not None:

@@ -104,7 +104,12 @@ def _add_repeated() -> None:
             "guidance_id": SelectField(lazy(N_("Guidance")), coerce=optional_id),
             "forward_to": StringField(lazy(N_("Forwarded to")), validators=[Length(max=20)]),
             "seconds": IntegerField(lazy(N_("Seconds")), validators=[Optional()]),
-            "tells_position": BooleanField(lazy(N_("Tell the position in the queue"))),
+            "tells_position": BooleanField(
+                lazy(N_("Tell the position in the queue")),
+                description=lazy(
+                    N_("By the guidance chosen for each place; without one, as many short tones.")
+                ),
+            ),
         }
         for column, field in fields.items():
             setattr(RouteForm, f"{situation}_{column}", field)

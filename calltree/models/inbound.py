@@ -75,6 +75,8 @@ class Guidance(Base):
     created_by: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     retired_at: Mapped[datetime | None]
     """Chosen no more; a call that is playing it ends with it."""
+    queue_place: Mapped[int | None]
+    """Said to whoever is at this place of a queue; `LAST_PLACE` is for all behind it too."""
 
 
 class InboundRoute(Base):
@@ -203,6 +205,9 @@ class InboundCall(Base):
     """When an operator took it; the join is to follow at once."""
     parked_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     parked_at: Mapped[datetime | None]
+    told_place: Mapped[int] = mapped_column(default=0)
+    """QUEUE: the place in the queue that they were told last; 0: none yet."""
+    told_at: Mapped[datetime | None]
     serial: Mapped[int] = mapped_column(default=1)
     carried_serial: Mapped[int] = mapped_column(default=0)
     carried_epoch: Mapped[int] = mapped_column(default=0)

@@ -262,6 +262,8 @@ async def _bridge_out(switch: Switch, channel: Channel, data: str) -> str:
     if other.answered:  # who called in is answered with who was called for them
         calls.mark_answered(switch, channel, channel.voice if channel.answered else "customer")
     channel.bridge_over = asyncio.get_running_loop().create_future()
+    if first := _ACTIONS.get(channel.variables.get("bridge_pre_execute_aleg_app", "")):
+        await first(switch, channel, channel.variables.get("bridge_pre_execute_aleg_data", ""))
     calls.link(switch, channel, other)
     channel.state = "CS_EXECUTE"
     switch.tell(

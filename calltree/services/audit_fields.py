@@ -92,6 +92,7 @@ FIELDS: dict[str, str] = {
     "recordings_days": N_("Recordings are kept for (days)"),
     "reported_status_ids": N_("Results that are reported"),
     "reporting": N_("Report records of this project"),
+    "queue_place": N_("Place in the queue"),
     "reports_recordings": N_("Let them play the recordings"),
     "required": N_("Required"),
     "ring_time_s": N_("Ring time (seconds)"),

@@ -56,12 +56,15 @@ def save(
     guidance_id: int | None,
     name: str,
     sound: Normal | None,
+    queue_place: int | None = None,
     now: datetime,
 ) -> Guidance:
     """Add a guidance, or rename one and exchange its sound (None: the present one stays).
 
+    `queue_place`: said to whoever is at this place of a queue (1 … `inbound_queue.LAST_PLACE`).
+
     Raises NotAllowed, NotFound; Refused 'name_missing', 'guidance_name_taken',
-    'guidance_file_missing'.
+    'guidance_file_missing', 'queue_place_taken'.
     """
     if not viewer.may(Right.EDIT_SETTINGS):
         raise NotAllowed(Right.EDIT_SETTINGS)
@@ -74,9 +77,10 @@ def save(
         raise Refused("guidance_name_taken", field="name", name=name)
     if guidance_id is None and sound is None:
         raise Refused("guidance_file_missing", field="file")
+    _require_free_place(session, guidance_id, queue_place)
     row = get(session, guidance_id) if guidance_id else Guidance(created_at=now)
-    before = row.name
-    row.name = name
+    before, place_before = row.name, row.queue_place
+    row.name, row.queue_place = name, queue_place
     if sound is not None:
         row.sound, row.length_ms, row.size_bytes = sound.wav, sound.length_ms, len(sound.wav)
         row.created_at, row.created_by = now, viewer.user_id
@@ -85,12 +89,24 @@ def save(
     changed = {"name": [before, name]} if before != name else {}
     if sound is not None:
         changed["sound"] = ["…", "…"]
+    if place_before != queue_place:
+        changed["queue_place"] = [str(place_before or ""), str(queue_place or "")]
     if changed:
         audit.note(
             session, viewer=viewer, action="guidance.saved", kind="guidance", object_id=row.id,
             now=now, name=name, changed=changed if guidance_id else {},
         )  # fmt: skip
     return row
+
+
+def _require_free_place(session: Session, guidance_id: int | None, place: int | None) -> None:
+    if place is None:
+        return
+    other = session.scalar(
+        select(Guidance).where(Guidance.queue_place == place, Guidance.retired_at.is_(None))
+    )
+    if other is not None and other.id != guidance_id:
+        raise Refused("queue_place_taken", field="queue_place", name=other.name)
 
 
 def retire(session: Session, *, viewer: Viewer, guidance_id: int, now: datetime) -> None:

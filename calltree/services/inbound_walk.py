@@ -36,6 +36,7 @@ from calltree.services import (
     gate,
     inbound_calls,
     inbound_facts,
+    inbound_queue,
     inbound_team,
     operators,
     outside_legs,
@@ -183,8 +184,13 @@ def due(session: Session, *, nodes: Collection[str], epoch: int, now: datetime) 
         )
         .order_by(InboundCall.attempt_id)
     ).all()
+    waiting = [(call, attempt) for call, attempt in rows]
+    places = inbound_queue.places(waiting)
     return [
-        call.attempt_id for call, attempt in rows if _is_due(session, call, attempt, epoch, now)
+        call.attempt_id
+        for call, attempt in waiting
+        if _is_due(session, call, attempt, epoch, now)
+        or inbound_queue.is_due(session, call=call, place=places.get(call.attempt_id, 0), now=now)
     ]
 
 
@@ -223,6 +229,14 @@ def walk(session: Session, *, attempt_id: int, now: datetime) -> InboundCall | N
         _next_turn(session, attempt, call, now)
     elif _is_over(call, now) or _all_declined(session, attempt, call):
         advance(session, attempt, call, now)
+    elif inbound_queue.is_due(
+        session,
+        call=call,
+        place=inbound_queue.place_of(session, call=call, attempt=attempt),
+        now=now,
+    ):
+        inbound_queue.tell(session, call=call, attempt=attempt, now=now)
+        call.serial += 1
     session.flush()
     return call
 
@@ -249,6 +263,8 @@ def _enter(session: Session, attempt: Attempt, call: InboundCall, now: datetime)
         _next_turn(session, attempt, call, now)
     elif call.action is InboundAction.FORWARD and step is not None:
         _take_leg(session, attempt, call, step, now)
+    elif call.action is InboundAction.QUEUE:
+        inbound_queue.tell(session, call=call, attempt=attempt, now=now)
 
 
 def _take_leg(

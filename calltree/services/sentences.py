@@ -208,6 +208,7 @@ SENTENCES: dict[str, str] = {
         "The telephone system plays this guidance. Choose another under “Sounds” first."
     ),
     "guidance_name_taken": N_("There is already a guidance called %(name)s."),
+    "queue_place_taken": N_("%(name)s is said at this place already."),
     "guidance_unreadable": N_(
         "This file cannot be read as a sound. Choose a WAV, MP3 or M4A file, or record it here."
     ),

@@ -167,8 +167,14 @@ def test_R_IN_1_a_guidance_is_sent_heard_and_retired(
     with store.read() as session:
         guidance = session.scalars(select(Guidance)).one()
     manager.get(f"/admin/guidances/{guidance.id}")
-    manager.submit(name="夜間の案内")
-    assert "夜間の案内" in manager.get("/admin/guidances/").text
+    manager.submit(name="夜間の案内", queue_place="3")
+    page = manager.get("/admin/guidances/")
+    assert "夜間の案内" in page.text
+    assert "順番待ち 3番目" in page.text
+    manager.get("/admin/guidances/new")
+    second = (io.BytesIO(sent), "b.wav")
+    taken = manager.submit(status=422, name="別の案内", queue_place="3", file=second)
+    assert "この順番の案内には「夜間の案内」が選ばれています" in taken.text
     manager.post(f"/admin/guidances/{guidance.id}/retire")
     manager.get(f"/admin/guidances/{guidance.id}", status=404)
 

@@ -136,10 +136,11 @@ def test_R_IN_1_a_message_is_kept_as_the_recording_of_its_call(lobby):
 
 def test_R_IN_1_a_caller_in_the_queue_gets_whoever_becomes_ready(lobby):
     floor = lobby.floor
-    lobby.does(Situation.ALL_BUSY, InboundAction.QUEUE, 600)
+    lobby.does(Situation.ALL_BUSY, InboundAction.QUEUE, 600, tells_position=True)
     channel = lobby.calls()
     attempt = lobby.arrived(channel)
     lobby.wait_heard(channel, "local_stream")
+    assert [what for _, what in lobby.heard(channel) if "L=1;%(200,300,800)" in what]  # the first
     user = lobby.ready()
     talking = floor.wait_state(attempt, CallState.TALKING)
     assert talking.user_id == user
@@ -177,11 +178,14 @@ def test_R_CL_8_a_forwarded_caller_takes_a_second_line_until_the_end(lobby):
     floor.wait_state(attempt, CallState.TALKING)
     assert floor.lines_open() == 2
     assert lobby.call(attempt).outcome is InboundOutcome.FORWARDED
+    recording = wait_for(lambda: floor.recording(attempt), "their talk is recorded")
     leg = inbound_walk.forward_leg(lobby.call(attempt))
     floor.switch.order(f"leave {leg}")
     floor.wait_state(attempt, CallState.ENDED)
     wait_for(lambda: floor.lines_open() == 0, "both lines are free")
     assert floor.record(attempt).user_id is None
+    assert floor.recording(attempt).state is RecordingState.STOPPED
+    assert (floor.switch.recordings / recording.raw_name).stat().st_size > 44
     assert lobby.longest_silence_s(channel) < SILENT_S
 
 

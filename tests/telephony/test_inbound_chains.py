@@ -72,6 +72,29 @@ def test_R_IN_4_every_chain_comes_to_an_end(given):
     assert "L=-1" not in "".join(apps)
 
 
+@pytest.mark.parametrize(
+    ("place", "sound", "said"),
+    [
+        (0, None, []),
+        (1, None, ["playback:tone_stream://L=1;%(200,300,800)"]),
+        (9, None, ["playback:tone_stream://L=9;%(200,300,800)"]),
+        (10, None, ["playback:tone_stream://L=1;%(2000,300,800)"]),
+        (3, SOUND, [f"playback:{SOUND}"]),
+    ],
+)
+def test_R_IN_1_a_place_in_the_queue_is_said_before_the_music(place, sound, said):
+    queue = replace(RINGS, action=InboundAction.QUEUE, place=place, place_sound=sound)
+    assert chain(queue)[2:-1] == said
+
+
+def test_R_RC_3_a_forwarded_call_is_recorded_once_it_is_joined():
+    forward = replace(RINGS, action=InboundAction.FORWARD, forward=FORWARD, message=MESSAGE)
+    sent = commands_for(forward)[1]
+    assert "set:bridge_pre_execute_aleg_app=record_session" in sent
+    assert f"set:bridge_pre_execute_aleg_data={MESSAGE}" in sent
+    assert "^record_session:" not in sent
+
+
 def test_R_IN_1_who_was_never_answered_is_refused_without_an_answer():
     refused = replace(RINGS, action=InboundAction.REFUSE)
     assert commands_for(refused) == [f"uuid_kill {CALLER} USER_BUSY"]

@@ -26,14 +26,16 @@ from calltree.models import (
     OperatorState,
     Situation,
 )
-from calltree.services import operators
+from calltree.services import inbound_walk, operators
 from calltree.services.inbound_fallbacks import Fallback
 from calltree.telephony.config import dialplan
 from calltree.telephony.config.wanted import Wanted
 from calltree.telephony.config.writing import write
 from tests import factories as make
+from tests import sipp
 from tests.floor import NODE, Floor, wait_for
 from tests.freeswitch import RenderedSwitch, rendered_switch
+from tests.practice import STAYS
 from tests.sounds import loudness
 from tests.telephony.incoming import CALLER, OURS, Lobby
 from tests.telephony.real_floor import open_real_floor
@@ -41,14 +43,17 @@ from tests.telephony.real_floor import open_real_floor
 pytestmark = pytest.mark.freeswitch
 
 HZ = 700
-"""What who calls says; the carrier at the end of the operator's leg says 440 Hz."""
+"""What who calls says."""
+CARRIER_HZ = 440
+"""What the carrier says at the end of an operator's leg, and of one that is called."""
 TONE = f"tone_stream://L=-1;%(1000,0,{HZ})"
 
 
 @pytest.fixture
 def switch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RenderedSwitch]:
-    """One that waits for us for as long as a busy machine needs."""
+    """One that waits for us, and we for it, for as long as a busy machine needs."""
     monkeypatch.setattr(dialplan, "FALLBACK_MS", 60_000)
+    monkeypatch.setattr(inbound_walk, "JOIN_S", 60)
     with rendered_switch(tmp_path, directory_url="http://127.0.0.1:9/", secret="x") as found:
         yield found
 
@@ -182,12 +187,57 @@ def test_R_RC_3_calls_are_answered_recorded_queued_and_take_messages(floor, swit
     assert loudness(channels_of(path)[-1], HZ) > 1000
     known.add(attempt.uuid)
 
+    # handed on to a number, and recorded from the moment on when they talk
+    lobby.does(Situation.ALL_BUSY, InboundAction.FORWARD, 60, forward_to=STAYS)
+    leg = calls(switch)
+    attempt = newest(lobby, known)
+    floor.wait_state(attempt, CallState.TALKING)
+    assert floor.lines_open() == 2
+    path = switch.recordings / wait_for(lambda: floor.recording(attempt), "recorded").raw_name
+    wait_for(lambda: path.is_file() and path.stat().st_size > 64_000, "two seconds of sound")
+    switch.api(f"uuid_kill {leg}")
+    floor.wait_state(attempt, CallState.ENDED)
+    assert lobby.call(attempt).outcome is InboundOutcome.FORWARDED
+    left, right = channels_of(path)
+    assert loudness(right, HZ) > 10 * loudness(left, HZ)  # the caller
+    assert loudness(left, CARRIER_HZ) > 10 * loudness(right, CARRIER_HZ)
+    wait_for(lambda: floor.lines_open() == 0, "both lines are free")
+    known.add(attempt.uuid)
+
     # busy, never answered
     lobby.does(Situation.ALL_BUSY, InboundAction.REFUSE, 0)
     leg = calls(switch)
     attempt = newest(lobby, known)
     assert attempt.state is CallState.REFUSED
     wait_for(lambda: switch.api(f"uuid_exists {leg}") == "false", "busy")
+    assert floor.lines_open() == 0
+
+
+def test_R_RC_3_a_caller_by_sipp_is_answered_and_another_gives_up(floor, switch, tmp_path):
+    lobby, port = Lobby(floor, real=True), switch.wanted.place.trunk_port
+    user = ready(floor, switch)
+    does = sipp.talks(CALLER, sipp.spoken(tmp_path, HZ))
+    with sipp.Sipp(tmp_path, port=port, number=OURS, does=does) as caller:
+        attempt = newest(lobby, set())
+        wait_for(lambda: lobby.rings(user) == [attempt.id], "it rings")
+        lobby.answer(user, attempt)
+        floor.wait_state(attempt, CallState.TALKING)
+        path = switch.recordings / wait_for(lambda: floor.recording(attempt), "recorded").raw_name
+        wait_for(lambda: path.is_file() and path.stat().st_size > 64_000, "two seconds of sound")
+        switch.api(f"uuid_setvar {attempt.uuid} fs_send_unsupported_info true")
+        switch.api(f"uuid_send_info {attempt.uuid}")
+        ended = floor.wait_state(attempt, CallState.ENDED)
+        caller.ends_well()
+    assert (attempt.number, ended.ended_by) == (CALLER, "customer")
+    assert loudness(channels_of(path)[1], HZ) > 1000
+
+    ready(floor, switch)  # so that it rings
+    with sipp.Sipp(tmp_path, port=port, number=OURS, does=sipp.gives_up(CALLER)) as caller:
+        given_up = newest(lobby, {attempt.uuid})
+        ended = floor.wait_state(given_up, CallState.ENDED)
+        caller.ends_well()
+    assert (ended.answered_at, ended.ended_by) == (None, "customer")
+    assert lobby.call(given_up).outcome is InboundOutcome.MISSED
     assert floor.lines_open() == 0
 
 

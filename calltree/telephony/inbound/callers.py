@@ -19,6 +19,7 @@ from calltree.models import (
 from calltree.services import (
     guidance_files,
     inbound_calls,
+    inbound_queue,
     inbound_walk,
     recordings,
     trunks,
@@ -51,8 +52,13 @@ class Carry(Act):
     guidance_id: int | None
     guidance: str
     """Relative name; '' for none."""
+    place: int
+    """In the queue, to be told now; 0: nothing is told."""
+    place_guidance_id: int | None
+    place_guidance: str
+    """Relative name of what says the place; '' for tones."""
     message: str
-    """Relative name of where a voicemail is written; '' else."""
+    """Relative name of where a voicemail or a forwarded call is recorded; '' else."""
     forward: OutsideCall | None
 
 
@@ -138,7 +144,9 @@ def _carry(session: Session, call: InboundCall, epoch: int, now: datetime) -> li
     # not once more with each operator's turn, nor when another leader takes over
     begins = call.action in ONCE or call.step_started_at == now
     guidance_id = step.guidance_id if step and begins else None
-    voicemail = call.action is InboundAction.VOICEMAIL
+    recorded = call.action in (InboundAction.VOICEMAIL, InboundAction.FORWARD)
+    place = call.told_place if call.told_at == now else 0
+    place_guidance_id = inbound_queue.sound_of(session, place) if place else None
     forward = _forward(session, attempt, call) if not call.parked_at else None
     return [
         Carry(
@@ -152,11 +160,18 @@ def _carry(session: Session, call: InboundCall, epoch: int, now: datetime) -> li
             seconds=_seconds(call, now),
             parked=call.parked_at is not None,
             guidance_id=guidance_id,
-            guidance=guidance_files.name_of(session, guidance_id) if guidance_id else "",
-            message=recordings.raw_name(attempt) if voicemail else "",
+            guidance=_name_of(session, guidance_id),
+            place=place,
+            place_guidance_id=place_guidance_id,
+            place_guidance=_name_of(session, place_guidance_id),
+            message=recordings.raw_name(attempt) if recorded else "",
             forward=forward,
         )
     ]
+
+
+def _name_of(session: Session, guidance_id: int | None) -> str:
+    return guidance_files.name_of(session, guidance_id) if guidance_id else ""
 
 
 def _seconds(call: InboundCall, now: datetime) -> int:

@@ -37,7 +37,9 @@ def carry(act: Carry, link: Link, *, store: Store, root: str, own: Path | None) 
             answered=act.answered,
             seconds=act.seconds,
             parked=act.parked,
-            guidance=_guidance(act, store, root, own),
+            guidance=_guidance(act.guidance_id, act.guidance, store, root, own),
+            place=act.place,
+            place_sound=_guidance(act.place_guidance_id, act.place_guidance, store, root, own),
             message=_path(root, act.message),
             forward=act.forward,
         )
@@ -62,16 +64,16 @@ def _path(root: str, name: str) -> SwitchPath | None:
     return safe_parts.switch_path(root, *name.split("/")) if name else None
 
 
-def _guidance(act: Carry, store: Store, root: str, own: Path | None) -> SwitchPath | None:
-    if not act.guidance or act.guidance_id is None:
+def _guidance(
+    guidance_id: int | None, name: str, store: Store, root: str, own: Path | None
+) -> SwitchPath | None:
+    if not name or guidance_id is None:
         return None
     try:
         if own is not None:
             with store.read() as session:
-                guidance_files.put(
-                    session, guidance_id=act.guidance_id, name=act.guidance, root=own
-                )
+                guidance_files.put(session, guidance_id=guidance_id, name=name, root=own)
     except (OSError, SQLAlchemyError, NotFound) as error:
-        log.error("guidance not written", guidance=act.guidance_id, error=type(error).__name__)
+        log.error("guidance not written", guidance=guidance_id, error=type(error).__name__)
         return None
-    return _path(root, act.guidance)
+    return _path(root, name)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from calltree.models import InboundAction
+from calltree.services.inbound_queue import LAST_PLACE
 from calltree.telephony import commands
 from calltree.telephony.commands import (
     AWAY_EXTENSION,
@@ -32,6 +33,10 @@ RINGING_TONE_S = 3
 STILL_ROUNDS = 7
 BUSY_TONE = "tone_stream://L=5;%(500,500,400)"
 MESSAGE_TONE = "tone_stream://%(500,300,1000)"
+PLACE_TONES = "tone_stream://L={};%(200,300,800)"
+"""As many as callers wait, with oneself."""
+FAR_BACK = "tone_stream://L=1;%(2000,300,800)"
+"""From the place on that nobody counts any more."""
 SILENCE_LEVEL = 200
 """Below it nobody speaks."""
 SILENCE_S = 5
@@ -61,8 +66,12 @@ class Wanted:
     """How long the step lasts yet; of a voicemail its longest message."""
     parked: bool = False
     guidance: SwitchPath | None = None
+    place: int = 0
+    """In the queue, to be told now; 0: nothing is told."""
+    place_sound: SwitchPath | None = None
+    """What says the place; None: tones."""
     message: SwitchPath | None = None
-    """Where a voicemail is written."""
+    """Where a voicemail or the talk of a forwarded call is recorded."""
     forward: OutsideCall | None = None
 
 
@@ -114,8 +123,15 @@ def _rings(wanted: Wanted) -> Sequence[str]:
 
 def _music(wanted: Wanted) -> Sequence[str]:
     away = f"sched_transfer:+{wanted.seconds + GRACE_S} {_AWAY.partition(':')[2]}"
-    said = [] if wanted.parked else _said(wanted)
+    said = [] if wanted.parked else [*_said(wanted), *_place(wanted)]
     return ["answer:", away, *said, f"endless_playback:{HOLD_MUSIC}"]
+
+
+def _place(wanted: Wanted) -> list[str]:
+    if not wanted.place:
+        return []
+    tones = PLACE_TONES.format(wanted.place) if wanted.place < LAST_PLACE else FAR_BACK
+    return [f"playback:{wanted.place_sound or tones}"]
 
 
 def _guidance(wanted: Wanted) -> Sequence[str]:
@@ -143,6 +159,7 @@ def _forwarded(wanted: Wanted) -> Sequence[str]:
     said = ["answer:", *_said(wanted)] if wanted.guidance else ["ring_ready:"]
     return [
         *said,
+        *_recorded_once_joined(wanted),
         "set:hangup_after_bridge=true",
         "set:continue_on_fail=true",
         f"set:ringback={RINGBACK.partition(';')[2]}",
@@ -151,6 +168,18 @@ def _forwarded(wanted: Wanted) -> Sequence[str]:
         f"bridge:{commands.forward_dial_string(wanted.forward)}",
         f"playback:{RINGBACK.replace('L=-1', f'L={STILL_ROUNDS}')}",  # until we say what follows
         _AWAY,
+    ]
+
+
+def _recorded_once_joined(wanted: Wanted) -> list[str]:
+    """By the switch alone: neither the ringing before nor a target who is busy is recorded."""
+    if wanted.message is None:
+        return []
+    return [
+        "set:RECORD_STEREO=true",
+        "set:RECORD_STEREO_SWAP=true",
+        "set:bridge_pre_execute_aleg_app=record_session",
+        f"set:bridge_pre_execute_aleg_data={wanted.message}",
     ]
 
 
