@@ -1,13 +1,17 @@
 """What stands in deploy/: read by the programs it is meant for, where they are to be had."""
 
+import http.client
 import os
 import re
 import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -76,17 +80,76 @@ def test_no_unit_is_easier_than_the_others() -> None:
     assert {"NoNewPrivileges=yes", "ProtectSystem=strict", "UMask=0027"} <= hardened[0]
 
 
+def test_the_switch_keeps_the_group_that_it_shares_with_us() -> None:
+    """Told a group with -g, FreeSWITCH gives up all others of its user (change_user_group)."""
+    drop_in = (DEPLOY / "systemd/freeswitch.service.d/calltree.conf").read_text()
+    started = re.search(r"^ExecStart=(/.*)$", drop_in, re.M)
+    assert started is not None
+    assert " -u freeswitch " in started[1]
+    assert " -g " not in started[1]
+
+
 def test_caddy_reads_the_caddyfile() -> None:
     run(program("caddy"), "validate", "--adapter", "caddyfile", "--config",
         str(DEPLOY / "Caddyfile"))  # fmt: skip
 
 
-def test_what_is_inside_stays_inside() -> None:
-    caddy = (DEPLOY / "Caddyfile").read_text()
-    inside = re.search(r"@inside path (.*)", caddy)
-    assert inside is not None
-    assert {"/metrics", "/readyz", "/switch/*"} == set(inside.group(1).split())
-    assert "respond @inside 404" in caddy
+class Greeting(BaseHTTPRequestHandler):
+    """Answers whatever is asked, as if it were the application."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_said: object) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Iterator[int]:
+    """The port on which Caddy serves an application to everybody."""
+    program("caddy")
+    port = free_port()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Greeting) as application:
+        serving = Thread(target=application.serve_forever)
+        serving.start()
+        caddy = subprocess.Popen(
+            ["caddy", "run", "--adapter", "caddyfile", "--config", str(DEPLOY / "Caddyfile")],
+            env=os.environ | {
+                "CALLTREE_HOST": f"http://127.0.0.1:{port}",
+                "CALLTREE_WEB": f"127.0.0.1:{application.server_port}",
+                "CADDY_ADMIN": f"unix/{tmp_path}/admin.sock",
+                "HOME": str(tmp_path),
+            },
+            stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            wait_for(lambda: is_open(port), "caddy")
+            yield port
+        finally:
+            caddy.terminate()
+            caddy.wait()
+            application.shutdown()
+            serving.join()
+
+
+def is_open(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True
+
+
+def test_what_is_inside_stays_inside(outside: int) -> None:
+    def answer(path: str) -> int:
+        with closing(http.client.HTTPConnection("127.0.0.1", outside, timeout=60)) as link:
+            link.request("GET", path)
+            return link.getresponse().status
+
+    assert answer("/sign-in") == 200
+    inside = ("/metrics", "/readyz", "/switch/directory")
+    assert [answer(path) for path in inside] == [404, 404, 404]
 
 
 def test_nft_reads_the_firewall() -> None:
