@@ -285,7 +285,9 @@ class CallRecord(Base):
         Index("ix_call_records_started", "started_at", "id"),
         Index("ix_call_records_saved", "saved_at", "id"),
         Index("ix_call_records_user_day", "user_id", "site_day"),
-        Index("ix_call_records_user", "user_id", "started_at", "id"),
+        # With what a search asks of somebody's records besides: who has none of a project is found
+        # to have none without a look at all they have.
+        Index("ix_call_records_user", "user_id", "started_at", "id", "project_id", "list_id"),
         Index("ix_call_records_list", "list_id", "started_at", "id"),
         Index("ix_call_records_project", "project_id", "started_at", "id"),
         Index("ix_call_records_customer", "customer_id", "started_at", "id"),
