@@ -395,8 +395,18 @@ def test_R_US_1_a_supervisors_day(office: Office, signed_in: Callable[[User], Pa
         assert answer.status == 403
     page.goto("/admin/settings/site/")
     expect(page.locator("main form .form-actions button")).to_have_count(0)
-    page.goto("/admin/users/")
+    page.goto("/watch/")
+    expect(page.locator("main")).to_contain_text("使用中の回線")
+    newcomer = f"新人{utcnow():%H%M%S%f}"
+    page.goto("/admin/users/new")
+    page.fill("[name=login_id]", newcomer)
+    page.fill("[name=name]", newcomer)
+    expect(page.locator("[name=role] option")).to_have_count(1)  # OP, and no other
+    page.fill("[name=password]", PASSWORD)
+    page.locator("main form button.primary").click()
+    expect(page).to_have_url(re.compile("/admin/users/$"))
     expect(page.locator("main")).to_contain_text("山田 太郎")
+    expect(page.locator("main")).to_contain_text(newcomer)
     with office.store.read() as session:
         played = select(AuditEntry).where(AuditEntry.action == "recording.played")
         mine = [line for line in session.scalars(played) if line.user_id == office.supervisor.id]
