@@ -20,19 +20,19 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from datetime import datetime
 from functools import partial
 from typing import Any
 
 import redis
-from sqlalchemy import insert, select, text
+from sqlalchemy import select, text
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
 from bench import Options, Result
+from bench._sheets import Sheets, moment, sheets
 from bench._telephone import PASSWORD, ROOT, Site, fill, percentile, running_site, wait_for
 from bench.screenpop import cookies, free_port, listens, start_web
-from calltree.db import utcnow
+from calltree.db import Store, utcnow
 from calltree.models import (
     CallerNumber,
     Customer,
@@ -41,11 +41,13 @@ from calltree.models import (
     InboundRoute,
     ListGrant,
 )
-from calltree.services import operators
+from calltree.services import operators, search
 
 ROWS = {"postgresql": 5_000_000, "sqlite": 200_000}
 LIST_SIZE = 200_000
-BATCH = 10_000
+BARE_FROM = 100_000
+"""Numbers from which indexes had better be made afterwards."""
+ROLES = ("web", "calls", "switch")
 CALLS = 60
 OURS = "0312340000"
 PATIENCE_S = 30.0
@@ -58,7 +60,6 @@ def run(options: Options) -> Result:
         draw = random.Random(options.seed)
         users, _customers = fill(site, count=1, numbers=["0311112222"])
         open_route(site)
-        start_web(site)
         small = max(rows // 100, CALLS)
         add_customers(site, users[0], 0, small)
         with site.store.write() as session:
@@ -108,40 +109,64 @@ def open_route(site: Site) -> None:
 
 
 def add_customers(site: Site, user_id: int, first: int, last: int) -> None:
-    """Put numbers into lists that the operator may see, each at most `LIST_SIZE` long."""
+    """Put numbers into lists that the operator may see, each at most `LIST_SIZE` long.
+
+    In bulk and with the indexes made afterwards, while no role runs whom that would block.
+    """
     now = utcnow()
-    for start in range(first, last, LIST_SIZE):
-        size = min(LIST_SIZE, last - start)
-        with site.store.write() as session:
-            known = session.scalars(select(CustomerList).limit(1)).one()
-            folder = CustomerList(
-                name=f"計測{start}", project_id=known.project_id, enabled=True,
-                columns=["会社名"], customers=size, created_at=now,
-            )  # fmt: skip
-            session.add(folder)
-            session.flush()
-            session.add(ListGrant(list_id=folder.id, user_id=user_id))
-            list_id = folder.id
-        for at in range(start, start + size, BATCH):
-            places = range(at, min(at + BATCH, start + size))
+    written = moment(now.timestamp())
+    with resting(site):
+        lists = []
+        for start in range(first, last, LIST_SIZE):
             with site.store.write() as session:
-                session.execute(insert(Customer), [row_of(list_id, n, now) for n in places])
+                known = session.scalars(select(CustomerList).limit(1)).one()
+                folder = CustomerList(
+                    name=f"計測{start}", project_id=known.project_id, enabled=True,
+                    columns=["会社名"], customers=min(LIST_SIZE, last - start), created_at=now,
+                )  # fmt: skip
+                session.add(folder)
+                session.flush()
+                session.add(ListGrant(list_id=folder.id, user_id=user_id))
+                lists.append(folder.id)
+        with sheets(site.store, bare=last - first >= BARE_FROM) as sheet:
+            sheet.write(
+                Customer,
+                "list_id position number_given number cells folded created_at updated_at",
+                (
+                    row_of(sheet, lists[(place - first) // LIST_SIZE], place, written)
+                    for place in range(first, last)
+                ),
+            )
+        search_settles(site.store)
     with site.store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as link:
         link.execute(text("ANALYZE"))
 
 
-def row_of(list_id: int, place: int, now: datetime) -> dict[str, Any]:
-    number = number_of(place)
-    return {
-        "list_id": list_id,
-        "position": place + 1,
-        "number_given": number,
-        "number": number,
-        "cells": [f"会社{place}号"],
-        "folded": f"会社{place}号",
-        "created_at": now,
-        "updated_at": now,
-    }
+@contextmanager
+def resting(site: Site) -> Iterator[None]:
+    """Let the roles and the web server rest, and begin again afterwards."""
+    for name in ROLES:
+        if process := site.processes.pop(name, None):
+            process.terminate()
+            process.wait(PATIENCE_S)
+    yield
+    site.start("switch", "worker.py", "switch")
+    site.start("calls", "worker.py", "calls")
+    start_web(site)
+    wait_for(site.link_up, "the link to the switch")
+
+
+def search_settles(store: Store) -> None:
+    """Merge the search index, as the nights do."""
+    more = True
+    while more:
+        with store.write() as session:
+            more = search.merge_index(session, pages=2_000)
+
+
+def row_of(sheet: Sheets, list_id: int, place: int, written: str) -> tuple[Any, ...]:
+    number, name = number_of(place), f"会社{place}号"
+    return (list_id, place + 1, number, number, sheet.json([name]), name, written, written)
 
 
 def measured(site: Site, user_id: int, places: list[int]) -> dict[str, list[float]]:
