@@ -103,7 +103,7 @@ def test_R_CL_4_a_parked_customer_is_offered_to_who_is_free_and_taken(
 ) -> None:
     first, second, _ = two
     first.post(f"{AT}park", {"press_id": "one"})
-    assert "空いている方が応答できます" in first.get("/operator/call/").text
+    assert "空いている方の応答を待っています" in first.get("/operator/call/").text
     assert "山田商店" not in first.get(f"{AT}offer").text
     offer = second.get(f"{AT}offer")
     assert "佐藤花子 さんのお客様が保留中です" in offer.text
