@@ -6,9 +6,8 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import case, func, select, union
+from sqlalchemy import bindparam, case, func, select, union
 from sqlalchemy.orm import Session, aliased
 
 from calltree.models import Customer, CustomerList, ExtraNumber, MemoEntry
@@ -20,6 +19,17 @@ MOST = 8
 """Customers to choose from; a number in more lists than that tells nothing."""
 LAST = 3
 """Records and memos of each that are shown before answering."""
+
+
+# Made once, for an alias costs more than what is asked by it; and who calls is waited for.
+_FOLDER = aliased(CustomerList)
+"""Whom one sees asks the lists on its own account."""
+_MAIN = aliased(Customer)
+_WITH = union(
+    select(_MAIN.id).where(_MAIN.number == bindparam("caller")),
+    select(ExtraNumber.customer_id).where(ExtraNumber.number == bindparam("caller")),
+)
+"""Ids by main and by extra number, as one set: of an OR Postgres would read all customers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +68,17 @@ def find(session: Session, *, viewer: Viewer, number: str, now: datetime) -> Cal
     """Look a caller up in every list; an empty number (非通知) matches nobody."""
     if not number:
         return Caller("", [], 0, banned=False)
-    folder = aliased(CustomerList)  # whom one sees asks the lists on its own account
+    caller = {"caller": number}
     rows = session.execute(
-        select(Customer, folder)
-        .join(folder, folder.id == Customer.list_id)
-        .where(Customer.id.in_(_with(number)), scope.customers_seen(session, viewer=viewer))
+        select(Customer, _FOLDER)
+        .join(_FOLDER, _FOLDER.id == Customer.list_id)
+        .where(Customer.id.in_(_WITH), scope.customers_seen(session, viewer=viewer))
         .order_by(Customer.last_dialled_at.desc().nulls_last(), Customer.id)
-        .limit(MOST)
+        .limit(MOST),
+        caller,
     ).all()
-    present = select(func.count(Customer.id)).where(
-        Customer.id.in_(_with(number)), scope.is_present()
-    )
-    everybody = session.scalar(present) or 0
+    present = select(func.count(Customer.id)).where(Customer.id.in_(_WITH), scope.is_present())
+    everybody = session.scalar(present, caller) or 0
     banned = do_not_call.is_banned(session, number=number, project_id=None, now=now)
     matches = [_match(session, viewer, customer, of, now) for customer, of in rows]
     hidden = everybody - len(rows) if len(rows) < MOST else 0
@@ -82,18 +91,9 @@ def only_one(session: Session, *, viewer: Viewer, number: str) -> int | None:
         return None
     mine = scope.customers_seen(session, viewer=viewer)
     found = session.scalars(
-        select(Customer.id).where(Customer.id.in_(_with(number)), mine).limit(2)
+        select(Customer.id).where(Customer.id.in_(_WITH), mine).limit(2), {"caller": number}
     ).all()
     return found[0] if len(found) == 1 else None
-
-
-def _with(number: str) -> Any:
-    """Ids by main and by extra number, as one set: of an OR Postgres would read all customers."""
-    main = aliased(Customer)
-    return union(
-        select(main.id).where(main.number == number),
-        select(ExtraNumber.customer_id).where(ExtraNumber.number == number),
-    )
 
 
 def _match(
@@ -122,12 +122,11 @@ def known(session: Session, *, viewer: Viewer, numbers: Collection[str]) -> Mapp
         ExtraNumber.number.in_(numbers)
     )
     owners = union(main, extra).subquery()
-    folder = aliased(CustomerList)  # whom one sees asks the lists on its own account
     seen = scope.customers_seen(session, viewer=viewer)
     rows = session.execute(
-        select(owners.c.number, Customer, folder.name, case((seen, 1), else_=0))
+        select(owners.c.number, Customer, _FOLDER.name, case((seen, 1), else_=0))
         .join(Customer, Customer.id == owners.c.id)
-        .join(folder, folder.id == Customer.list_id)
+        .join(_FOLDER, _FOLDER.id == Customer.list_id)
         .where(scope.is_present())
         .order_by(Customer.last_dialled_at.desc().nulls_last(), Customer.id)
     )
