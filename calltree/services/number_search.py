@@ -25,7 +25,7 @@ def holds(number: Any, digits: str) -> ColumnElement[bool]:
     """Condition on a column of numbers, for digits as `digits_fragment` reads them."""
     if is_whole(digits):
         return number == digits  # type: ignore[no-any-return] # a column's ==
-    return number.contains(digits, autoescape=True)  # type: ignore[no-any-return]
+    return number.contains(digits, autoescape=True)  # type: ignore[no-any-return] # as above
 
 
 def is_whole(digits: str) -> bool:
