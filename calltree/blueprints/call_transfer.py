@@ -74,7 +74,7 @@ def row(session: Session, *, operator: Operator, attempt: Attempt | None) -> dic
     asked = transfer_facts.asked_of(session, user_id=user_id)
     if asked is None or asked.state not in ASKED_WORDS:
         return None
-    name = _name(session, asked.from_user_id)
+    name = _("colleague %(name)s", name=_name(session, asked.from_user_id))
     return {
         "word": _(ASKED_WORDS[asked.state], name=name),
         "since": asked.answered_at,
@@ -84,7 +84,7 @@ def row(session: Session, *, operator: Operator, attempt: Attempt | None) -> dic
 
 
 def _first(session: Session, transfer: Transfer) -> dict[str, Any]:
-    name = target_name(session, transfer)
+    name = _called(session, transfer)
     parked = transfer.kind is TransferKind.PARKED and transfer.to_user_id is None
 
     def press(wish: str, label: str, key: str, kind: str = "") -> tuple[str, str, str, str]:
@@ -128,7 +128,7 @@ def came_back(session: Session, attempt: Attempt | None) -> str:
         return ""
     if last.kind is TransferKind.PARKED and last.to_user_id is None:
         return str(_("Nobody took the customer. They are back with you."))
-    return str(_(CAME_BACK[last.outcome], name=target_name(session, last)))
+    return str(_(CAME_BACK[last.outcome], name=_called(session, last)))
 
 
 def parted(session: Session, *, user_id: int, now: datetime) -> tuple[str, str] | None:
@@ -139,7 +139,7 @@ def parted(session: Session, *, user_id: int, now: datetime) -> tuple[str, str] 
     if last.from_user_id == user_id:
         if last.outcome is not TransferOutcome.TRANSFERRED:
             return None
-        words = _("%(name)s has the customer now.", name=target_name(session, last))
+        words = _("%(name)s has the customer now.", name=_called(session, last))
         return _("The call was handed over"), words
     if last.outcome is TransferOutcome.TRANSFERRED:
         return None
@@ -147,6 +147,12 @@ def parted(session: Session, *, user_id: int, now: datetime) -> tuple[str, str] 
         return _("The consultation is over"), _("The customer has hung up.")
     words = _("%(name)s has the customer again.", name=first_name(session, last))
     return _("The consultation is over"), words
+
+
+def _called(session: Session, transfer: Transfer) -> str:
+    """Name the target as one speaks of them: a colleague, or a number."""
+    name = target_name(session, transfer)
+    return name if transfer.to_user_id is None else str(_("colleague %(name)s", name=name))
 
 
 def target_name(session: Session, transfer: Transfer) -> str:

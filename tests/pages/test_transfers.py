@@ -75,7 +75,7 @@ def test_R_CL_4_the_colleague_is_asked_and_sees_the_customers_page(
     assert "鈴木" in first.get(AT).text
     assert "山田商店" not in second.get(f"{AT}offer").text
     first.post(f"{AT}colleague/{second_id}", {"kind": "attended", "press_id": "one"})
-    assert "鈴木 を呼び出しています" in first.get("/operator/call/").text
+    assert "鈴木 さんを呼び出しています" in first.get("/operator/call/").text
     offer = second.get(f"{AT}offer").text
     assert "山田商店" in offer
     assert "佐藤花子 さんからの相談転送" in offer
@@ -93,7 +93,7 @@ def test_R_CL_4_a_declined_transfer_is_said(
     first, second, second_id = two
     first.post(f"{AT}colleague/{second_id}", {"kind": "blind", "press_id": "one"})
     second.post(f"{AT}refuse", {})
-    assert "鈴木 に断られました。お客様に戻りました。" in first.get("/operator/call/").text
+    assert "鈴木 さんに断られました。お客様に戻りました。" in first.get("/operator/call/").text
     with store.read() as session:
         assert session.get_one(Operator, second_id).state is OperatorState.READY
 
