@@ -184,14 +184,14 @@ def chain(session: Session, *, attempt_id: int | None) -> list[Handed]:
     return [
         Handed(
             one.began_at,
-            first_name(session, one),
-            target_name(session, one),
+            giver,
+            taker or target_name(session, one),
             attended=one.kind is TransferKind.ATTENDED,
             three_way=one.three_way_at is not None,
             outcome=_(OUTCOME_WORDS[one.outcome]),
             seconds=_had_them(one),
         )
-        for one in found
+        for one, giver, taker in found
     ]
 
 

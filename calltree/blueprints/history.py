@@ -9,6 +9,7 @@ from typing import Any
 from flask import Blueprint, current_app, flash, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
+from sqlalchemy import select
 
 from calltree.blueprints import call_transfer, recordings
 from calltree.blueprints.access import requires, viewer
@@ -296,6 +297,7 @@ def _page(record: CallRecord, *, error: str = "", box: str = "", bans: int = 0) 
     project = session.get(Project, record.project_id) if record.project_id else None
     statuses = patterns.offered(session, project.pattern_id if project else None)
     lines = results.corrections_of(session, record_id=record.id)
+    names = _names({line.user_id for line in lines})
     correctable = record.system is not SystemResult.LINE_ERROR and scope.may_correct(who, record)
     page = render_template(
         "history/record.html",
@@ -309,7 +311,7 @@ def _page(record: CallRecord, *, error: str = "", box: str = "", bans: int = 0) 
         levels=project.prospect_levels if project else [],
         boxes=_boxes(record),
         values=_values(record),
-        lines=[(line, _name(line.user_id), changes(line)) for line in lines],
+        lines=[(line, names[line.user_id], changes(line)) for line in lines],
         handed=call_transfer.chain(session, attempt_id=record.attempt_id),
         callback=_local(record.callback_at),
         player=player(),
@@ -344,8 +346,11 @@ def _local(moment: datetime | None) -> str:
     return f"{moment.astimezone(settings().timezone):%Y-%m-%dT%H:%M}" if moment else ""
 
 
-def _name(user_id: int) -> str:
-    return reading().get_one(User, user_id).name
+def _names(user_ids: set[int]) -> dict[int, str]:
+    if not user_ids:
+        return {}
+    rows = reading().execute(select(User.id, User.name).where(User.id.in_(user_ids)))
+    return dict(iter(rows))
 
 
 def changes(line: RecordCorrection) -> list[tuple[str, str, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from sqlalchemy import bindparam, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from calltree.models import (
     Attempt,
@@ -94,13 +94,20 @@ def just_over(session: Session, *, user_id: int, now: datetime) -> Transfer | No
     )
 
 
-def chain(session: Session, *, attempt_id: int) -> list[Transfer]:
-    """Return every transfer of a call, the first one first."""
-    return list(
-        session.scalars(
-            select(Transfer).where(Transfer.attempt_id == attempt_id).order_by(Transfer.id)
-        )
+def chain(session: Session, *, attempt_id: int) -> list[tuple[Transfer, str, str]]:
+    """Return every transfer of a call, the first one first, with who gave and which user took.
+
+    The latter is empty where nobody of ours was asked.
+    """
+    giver, taker = aliased(User), aliased(User)
+    rows = session.execute(
+        select(Transfer, giver.name, taker.name)
+        .join(giver, giver.id == Transfer.from_user_id)
+        .outerjoin(taker, taker.id == Transfer.to_user_id)
+        .where(Transfer.attempt_id == attempt_id)
+        .order_by(Transfer.id)
     )
+    return [(transfer, given, taken or "") for transfer, given, taken in rows]
 
 
 def may_be_asked(session: Session, *, user: User, attempt: Attempt) -> bool:
