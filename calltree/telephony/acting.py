@@ -51,6 +51,8 @@ from calltree.telephony.timings import Timings
 log = structlog.get_logger(__name__)
 
 JOIN_TRIES = 2
+NOT_RECORDED = "-ERR Cannot record"
+"""The leg was there, and may have gone when its file was open already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,8 @@ class Actor:
 
     def _put_off(self, act: Act) -> None:
         """What a caller should hear is carried out by the clock, once there is a link."""
+        if isinstance(act, ClearBegun):
+            self.put(act, self._timings.doubt_s)
         if not isinstance(act, Carry):
             return
         try:
@@ -199,7 +203,7 @@ class Actor:
         for command, reply in zip(asked, link.api_in_order(*asked), strict=True):
             if reply.startswith("-"):
                 _say_refused(command, reply)
-                if join.recording and command is asked[0]:
+                if command is asked[0] and reply.startswith(NOT_RECORDED):
                     self.put(ClearBegun(self._node, join.attempt_id), self._timings.doubt_s)
         self.put(CheckJoin(self._node, join, tries), self._timings.bridge_s)
 

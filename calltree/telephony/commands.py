@@ -32,6 +32,13 @@ ApiCommand = NewType("ApiCommand", str)
 """A command that one of the builders here has made; a link takes nothing else."""
 
 
+_RECORDED = {
+    "RECORD_STEREO": "true",
+    "RECORD_STEREO_SWAP": "true",  # left the operator, right the customer
+    # A thread of its own holds a leg that hangs up in the moment it begins, and for ever.
+    "RECORD_USE_THREAD": "false",
+}
+
 # Where a customer waits whose partner went away: music, an apology, the end, with no application.
 ORPHAN_EXTENSION = "orphan"
 ORPHAN_CONTEXT = "calltree"
@@ -128,8 +135,7 @@ class OutsideCall:
             "calltree_attempt": str(self.attempt_id),
             "calltree_site": self.site_id,
             **pressed,
-            "RECORD_STEREO": "true",
-            "RECORD_STEREO_SWAP": "true",  # left the operator, right the customer
+            **_RECORDED,
             "transfer_after_bridge": f"{ORPHAN_EXTENSION}:XML:{ORPHAN_CONTEXT}",
         }
 
@@ -184,7 +190,7 @@ def originate_transfer(call: OutsideCall, *, transfer_id: int, heard_ringing: bo
     whomever it was joined with last, so nothing of a customer's own leg is set on it.
     """
     variables = call._variables()
-    for own in ("calltree_attempt", "RECORD_STEREO", "RECORD_STEREO_SWAP", "transfer_after_bridge"):
+    for own in ("calltree_attempt", *_RECORDED, "transfer_after_bridge"):
         del variables[own]
     variables["calltree_transfer"] = str(as_positive(transfer_id))
     # or the far end is offered what an operator's browser speaks, and refuses it (488)
@@ -243,8 +249,7 @@ def practice_call_in(caller: str, number: str) -> ApiCommand:
 def prepare_caller(caller: str, attempt_id: int) -> list[ApiCommand]:
     """Give a call that came in what a dialled one has from its beginning."""
     values = {
-        "RECORD_STEREO": "true",
-        "RECORD_STEREO_SWAP": "true",  # left the operator, right the customer
+        **_RECORDED,
         "transfer_after_bridge": f"{ORPHAN_EXTENSION}:XML:{ORPHAN_CONTEXT}",
     }
     return [
@@ -272,7 +277,7 @@ def forward_dial_string(call: OutsideCall) -> str:
     variables = call._variables()
     for own in (
         *("calltree_attempt", "calltree_site", "calltree_for", "originate_timeout"),
-        *("RECORD_STEREO", "RECORD_STEREO_SWAP", "transfer_after_bridge"),
+        *(*_RECORDED, "transfer_after_bridge"),
     ):
         variables.pop(own, None)
     listed = ",".join(f"{name}={value}" for name, value in variables.items())

@@ -49,6 +49,7 @@ def test_a_manual_call_is_parked_with_our_ids() -> None:
         "calltree_site": "k3f9",
         "RECORD_STEREO": "true",
         "RECORD_STEREO_SWAP": "true",
+        "RECORD_USE_THREAD": "false",
         "transfer_after_bridge": "orphan:XML:calltree",
         "park_timeout": "30",
     }

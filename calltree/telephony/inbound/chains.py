@@ -48,6 +48,7 @@ _AWAY = f"transfer:{AWAY_EXTENSION} XML {ORPHAN_CONTEXT}"
 _PREPARED = (
     "set:RECORD_STEREO=true",
     "set:RECORD_STEREO_SWAP=true",  # left the operator, right the customer
+    "set:RECORD_USE_THREAD=false",
     f"set:transfer_after_bridge={ORPHAN_EXTENSION}:XML:{ORPHAN_CONTEXT}",
 )
 
@@ -178,6 +179,7 @@ def _recorded_once_joined(wanted: Wanted) -> list[str]:
     return [
         "set:RECORD_STEREO=true",
         "set:RECORD_STEREO_SWAP=true",
+        "set:RECORD_USE_THREAD=false",
         "set:bridge_pre_execute_aleg_app=record_session",
         f"set:bridge_pre_execute_aleg_data={wanted.message}",
     ]
