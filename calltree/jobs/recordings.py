@@ -110,7 +110,7 @@ def _finish_locked(
         size = copy.stat().st_size
         with store.write() as session:
             state = recordings.store(session, work=work, heard=heard, size_bytes=size, now=now)
-            problem = recordings.judge(heard, expected=work.expected_ms)
+            problem = recordings.judge(heard, expected=work.expected(heard))
         if problem:
             log.error("recording has a problem", recording=recording_id, problem=problem.value)
         if state is RecordingState.DESTROYED:

@@ -156,6 +156,12 @@ class Work:
     expected_ms: int
     encode: bool
     """False: it is stored, and only the original is left to be deleted."""
+    guessed: bool
+    """Nobody was told of the call's end: it was found to be over, at most so late."""
+
+    def expected(self, heard: Heard) -> int:
+        """Say how long the recording should be; of a guess it knows better itself."""
+        return min(self.expected_ms, heard.length_ms) if self.guessed else self.expected_ms
 
 
 def work_for(session: Session, *, recording_id: int) -> Work | None:
@@ -179,6 +185,7 @@ def work_for(session: Session, *, recording_id: int) -> Work | None:
         recording.stored_name or copy_name(attempt),
         expected_ms(attempt),
         encode=ready,
+        guessed=attempt.hangup_cause == "",
     )
 
 
@@ -199,7 +206,7 @@ def store(
     recording.length_ms = heard.length_ms
     recording.size_bytes = size_bytes
     recording.waveform = heard.waveform
-    _note_problem(recording, judge(heard, expected=work.expected_ms))
+    _note_problem(recording, judge(heard, expected=work.expected(heard)))
     session.flush()
     _follow_status(session, recording, now)
     _tell(session, recording)

@@ -32,12 +32,20 @@ class Archive:
     def store(self) -> Store:
         return self.desk.store
 
-    def call(self, talk_s: float = 6, now: datetime = NOW, *, reported: bool = True) -> int:
+    def call(
+        self,
+        talk_s: float = 6,
+        now: datetime = NOW,
+        *,
+        reported: bool = True,
+        cause: str = "NORMAL_CLEARING",
+    ) -> int:
         """A call that has ended; gives its recording's id. The file is for the test to write."""
         record = self.desk.calls(now=now, talk_ms=int(talk_s * 1000))
         with self.store.write() as session:
             attempt = session.get_one(Attempt, record.attempt_id)
             attempt.joined_at = attempt.answered_at = attempt.ended_at - timedelta(seconds=talk_s)
+            attempt.hangup_cause = cause
             if reported:
                 row = Recording(
                     attempt_id=attempt.id,

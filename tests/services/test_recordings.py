@@ -99,6 +99,18 @@ def test_R_RC_5_a_short_one_is_reported_and_kept(
 
 
 @pytest.mark.parametrize(
+    ("left", "problem"), [(tone(300, 6), ""), (silence(6), Problem.SILENT_OPERATOR)]
+)
+def test_R_RC_5_a_call_whose_end_was_guessed_is_as_long_as_its_recording(
+    archive: Archive, left, problem: str
+) -> None:
+    """It ended between two leaders: the next one counted it up to the moment of its first look."""
+    recording = archive.call(talk_s=9, cause="")
+    write_wav(archive.raw(recording), left, tone(500, 6))
+    assert archive.finish(recording).problem == problem
+
+
+@pytest.mark.parametrize(
     ("left", "right", "problem"),
     [
         (tone(300, 6), tone(500, 6), Problem.NONE),
