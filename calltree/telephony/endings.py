@@ -23,7 +23,7 @@ from calltree.services import (
     recordings,
     records,
     redialling,
-    transfers,
+    transfer_moves,
     trunk_health,
 )
 from calltree.services.outcomes import Outcome
@@ -177,7 +177,7 @@ def end(
         move = operators.Move.END_CALL if needs_result else operators.Move.NO_CALL
         operators.unlock(session, user_id=attempt.user_id, attempt_id=attempt.id, now=now, by=move)
     monitoring.call_ended(session, attempt=attempt, now=now)
-    transfers.call_ended(session, attempt=attempt, now=now)
+    transfer_moves.call_ended(session, attempt=attempt, now=now)
     recording_pauses.end(session, attempt=attempt, by=PauseEnd.CALL, now=now)
     outbox.call_ended(session, attempt=attempt, now=now)
     announce(session, "call", attempt_id=attempt.id, user_id=attempt.user_id)

@@ -20,7 +20,7 @@ from calltree.services import (
     monitoring,
     operators,
     recording_pauses,
-    transfers,
+    transfer_moves,
     trunk_health,
     trunks,
 )
@@ -73,7 +73,7 @@ def _begin(order: Order, transfer: Transfer) -> Plan:
     if transfer.settled_at is not None:
         return Refusal("transfer_over")
     if attempt.state not in (CallState.TALKING, CallState.HELD):
-        transfers.settle_back(order.session, transfer, TransferOutcome.FAILED, order.now)
+        transfer_moves.settle_back(order.session, transfer, TransferOutcome.FAILED, order.now)
         return Refusal("not_talking")
     rung: list[Ask] = []
     if transfer.to_user_id is not None:
@@ -81,7 +81,9 @@ def _begin(order: Order, transfer: Transfer) -> Plan:
     elif transfer.kind is not TransferKind.PARKED:
         dialled = _dial(order, transfer, attempt)
         if isinstance(dialled, str):
-            transfers.target_gone(order.session, transfer, TransferOutcome.FAILED, now=order.now)
+            transfer_moves.target_gone(
+                order.session, transfer, TransferOutcome.FAILED, now=order.now
+            )
             return Refusal(dialled)
         rung = [dialled]
     return [*_music(order, attempt), *rung]
@@ -160,7 +162,7 @@ def _complete(order: Order, transfer: Transfer) -> Plan:
     first = live_leg(order.session, transfer.from_user_id)
     muted = mute_ended(order.session, transfer.from_user_id)
     monitoring.call_ended(order.session, attempt=attempt, now=order.now)
-    transfers.hand_over(order.session, transfer, attempt, now=order.now)
+    transfer_moves.hand_over(order.session, transfer, attempt, now=order.now)
     asks = [Ask(commands.clear_transfer_after_bridge(attempt.uuid))] if leaves else []
     if first:
         asks += [Ask(commands.unmute(first))] if muted else []
@@ -228,4 +230,4 @@ def undo(session: Session, args: dict[str, object], now: datetime) -> None:
     """A step that the switch refused: the customer goes back at once."""
     transfer = session.get(Transfer, int(str(args["transfer"])))
     if transfer is not None and args["step"] in ("begin", "join"):
-        transfers.settle_back(session, transfer, TransferOutcome.FAILED, now)
+        transfer_moves.settle_back(session, transfer, TransferOutcome.FAILED, now)

@@ -38,7 +38,7 @@ from calltree.services import (
     recording_pauses,
     switch_commands,
     transfer_facts,
-    transfers,
+    transfer_moves,
 )
 from calltree.services.leases import LeaseLost
 from calltree.telephony import endings, ledger
@@ -431,7 +431,7 @@ class Leader:
             overdue = transfer_facts.overdue(session, ring=ring, settle=settle, now=now)
         if overdue:
             with self._reign.write() as session:
-                transfers.sweep(session, ring=ring, settle=settle, now=now)
+                transfer_moves.sweep(session, ring=ring, settle=settle, now=now)
         with self._role.store.read() as session:
             unattended = monitoring.any_unattended(session, now=now)
         if unattended:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from calltree.models.calls import LIVE_STATES, TERMINAL_STATES, Attempt, Line, Operator
 from calltree.models.transfers import Transfer, TransferKind, TransferOutcome, TransferState
-from calltree.services import outside_legs, transfer_facts, transfers
+from calltree.services import outside_legs, transfer_facts, transfer_moves
 from calltree.telephony import joins, transferring
 from calltree.telephony.acts import Act, Barge, CancelTimers, HangUp
 from calltree.telephony.hand_on import live_leg
@@ -52,7 +52,7 @@ def mend(
     if over or given_up:
         return [HangUp(transfer.node, uuid, answered=transfer.answered_at is not None)]
     if dump.get("Answer-State") == "answered":
-        transfers.answered(session, transfer, at=transfer.answered_at or now)
+        transfer_moves.answered(session, transfer, at=transfer.answered_at or now)
     if dump.get("Channel-State") in _JOINED:
         peer = dump.get("variable_signal_bond") or dump.get("variable_bridge_uuid") or ""
         return transferring.leg_joined(session, transfer, peer, now=now)
@@ -114,4 +114,4 @@ def tidy(session: Session, *, node: str, now: datetime) -> None:
         )
     ).all():
         log.error("transfer of a call that is over", attempt=attempt.id)
-        transfers.call_ended(session, attempt=attempt, now=now)
+        transfer_moves.call_ended(session, attempt=attempt, now=now)

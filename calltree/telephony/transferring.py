@@ -15,7 +15,7 @@ from calltree.models.transfers import (
     TransferState,
     TransferWish,
 )
-from calltree.services import monitoring, transfer_facts, transfers
+from calltree.services import monitoring, transfer_facts, transfer_moves, transfers
 from calltree.telephony import events
 from calltree.telephony.acts import (
     Act,
@@ -53,11 +53,11 @@ def hear(session: Session, event: events.ChannelEvent, *, now: datetime) -> list
             return _rings(session, transfer)
         case events.Parked():
             if event.answered:
-                transfers.answered(session, transfer, at=event.at)
+                transfer_moves.answered(session, transfer, at=event.at)
             return target_there(session, transfer, early=not event.answered)
         case events.Answered():
             early = transfer.consulted_at is not None
-            transfers.answered(session, transfer, at=event.at)
+            transfer_moves.answered(session, transfer, at=event.at)
             return [CancelTimers(transfer.node, transfer.uuid)] if early else []
         case events.Bridged(peer_id=peer):
             return leg_joined(session, transfer, peer, now=now)
@@ -71,7 +71,7 @@ def hear(session: Session, event: events.ChannelEvent, *, now: datetime) -> list
 def leg_joined(session: Session, transfer: Transfer, peer: str, *, now: datetime) -> list[Act]:
     """The target's leg was joined with another operator's: the first one's, or nobody's."""
     if transfer.settled_at is None and peer == live_leg(session, transfer.from_user_id):
-        transfers.consulted(session, transfer, now=now)
+        transfer_moves.consulted(session, transfer, now=now)
     return []
 
 
@@ -85,7 +85,7 @@ def gone(session: Session, transfer: Transfer, *, now: datetime) -> list[Act]:
     """A target's leg is not there, and never said how it ended."""
     talked = transfer.answered_at is not None
     outcome = TransferOutcome.TARGET_LEFT if talked else TransferOutcome.FAILED
-    transfers.target_gone(session, transfer, outcome, now=now)
+    transfer_moves.target_gone(session, transfer, outcome, now=now)
     return []
 
 
@@ -111,13 +111,13 @@ def customer_joined(session: Session, attempt: Attempt, leg: str, *, now: dateti
         return []
     first = live_leg(session, transfer.from_user_id)
     if transfer.wish is TransferWish.THREE_WAY:
-        transfers.three_talk(session, transfer, now=now)
+        transfer_moves.three_talk(session, transfer, now=now)
         return [Barge(transfer.node, first, transfer.uuid)] if first else []
     if transfer.answered_at is None:
         transfer.answered_at = now
     monitoring.call_ended(session, attempt=attempt, now=now)
     muted = mute_ended(session, transfer.from_user_id)
-    transfers.hand_over(session, transfer, attempt, now=now)
+    transfer_moves.hand_over(session, transfer, attempt, now=now)
     return [SetMute(transfer.node, first, muted=False)] if muted and first else []
 
 
@@ -129,7 +129,7 @@ def leg_lost(session: Session, operator: Operator, *, now: datetime) -> bool:
     if transfer is None:
         return False
     if transfer.to_user_id == operator.user_id:
-        transfers.target_gone(session, transfer, TransferOutcome.TARGET_LEFT, now=now)
+        transfer_moves.target_gone(session, transfer, TransferOutcome.TARGET_LEFT, now=now)
     elif transfer.state is TransferState.THREE_WAY or (
         transfer.state is TransferState.CONSULTING and transfer.to_user_id is not None
     ):
@@ -166,6 +166,6 @@ def _hung_up(
     if rang:
         outcome = _OUTCOMES.get(event.cause, TransferOutcome.FAILED)
     waits = transfer.settled_at is None and transfer.kind is TransferKind.ATTENDED
-    transfers.target_gone(session, transfer, outcome, now=now)
+    transfer_moves.target_gone(session, transfer, outcome, now=now)
     first = live_leg(session, transfer.from_user_id)
     return [StopPlaying(transfer.node, first)] if rang and waits and first else []

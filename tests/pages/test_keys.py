@@ -11,7 +11,7 @@ from bs4 import Tag
 from calltree.db import Store, utcnow
 from calltree.errors import Refused
 from calltree.models import Attempt, Project, ResultStatus, Role, Transfer
-from calltree.services import patterns, transfers
+from calltree.services import patterns, transfer_moves
 from calltree.services.rights import Viewer
 from calltree.text import keys
 from tests import factories as make
@@ -77,9 +77,9 @@ def test_R_CL_5_every_key_of_the_call_screen_is_listed_in_each_state_of_a_transf
     first.post(f"{AT}colleague/{second_id}", {"kind": "attended", "press_id": "one"})
     look()
     second.post(f"{AT}answer", {})
-    tell(transfers.consulted)
+    tell(transfer_moves.consulted)
     look()
-    tell(transfers.three_talk)
+    tell(transfer_moves.three_talk)
     look()
     assert {*keys.OWN, *keys.BUILT_IN} <= seen, "every result can be chosen by its key"
     assert {key for key in keys.PAGE if key.startswith("Shift+") and len(key) == 7} <= seen

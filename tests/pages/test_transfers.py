@@ -24,7 +24,7 @@ from calltree.models import (
     TransferState,
     User,
 )
-from calltree.services import transfer_facts, transfers
+from calltree.services import transfer_facts, transfer_moves
 from calltree.services.rights import Viewer
 from tests import factories as make
 from tests.browser import Browser
@@ -134,7 +134,7 @@ def test_R_CL_4_who_is_consulted_talks_and_is_told_when_it_is_over(
     with store.write() as session:
         transfer = transfer_facts.asked_of(session, user_id=second_id)
         assert transfer is not None
-        transfers.consulted(session, transfer, now=utcnow())
+        transfer_moves.consulted(session, transfer, now=utcnow())
     page = second.get("/operator/call/").text
     assert "佐藤花子 さんと相談中" in page
     assert "未発信" not in page
@@ -184,7 +184,7 @@ def hand_over(first: Browser, second: Browser, second_id: int, store: Store) -> 
         transfer = transfer_facts.asked_of(session, user_id=second_id)
         assert transfer is not None
         attempt = session.get_one(Attempt, transfer.attempt_id)
-        transfers.hand_over(session, transfer, attempt, now=utcnow())
+        transfer_moves.hand_over(session, transfer, attempt, now=utcnow())
 
 
 def test_R_RC_3_a_pause_is_red_and_survives_a_reload(two: tuple[Browser, Browser, int]) -> None:

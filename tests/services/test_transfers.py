@@ -40,6 +40,7 @@ from calltree.services import (
     recording_pauses,
     transfer_colleagues,
     transfer_facts,
+    transfer_moves,
     transfers,
 )
 from calltree.services.gate import DialRequest
@@ -129,7 +130,7 @@ def test_R_CL_8_a_transfer_to_a_number_takes_a_line_and_gives_it_back(room: Room
     assert sorted(line.kind for line in room.rows(Line)) == ["outbound", "transfer"]
     with room.store.write() as session:
         row = session.get_one(Transfer, transfer.id)
-        transfers.target_gone(session, row, TransferOutcome.BUSY, now=NOW)
+        transfer_moves.target_gone(session, row, TransferOutcome.BUSY, now=NOW)
     held = {line.kind: line.released_at for line in room.rows(Line)}
     assert held == {"outbound": None, "transfer": NOW}
     assert room.rows(SwitchCommand)[-1].args["step"] == "back"
@@ -181,10 +182,10 @@ def test_R_CL_4_nobody_answers_in_time_and_the_colleague_waits_again(room: Room)
     room.to_colleague()
     twenty, five = timedelta(seconds=20), timedelta(seconds=5)
     with room.store.write() as session:
-        transfers.sweep(session, ring=twenty, settle=five, now=NOW + twenty)
+        transfer_moves.sweep(session, ring=twenty, settle=five, now=NOW + twenty)
     assert room.rows(Transfer)[0].outcome is TransferOutcome.OPEN
     with room.store.write() as session:
-        transfers.sweep(session, ring=twenty, settle=five, now=NOW + timedelta(seconds=21))
+        transfer_moves.sweep(session, ring=twenty, settle=five, now=NOW + timedelta(seconds=21))
     assert room.rows(Transfer)[0].outcome is TransferOutcome.NO_ANSWER
     asked = room.operator(room.second)
     assert (asked.attempt_id, asked.state) == (None, OperatorState.READY)
@@ -236,7 +237,7 @@ def test_R_CL_4_nobody_takes_a_parked_customer_and_they_come_back(room: Room) ->
     parks(room)
     ring, settle = timedelta(seconds=20), timedelta(seconds=5)
     with room.store.write() as session:
-        transfers.sweep(session, ring=ring, settle=settle, now=NOW + 4 * ring)
+        transfer_moves.sweep(session, ring=ring, settle=settle, now=NOW + 4 * ring)
     (row,) = room.rows(Transfer)
     assert (row.outcome, row.ended_at) == (TransferOutcome.NO_ANSWER, NOW + 4 * ring)
     assert room.rows(SwitchCommand)[-1].args["step"] == "back"
