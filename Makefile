@@ -10,7 +10,7 @@ N ?= 4
 # where it is set, each of a site's processes would compile everything again
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup setup-dev run test test-sqlite test-postgres bench soak lint types messages rules vendor lock migration
+.PHONY: help setup setup-dev run test test-sqlite test-postgres bench soak lint types compiled messages rules vendor lock migration
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,7 +25,7 @@ run: setup ## Start everything on this machine; Ctrl-C stops it (PORT=8001 make 
 	@exec $(PY) -m calltree.launch --with-parent
 
 test: setup-dev ## Lint, types, import rules, then the suite on SQLite and on Postgres
-	@$(MAKE) -j 2 --output-sync=target lint types
+	@$(MAKE) -j 2 --output-sync=target types lint compiled
 	@$(MAKE) test-sqlite test-postgres
 
 test-sqlite: setup-dev ## The whole suite on SQLite
@@ -53,6 +53,10 @@ lint: setup-dev ## ruff, import-linter, djlint
 types: setup-dev ## mypy --strict
 	@echo "== types"
 	@$(PY) -m mypy
+
+# what is wrong with a test is left to the suite to tell
+compiled: setup-dev ## Compile once what each of the suite's processes would compile by itself
+	@[ -d tests/pages/__pycache__ ] || $(PY) -m pytest --collect-only -q > /dev/null || true
 
 messages: setup-dev ## Merge and compile the catalogues; fails on a message without Japanese
 	@$(PY) -m scripts.messages update
