@@ -8,14 +8,13 @@ import gc
 import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from types import CodeType
+from tempfile import TemporaryDirectory
 
 import pytest
 import redis
 from flask import Flask
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
-from jinja2.bccache import Bucket, BytecodeCache
 from sqlalchemy import create_engine
 
 from calltree import catalogues, create_app
@@ -34,28 +33,12 @@ ACTS_LONG = {"faults", "launch"}
 SELDOM = (50_000, 20, 50)
 """Thresholds of the garbage collector, instead of (700, 10, 10)."""
 SERVER = pytest.StashKey[PostgresServer]()
+TEMPLATES = pytest.StashKey[TemporaryDirectory[str]]()
 # What is drawn is judged by its answer: how long it took says something of the machine only.
 hypothesis_settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 hypothesis_settings.load_profile("any machine")
-
-
-class CompiledTemplates(BytecodeCache):
-    """Templates are compiled once a process, not once for each test's application."""
-
-    def __init__(self) -> None:
-        self.codes: dict[str, CodeType] = {}
-
-    def load_bytecode(self, bucket: Bucket) -> None:
-        bucket.code = self.codes.get(f"{bucket.key}:{bucket.checksum}")
-
-    def dump_bytecode(self, bucket: Bucket) -> None:
-        if bucket.code is not None:
-            self.codes[f"{bucket.key}:{bucket.checksum}"] = bucket.code
-
-
-COMPILED = CompiledTemplates()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -68,10 +51,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Compile the words; start Postgres once, before xdist starts its processes."""
+    """Begin the run, before xdist starts its processes; each keeps what all have in common."""
+    if not hasattr(config, "workerinput"):
+        _begin(config)
     kept.keep()
-    if hasattr(config, "workerinput"):
-        return
+
+
+def _begin(config: pytest.Config) -> None:
+    """Make a folder for compiled templates, compile the words, start Postgres."""
+    config.stash[TEMPLATES] = folder = TemporaryDirectory(prefix="calltree-templates-")
+    os.environ[kept.TEMPLATES] = folder.name
     catalogues.ensure_compiled()
     if config.getoption("--database") == "postgres" and not config.option.collectonly:
         try:
@@ -84,6 +73,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     if server := config.stash.get(SERVER, None):
         server.stop()
+    if folder := config.stash.get(TEMPLATES, None):
+        folder.cleanup()
 
 
 def pytest_report_header(config: pytest.Config) -> str:
@@ -232,7 +223,6 @@ def app(settings: Settings) -> Iterator[Flask]:
     # One limiter a process: what an earlier application knew of its Redis would hold for this one,
     # and be found wrong in the middle of a count.
     limiter._storage_dead = False
-    app.jinja_env.bytecode_cache = COMPILED
     yield app
     with app.app_context():
         db.session.remove()

@@ -12,12 +12,14 @@ from calltree import blueprints, cli, doorbells, extensions, locale, logs, runti
 from calltree.jobs import worker
 from calltree.services import leaving_practice
 from calltree.telephony import calls_worker, switch, withdrawing
+from tests import kept
 
 LOADED = (
     gunicorn, calltree, tests, blueprints, cli, doorbells, extensions, locale, logs, runtime,
     worker, leaving_practice, calls_worker, switch, withdrawing,
 )  # fmt: skip
 
+kept.keep_templates()
 configure_mappers()
 gc.collect()
 gc.freeze()  # the forks share these pages as long as nobody writes to them

@@ -4,13 +4,19 @@ A test has an application and a database of its own, and with them every address
 statement would be compiled again: a third of what a test of a page costs.
 """
 
-from types import MethodType
+import os
+from types import CodeType, MethodType
 from typing import Any
 
+from flask import Flask
+from jinja2 import FileSystemBytecodeCache
+from jinja2.bccache import Bucket
 from sqlalchemy.engine import Engine
 from sqlalchemy.util import LRUCache
 from werkzeug.routing import Rule
 
+TEMPLATES = "CALLTREE_TEST_TEMPLATES"
+"""The variable that names the run's folder of compiled templates."""
 STATEMENTS = 5000
 WORKED_OUT = ("_parts", "_trace", "_converters", "arguments", "_build", "_build_unknown")
 """What werkzeug makes of an address and its defaults; an application's routes only read it."""
@@ -34,10 +40,34 @@ class Statements(LRUCache[Any, Any]):
         super().__setitem__(self._common(key), value)
 
 
+class Templates(FileSystemBytecodeCache):
+    """Compiled templates of a run, for all its processes; in each of them loaded once."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(folder)
+        self.codes: dict[str, CodeType] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        key = f"{bucket.key}:{bucket.checksum}"
+        if key not in self.codes:
+            super().load_bytecode(bucket)
+            if bucket.code is None:
+                return
+            self.codes[key] = bucket.code
+        bucket.code = self.codes[key]
+
+
 def keep() -> None:
-    """Keep both from now on, in this process."""
+    """Keep all of it from now on, in this process."""
+    keep_templates()
     _keep_addresses()
     _keep_statements()
+
+
+def keep_templates() -> None:
+    """Keep compiled templates in the run's folder; where none is named, nowhere."""
+    if folder := os.environ.get(TEMPLATES):
+        Flask.jinja_options = {**Flask.jinja_options, "bytecode_cache": Templates(folder)}
 
 
 def _keep_addresses() -> None:
