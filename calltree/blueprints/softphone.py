@@ -7,6 +7,7 @@ from __future__ import annotations
 import hmac
 import re
 from typing import Any
+from urllib.parse import urlsplit
 from xml.sax.saxutils import quoteattr
 
 from flask import (
@@ -61,11 +62,13 @@ def connect() -> ResponseReturnValue:
     with writing() as session:
         require_page(session)
         given = softphones.issue(session, user_id=mine, page_id=page_id(), now=now)
+    url = _own_switch_url()
     return jsonify(
         uri=f"sip:{given.user}@{softphones.DOMAIN}",
         password=given.token,
         target=f"sip:{softphones.EXTENSION}@{softphones.DOMAIN}",
-        url=_own_switch_url(),
+        url=url,
+        via=_via(url),
         ice=[_ice(server) for server in settings().ice_servers],
     )
 
@@ -81,6 +84,16 @@ def switch_url(of: Settings, node: str = "") -> str:
         place = of.node_names.index(node) if node in of.node_names else 0
         return of.switch_wss_urls[min(place, len(of.switch_wss_urls) - 1)]
     return f"wss://{request.host}/sip" if request.is_secure else LOCAL_SWITCH
+
+
+def _via(url: str) -> str:
+    """Return what FreeSWITCH takes this connection for, which a page behind a proxy cannot know.
+
+    It answers no request whose Via says otherwise, without a word. Where it listens itself for TLS
+    (SWITCH_WSS_LISTEN) that port is WSS; all else comes through a proxy that ends TLS, or has none.
+    """
+    own_port = settings().switch_place.wss.rpartition(":")[2]
+    return "WSS" if own_port and str(urlsplit(url).port) == own_port else "WS"
 
 
 def _ice(server: str) -> dict[str, str]:

@@ -15,6 +15,7 @@ from calltree.db import Store
 from calltree.extensions import db
 from calltree.models import LegKind, LegState, Operator, Role, Softphone, User
 from calltree.services import softphones
+from calltree.switch_place import SwitchPlace
 from tests import factories as make
 from tests.browser import Browser
 
@@ -65,6 +66,27 @@ def users_of(answer) -> list[ElementTree.Element]:
     assert answer.status_code == 200
     assert answer.mimetype == "text/xml"
     return list(ElementTree.fromstring(answer.data).iter("user"))  # noqa: S314 - our own
+
+
+@pytest.mark.parametrize(
+    ("url", "listens", "via"),
+    [
+        ("", "", "WS"),
+        ("wss://calls.example.jp/sip", "", "WS"),
+        ("wss://calls.example.jp/sip", "0.0.0.0:7443", "WS"),
+        ("wss://calls.example.jp:7443", "0.0.0.0:7443", "WSS"),
+    ],
+    ids=["as the page", "proxy", "proxy beside it", "the switch itself"],
+)
+def test_a_page_says_in_its_via_what_the_switch_takes_it_for(
+    app: Flask, worker: User, browser_of, url: str, listens: str, via: str
+) -> None:
+    app.extensions["calltree.settings"] = replace(
+        app.extensions["calltree.settings"],
+        switch_wss_urls=(url,) if url else (),
+        switch_place=SwitchPlace(wss=listens),
+    )
+    assert connect(browser_of(worker))["via"] == via
 
 
 def test_the_switch_is_told_of_a_page_that_has_just_signed_in(

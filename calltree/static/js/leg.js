@@ -29,8 +29,10 @@ export class Leg extends EventTarget {
     super();
     this.#given = given;
     this.#stream = stream;
+    const socket = new JsSIP.WebSocketInterface(given.url);
+    socket.via_transport = given.via; // or it says WSS by the address, and behind a proxy nothing answers
     const ua = new JsSIP.UA({
-      sockets: [new JsSIP.WebSocketInterface(given.url)],
+      sockets: [socket],
       uri: given.uri,
       password: given.password,
       register_expires: REGISTER_S,
