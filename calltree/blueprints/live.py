@@ -24,6 +24,7 @@ from calltree import doorbells
 from calltree.blueprints import panels
 from calltree.blueprints.access import SignedIn, requires, viewer
 from calltree.blueprints.assets import version
+from calltree.blueprints.live_page import Page
 from calltree.config import Settings
 from calltree.db import Store, utcnow
 from calltree.extensions import db, reading, settings, sock
@@ -125,7 +126,7 @@ def _close(ws: Server, code: int) -> None:
 class Line:
     """One page's socket, from the first state to the close code."""
 
-    def __init__(self, ws: Server, outbox: Outbox, page: panels.Page) -> None:
+    def __init__(self, ws: Server, outbox: Outbox, page: Page) -> None:
         self._ws = ws
         self._outbox = outbox
         self._page = page

@@ -21,9 +21,19 @@ from tests.pages.world import SECRET, World, build
 pytestmark = pytest.mark.one_database
 
 HUGE = "9" * 30
-NAMES = ["call", "imports:1", f"imports:{HUGE}", "imports:", "imports:²", "imports:x", "call:2"]
+NAMES = [
+    "call",
+    "home",
+    "imports:1",
+    f"imports:{HUGE}",
+    "imports:",
+    "imports:²",
+    "imports:x",
+    "call:2",
+]
 NAMES += [
     "plain",
+    "home",
     "figures",
     "figures:2",
     "",

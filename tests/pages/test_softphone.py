@@ -8,13 +8,17 @@ from xml.etree import ElementTree
 
 import pytest
 from flask import Flask
+from flask_login import login_user
 
 from calltree import create_app
+from calltree.blueprints import panels
+from calltree.blueprints.access import SignedIn
 from calltree.config import Settings, SettingsError
 from calltree.db import Store
 from calltree.extensions import db
 from calltree.models import LegKind, LegState, Operator, Role, Softphone, User
 from calltree.services import softphones
+from calltree.services.rights import Viewer
 from calltree.switch_place import SwitchPlace
 from tests import factories as make
 from tests.browser import Browser
@@ -247,3 +251,23 @@ def test_a_manager_gives_a_desk_phone_its_password_once(
     wrong = browser.client.post(path, data=form | token | {"device": "a b"})
     assert wrong.status_code == 422
     assert "英数字" in wrong.get_data(as_text=True)
+
+
+def test_R_CL_14_where_a_list_is_chosen_it_shows_when_the_telephone_is_there(
+    app: Flask, store: Store, browser_of, worker: User
+) -> None:
+    browser = browser_of(worker)
+    connect(browser)
+    with store.write() as session:
+        session.get_one(Operator, worker.id).leg_state = LegState.LOST
+    page = browser.client.get("/operator/").get_data(as_text=True)
+    assert "/live?page=home" in page
+    assert re.search(r'id="softphone".*再接続中', page, re.S)
+    with store.write() as session:
+        session.get_one(Operator, worker.id).leg_state = LegState.PARKED
+        viewer = Viewer.of(session.get_one(User, worker.id))
+    with app.test_request_context(), store.read() as session:
+        login_user(SignedIn(viewer, 0))
+        changed = {f"operator:user_id={worker.id}"}
+        told = "".join(panels.find("home", viewer).draw(session, changed, fresh=False))
+    assert re.search(r'id="softphone".*接続済み', told, re.S)

@@ -8,8 +8,8 @@ from flask import Flask
 from flask_login import login_user
 
 from calltree import create_app
-from calltree.blueprints import panels
 from calltree.blueprints.access import SignedIn
+from calltree.blueprints.live_page import Page
 from calltree.config import Settings, SettingsError
 from calltree.db import Store
 from calltree.extensions import db
@@ -106,7 +106,7 @@ def test_pages_that_are_open_are_told_when_it_happens(
         viewer = Viewer.of(session.get_one(User, worker.id))
     with app.test_request_context():
         login_user(SignedIn(viewer, 0))
-        page = panels.Page(viewer)
+        page = Page(viewer)
         assert {"switch", f"operator:user_id={worker.id}"} <= page.heard
         with store.read() as session:
             told = "".join(page.draw(session, {"switch"}, fresh=False))
