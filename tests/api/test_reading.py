@@ -115,16 +115,17 @@ def test_R_AR_3_a_whole_number_is_looked_up_by_its_indexes(world: World, store: 
 def test_R_AR_3_records_come_newest_first_and_by_their_conditions(
     world: World, store: Store, program_of: ProgramOf
 ) -> None:
+    before = make.NOW - timedelta(days=1)
     with store.write() as session:
         customer = session.get_one(Customer, world.near.customer)
-        for hours in range(4):
-            make.make_record(session, customer, started_at=make.NOW - timedelta(hours=hours))
+        for hours in range(4):  # on a day that is never today, when the world's own were made
+            make.make_record(session, customer, started_at=before - timedelta(hours=hours))
     program = program_of(Role.MANAGER, Scope.RECORDS_READ)
     found = all_pages(program, "/records", customer_id=world.near.customer)
     started = [item["started_at"] for item in found]
     assert started == sorted(started, reverse=True)
     assert len(found) == 5
-    day = make.NOW.date().isoformat()
+    day = before.date().isoformat()
     assert len(all_pages(program, "/records", **{"from": day, "to": day})) == 4
     told = program.get(f"/records/{world.near.record}")
     assert (told["result"], told["memo"]) == ("近くの結果", "近くの")

@@ -186,7 +186,7 @@ def test_R_IN_4_without_any_role_left_every_caller_is_released_with_a_word(lobby
         session.execute(update(InboundRoute).values(version="short"))
     short = lobby.calls(number="0312340011")
     lobby.arrived(short)
-    lobby.wait_heard(short, "rings")
+    lobby.wait_carried(short)
     for name in ("switch", "calls"):
         floor.site.kill(name)
     wait_for(lambda: lobby.heard(short)[-1][1].startswith("ended"), "released")

@@ -117,6 +117,11 @@ class Lobby:
     def wait_heard(self, channel: str, what: str) -> None:
         wait_for(lambda: any(what in line for _, line in self.heard(channel)), f"heard {what}")
 
+    def wait_carried(self, channel: str) -> None:
+        """The switch has been told what becomes of the caller; before, it waits for us to say."""
+        asked = f"uuid_getvar {channel} calltree_attempt"
+        wait_for(lambda: self.floor.switch.api(asked).strip().isdigit(), "carried")
+
     def longest_silence_s(self, channel: str) -> float:
         """The longest time without a sound while the call was answered."""
         lines, answered, longest = self.heard(channel), False, 0
