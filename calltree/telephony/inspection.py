@@ -21,6 +21,7 @@ from calltree.telephony.commands import ApiCommand
 from calltree.telephony.config.profiles import EXTERNAL, INTERNAL
 from calltree.telephony.config.system import MODULES
 from calltree.telephony.esl import AuthRefused, CommandRefused, EslUrl, Link, LinkDown
+from calltree.telephony.recording_days import make_days
 from calltree.telephony.safe_parts import UnsafePartError
 from calltree.upkeep.switch_state import GatewayState, Reading
 
@@ -80,8 +81,8 @@ def read(
         certificate_why=why,
         clock_s=_clock(link),
         disk_free=_free(settings.recordings_dir),
-        we_write=_we_write(settings.recordings_dir),
-        switch_writes="unknown" if settings.practice else _switch_writes(link, settings),
+        we_write=_we_write(settings.recordings_dir, now),
+        switch_writes="unknown" if settings.practice else _switch_writes(link, settings, now),
     )
 
 
@@ -124,28 +125,29 @@ def _free(directory: Path) -> int:
     return 0
 
 
-def _we_write(directory: Path) -> bool:
+def _we_write(root: Path, now: datetime) -> bool:
+    """Whether we can write where today's recordings are: the switch may have made that place."""
     try:
-        with tempfile.TemporaryFile(dir=directory) as file:
+        with tempfile.TemporaryFile(dir=make_days(root, now)) as file:
             file.write(b"x")
     except OSError:
         return False
     return True
 
 
-def _switch_writes(link: Link, settings: Settings) -> str:
+def _switch_writes(link: Link, settings: Settings, now: datetime) -> str:
     """Let a leg to nowhere be recorded for a moment, and look whether the file is here."""
     leg = str(uuid.uuid4())
     root = settings.switch_recordings or str(settings.recordings_dir)
-    name = f"check-{leg}.wav"
     try:
-        file = safe_parts.switch_path(root, name)
+        ours = make_days(settings.recordings_dir, now) / f"check-{leg}.wav"
+        file = safe_parts.switch_path(root, *ours.relative_to(settings.recordings_dir).parts)
         link.api(commands.originate_nowhere(leg))
-    except (UnsafePartError, CommandRefused):
+    except (OSError, UnsafePartError, CommandRefused):
         return "unknown"
     try:
         link.api(commands.record_start(leg, file))
-        here = _appears(settings.recordings_dir / name)
+        here = _appears(ours)
         there = _ask(link, commands.file_exists(file)) == "true"
     except CommandRefused:
         return "no"
@@ -153,7 +155,7 @@ def _switch_writes(link: Link, settings: Settings) -> str:
         with contextlib.suppress(CommandRefused):
             link.api(commands.kill(leg))
         with contextlib.suppress(OSError):
-            (settings.recordings_dir / name).unlink()
+            ours.unlink()
     return "yes" if here else "elsewhere" if there else "no"
 
 

@@ -52,6 +52,7 @@ from calltree.telephony.inbound import callers
 from calltree.telephony.lease import Reign, take_lease
 from calltree.telephony.nodes import Node, nodes
 from calltree.telephony.reconcile import Reconciler
+from calltree.telephony.recording_days import make_days
 from calltree.telephony.serving import Desk
 from calltree.telephony.timings import Timings
 
@@ -144,6 +145,7 @@ class Leader:
 
     def lead(self, stop: threading.Event) -> None:
         """Run every thread of the reign until it is over."""
+        self._make_days()
         works: list[Callable[[], None]] = [self._keep, self._write_down, self._watch_clocks]
         works += [self._foretelling.run, self._dialler.run]
         works += [hearing.run for hearing in self._hearings.values()]
@@ -449,8 +451,16 @@ class Leader:
 
     def _keep_house(self) -> None:
         """Do what is due by time alone: at midnight every operator's state begins a new day."""
+        self._make_days()
         with self._reign.write() as session:
             operators.split_intervals(session, now=self._clock())
+
+    def _make_days(self) -> None:
+        if self._role.recordings_dir is not None:
+            try:
+                make_days(self._role.recordings_dir, self._clock())
+            except OSError as error:
+                log.error("no directory for recordings", why=str(error))
 
 
 class _Every:

@@ -8,6 +8,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from simple_websocket import Client
 
 from calltree.config import Settings
 from calltree.db import Store, utcnow
@@ -117,6 +119,30 @@ def test_it_starts_without_a_single_error(switch: RenderedSwitch) -> None:
     assert switch.errors_at_start == []
 
 
+REGISTER = """\
+REGISTER sip:calltree SIP/2.0
+Via: SIP/2.0/{via} nowhere.invalid;branch=z9hG4bK{via}
+Max-Forwards: 69
+To: <sip:web-1@calltree>
+From: <sip:web-1@calltree>;tag={via}
+Call-ID: {via}@nowhere
+CSeq: 1 REGISTER
+Contact: <sip:a@nowhere.invalid;transport=ws>;expires=120
+Content-Length: 0
+
+"""
+
+
+def test_a_telephone_is_answered_only_by_its_transports_name(switch: RenderedSwitch) -> None:
+    """So a page behind a proxy that ends TLS must say WS, whatever its own address says."""
+    with closing(Client(f"ws://{switch.wanted.place.ws}/", subprotocols=["sip"])) as link:
+        for via in ("WSS", "WS"):
+            link.send(REGISTER.format(via=via).replace("\n", "\r\n"))
+        answer = link.receive(timeout=60)
+        assert "SIP/2.0 401" in answer
+        assert "Call-ID: WS@nowhere" in answer
+
+
 def test_the_check_is_green_in_every_part(switch: RenderedSwitch, here: Settings) -> None:
     """Also the password of the event socket, which holds all that FreeSWITCH would expand."""
     gateways = [("carrier", "carrier")]
@@ -125,7 +151,7 @@ def test_the_check_is_green_in_every_part(switch: RenderedSwitch, here: Settings
     others = [(one.part, one.code) for one in found if one.light is not Light.GREEN]
     assert others == [("certificate", "certificate_unknown")]
     assert reading.browsers == switch.wanted.place.ws
-    assert list(here.recordings_dir.iterdir()) == []
+    assert [path for path in here.recordings_dir.rglob("*") if path.is_file()] == []
     wrong = replace(switch.wanted.esl, password="wrong")
     assert inspection.inspect(wrong, "r", here, [], now=utcnow()).down == "auth"
 

@@ -18,6 +18,7 @@ from calltree.models import (
 )
 from calltree.models.recordings import RecordingState
 from calltree.services import operators
+from calltree.text.days import site_day
 from tests.floor import Floor, wait_for
 from tests.practice import (
     ANNOUNCEMENT,
@@ -51,6 +52,12 @@ def test_R_CL_4_a_press_becomes_a_call_and_ends_as_one_record(floor: Floor):
     assert recording.state is RecordingState.STOPPED
     assert recording.record_id == floor.record(attempt).id
     assert (floor.switch.recordings / recording.raw_name).stat().st_size > 44
+
+
+def test_R_RC_1_the_leader_makes_the_place_of_the_next_days_recordings(floor: Floor):
+    tomorrow = site_day(utcnow()) + timedelta(days=1)
+    place = floor.switch.recordings / f"{tomorrow:%Y/%m/%d}"
+    wait_for(place.is_dir, "or the switch makes it, and we cannot write there")
 
 
 @pytest.mark.parametrize(
