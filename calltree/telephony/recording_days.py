@@ -5,8 +5,10 @@ FreeSWITCH makes what is missing on the way to a file with 0750, whatever its um
 small copy beside a recording nor remove the recording then.
 """
 
+import os
 import stat
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -21,13 +23,26 @@ def make_days(root: Path, now: datetime) -> Path:
     Raises OSError. What is there already is left as it is.
     """
     root.mkdir(parents=True, exist_ok=True)
-    mode = stat.S_IMODE(root.stat().st_mode)
     today = site_day(now)
-    for day in (today + timedelta(days=1), today):
-        folder = root
-        for part in f"{day:{DAY}}".split("/"):
-            folder /= part
-            with suppress(FileExistsError):
-                folder.mkdir()
-                folder.chmod(mode)  # the umask has cut mkdir's own
+    with _open_as(root):
+        for day in (today + timedelta(days=1), today):
+            folder = root
+            for part in f"{day:{DAY}}".split("/"):
+                folder /= part
+                with suppress(FileExistsError):
+                    folder.mkdir()
     return folder
+
+
+@contextmanager
+def _open_as(root: Path) -> Iterator[None]:
+    """Make what is made now as open as `root`.
+
+    By the umask: a chmod that keeps the group's bit is forbidden to our units (RestrictSUIDSGID),
+    and one that does not takes it away.
+    """
+    before = os.umask(0o777 & ~stat.S_IMODE(root.stat().st_mode))
+    try:
+        yield
+    finally:
+        os.umask(before)

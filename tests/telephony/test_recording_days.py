@@ -30,11 +30,19 @@ def root(tmp_path: Path) -> Path:
     return place
 
 
-def test_R_RC_1_a_day_and_the_next_are_as_open_as_their_root(root: Path) -> None:
+def forbidden(*_asked: object, **_options: object) -> None:
+    raise PermissionError
+
+
+def test_R_RC_1_a_day_and_the_next_are_as_open_as_their_root(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "chmod", forbidden)  # as the units' RestrictSUIDSGID does
     assert make_days(root, LATE) == root / "2026/12/31"
     made = sorted(str(path.relative_to(root)) for path in root.rglob("*"))
     assert made == ["2026", "2026/12", "2026/12/31", "2027", "2027/01", "2027/01/01"]
     assert {oct(path.stat().st_mode & 0o7777) for path in root.rglob("*")} == {"0o2770"}
+    assert os.umask(0o027) == 0o027
 
 
 def test_what_is_there_already_is_left_as_it_is(root: Path) -> None:
