@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from babel.messages.catalog import Catalog, Message
@@ -79,8 +80,15 @@ def compile_all(folder: Path = FOLDER) -> None:
 
 
 def ensure_compiled(folder: Path = FOLDER) -> None:
-    """Compile when a part is newer than what was compiled, or nothing was."""
+    """Compile when a part is newer than what was compiled, or nothing was.
+
+    Where the program's files are not ours (an installed one was changed without scripts/setup.sh)
+    the words of before are better than none. Raises PermissionError when there are none.
+    """
     newest = max((path.stat().st_mtime for path in sources(folder)), default=0.0)
     targets = [compiled(folder, language) for language in ("ja", "en")]
-    if any(not target.exists() or target.stat().st_mtime < newest for target in targets):
+    if not all(target.exists() for target in targets):
         compile_all(folder)
+    elif any(target.stat().st_mtime < newest for target in targets):
+        with suppress(PermissionError):
+            compile_all(folder)

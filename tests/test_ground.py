@@ -125,6 +125,25 @@ def test_catalogues_are_compiled_when_a_part_is_newer(tmp_path):
     assert said(tmp_path, "ja") == "保存する"
 
 
+def test_an_older_catalogue_is_used_where_the_programs_files_are_not_ours(tmp_path, monkeypatch):
+    def forbidden(**_asked):
+        raise PermissionError
+
+    (tmp_path / "parts").mkdir()
+    part = tmp_path / "parts" / "room.po"
+    part.write_text('msgid "Save"\nmsgstr "保存"\n')
+    with monkeypatch.context() as installed:
+        installed.setattr("tempfile.mkstemp", forbidden)
+        with pytest.raises(PermissionError):
+            catalogues.ensure_compiled(tmp_path)
+    catalogues.ensure_compiled(tmp_path)
+    later = catalogues.compiled(tmp_path, "ja").stat().st_mtime + 1
+    os.utime(part, (later, later))
+    monkeypatch.setattr("tempfile.mkstemp", forbidden)
+    catalogues.ensure_compiled(tmp_path)
+    assert said(tmp_path, "ja") == "保存"
+
+
 def said(folder: Path, language: str) -> str:
     with catalogues.compiled(folder, language).open("rb") as file:
         return gettext.GNUTranslations(file).gettext("Save")
