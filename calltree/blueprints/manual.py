@@ -60,8 +60,18 @@ def screen() -> ResponseReturnValue:
         callers=manual_calls.callers(session, viewer=mine),
         chosen=kept.get(_CALLER),
         open_customer=at.customer if at else None,
+        known=manual_calls.whose(session, viewer=mine, typed=number),
         **live,
     )
+
+
+@bp.get("/whose")
+@requires(Right.DIAL_MANUALLY)
+def whose() -> ResponseReturnValue:
+    """Say whose number is being typed, with a way to their page."""
+    typed = request.args.get("number", "")
+    known = manual_calls.whose(reading(), viewer=viewer(), typed=typed)
+    return render_template("manual/_whose.html", known=known)
 
 
 @bp.post("/sit-down")

@@ -23,7 +23,16 @@ from calltree.models import (
     Project,
     ProjectNumber,
 )
-from calltree.services import gate, history, number_search, records, results, scope
+from calltree.services import (
+    gate,
+    history,
+    inbound_matches,
+    number_search,
+    records,
+    results,
+    scope,
+)
+from calltree.services.inbound_matches import Known
 from calltree.services.rights import Viewer
 from calltree.text.phones import Phone, normalise
 
@@ -40,6 +49,8 @@ class Shown:
     caller: CallerNumber | None
     own: bool
     """The viewer's own: the memo is theirs to write, and a manager's."""
+    known: Known
+    """The customers with this number."""
 
 
 def callers(session: Session, *, viewer: Viewer) -> list[CallerNumber]:
@@ -105,6 +116,14 @@ def normal(typed: str) -> str:
     return "".join(letter for letter in typed if letter.isascii() and letter.isdigit())[:16]
 
 
+def whose(session: Session, *, viewer: Viewer, typed: str) -> Known:
+    """Name the customers with the number that is typed; nobody while it is none yet."""
+    read = normalise(typed)
+    if not isinstance(read, Phone):
+        return Known()
+    return inbound_matches.known(session, viewer=viewer, numbers={read.number})[read.number]
+
+
 def last_attempt(session: Session, *, user_id: int) -> Attempt | None:
     """Return the user's latest decision to dial by hand, allowed or refused.
 
@@ -146,15 +165,18 @@ def page(
     found = session.scalars(query.order_by(CallRecord.id.desc()).limit(PAGE)).all()
     rows = history.rows_of(session, viewer=viewer, records=found)
     ids = {record.caller_number_id for record in found}
-    known = {
+    shown = {
         one.id: one for one in session.scalars(select(CallerNumber).where(CallerNumber.id.in_(ids)))
     }
+    numbers = {record.number for record in found}
+    known = inbound_matches.known(session, viewer=viewer, numbers=numbers)
     return [
         Shown(
             record,
             row,
-            known.get(record.caller_number_id or 0),
+            shown.get(record.caller_number_id or 0),
             scope.may_correct(viewer, record),
+            known[record.number],
         )
         for record, row in zip(found, rows, strict=True)
     ]

@@ -100,6 +100,24 @@ def test_R_CL_13_its_calls_are_listed_with_memo_and_searched(op: Browser, desk: 
     op.get(f"{ROOM}999", status=404)
 
 
+def test_R_CL_13_a_customers_number_says_so_and_leads_there(op: Browser, desk: Desk) -> None:
+    begin(op)
+    number = desk.rows(Customer)[0].number
+    page = f"/customers/{desk.customer_id}"
+    whose = op.get(f"{ROOM}whose?number={number[:3]}-{number[3:]}")
+    assert "顧客の電話番号です" in whose.text
+    assert whose.one("a")["href"] == page
+    for unknown in ("", "03", "0312349999", "' OR 1"):
+        assert op.get(f"{ROOM}whose?number={unknown}").all("a") == []
+    press(op, "090-1234-0001")
+    (attempt,) = desk.rows(Attempt)
+    desk.leaves(attempt)
+    desk.ends(attempt, talk_ms=65000)
+    assert op.get(ROOM).all("#manual-rows tbody a[hx-get]") == []
+    desk.change(Customer, desk.customer_id, number="09012340001")
+    assert op.get(ROOM).one("#manual-rows tbody a[hx-get]")["href"] == page
+
+
 def test_R_US_5_who_may_not_dial_by_hand_has_no_page(desk: Desk, app: Flask, op: Browser) -> None:
     desk.change(User, desk.user_id, may_dial_manually=False)
     op.get(ROOM, status=403)

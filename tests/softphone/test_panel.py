@@ -257,7 +257,10 @@ def test_R_CL_10_no_packets_and_bad_ones_are_noticed(place: Place, listener: Lis
             return [quality.silent, quality.unstable, quality.grade()];
           };
           const seconds = [...Array(8).keys()];
+          const never = new Quality();
+          for (const _ of seconds) await never.take({ getStats: async () => new Map() });
           return {
+            never: never.silent,
             good: await fed(seconds.map(s => [s * 50, 0, 0.002])),
             still: await fed(seconds.map(s => [Math.min(s, 3) * 50, 0, 0.002])),
             lossy: await fed(seconds.map(s => [s * 50, s * 10, 0.002])),
@@ -267,6 +270,7 @@ def test_R_CL_10_no_packets_and_bad_ones_are_noticed(place: Place, listener: Lis
     )
     assert judged["good"] == [False, False, 3]
     assert judged["still"][0] is True
+    assert judged["never"] is True, "sound that never came at all is missed too"
     assert judged["lossy"][1:] == [True, 1]
     assert judged["jittery"][1:] == [True, 1]
     words = page.locator("#softphone-panel template").evaluate(

@@ -91,9 +91,10 @@ def test_a_call_that_nobody_answered_has_no_recording_to_miss(floor: Floor) -> N
 @pytest.mark.one_database
 def test_R_RC_5_a_recording_that_the_switch_refuses_is_looked_for(floor: Floor) -> None:
     """As it does for a leg that hangs up in this moment, after it has opened the file."""
-    day = site_day(utcnow())
-    floor.switch.recordings.mkdir(exist_ok=True)
-    (floor.switch.recordings / f"{day:%Y}").write_text("no folder can be made here")
+    place = floor.switch.recordings / f"{site_day(utcnow()):%Y/%m/%d}"
+    wait_for(place.is_dir, "the leader has made it")
+    place.rmdir()
+    place.write_text("no folder any more")
     attempt = floor.call(floor.operator(), STAYS)
     floor.wait_state(attempt, CallState.TALKING)
     floor.ask(CommandKind.HANG_UP, attempt)

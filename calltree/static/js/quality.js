@@ -2,6 +2,7 @@
 
 const WINDOW = 5; // seconds that a judgement looks back
 const STILL_S = 3; // without a packet: nothing is heard
+const NOTHING = { packetsReceived: 0, packetsLost: 0 }; // before the first packet there is no report
 
 export class Quality {
   loss = 0; // share of the last seconds, 0…1
@@ -21,8 +22,7 @@ export class Quality {
         if (report.type !== "candidate-pair" || report.nominated) of[report.type] = report;
       }
     }
-    const heard = of["inbound-rtp"];
-    if (!heard) return;
+    const heard = of["inbound-rtp"] || NOTHING;
     const before = this.#past.at(-1);
     this.#past = [...this.#past, { got: heard.packetsReceived, lost: heard.packetsLost }].slice(-WINDOW - 1);
     this.#still = before && before.got === heard.packetsReceived ? this.#still + 1 : 0;
@@ -35,6 +35,11 @@ export class Quality {
     this.micLevel = of["media-source"]?.audioLevel ?? null;
     this.heardLevel = heard.audioLevel || 0;
     this.#bad = this.grade() === 1 ? this.#bad + 1 : 0;
+  }
+
+  /* Out of a call nothing has to come: a parked leg is sent nothing. */
+  rest() {
+    this.#still = 0;
   }
 
   forget() {

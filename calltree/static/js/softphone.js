@@ -215,6 +215,7 @@ function drawQuality() {
 async function watch() {
   if (leg?.pc) {
     await quality.take(leg.pc).catch(() => {});
+    if (!inCall()) quality.rest();
     // the socket came back: the leg is redone as soon as nobody is on it, or when it is dead
     if (leg?.stale && (!inCall() || quality.silent)) leg.redial();
   }
