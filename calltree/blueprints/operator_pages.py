@@ -142,44 +142,32 @@ class HomePage(Page):
     def draw(self, session: Session, changed: Changed, fresh: bool) -> Iterator[str]:
         at = call_screen.desk(session, viewer=self.viewer, now=utcnow())
         if at is not None and changed & self._state:
-            yield _own(session, at, "_operator.html") + _own(session, at, "_softphone.html")
+            yield from self._draw_state(session, at)
         if at is not None and self._figures in changed:
             yield _own(session, at, "_today.html")
         yield from _lines(session, changed, fresh)
         yield from super().draw(session, changed, fresh)
 
+    def _draw_state(self, session: Session, at: call_screen.Desk) -> Iterator[str]:
+        yield _own(session, at, "_operator.html") + _own(session, at, "_softphone.html")
 
-class PredictivePage(Page):
-    """Waiting in a campaign."""
+
+class PredictivePage(HomePage):
+    """Waiting in a campaign, below the same strip."""
 
     name = "predictive"
     pulls = False
+    _waits = False
 
-    def __init__(self, viewer: Viewer) -> None:
-        own = f"user_id={viewer.user_id}"
-        self._state = frozenset({f"operator:{own}", "site"})
-        self._figures = f"figures:{own}"
-        self._waits = False
-        super().__init__(viewer)
-
-    def addresses(self) -> frozenset[str]:
-        return self._state | {self._figures, "lines"}
-
-    def draw(self, session: Session, changed: Changed, fresh: bool) -> Iterator[str]:
-        at = call_screen.desk(session, viewer=self.viewer, now=utcnow())
-        if at is not None and changed & self._state:
-            shown = predictive.panel(session, at)
-            was, self._waits = self._waits, shown is not None
-            if shown is None and was:  # the campaign was stopped, or its list is not granted now
-                url = kept_url("predictive.screen")
-                yield partial("operator/_pushed_call.html", "outerHTML", pushed_url=url)
-            if shown is not None:
-                yield partial("operator/_wait.html", wait=shown)  # what everybody waits for
-                yield _own(session, at, "_operator.html") + _own(session, at, "_softphone.html")
-        if at is not None and self._figures in changed:
-            yield _own(session, at, "_today.html")
-        yield from _lines(session, changed, fresh)
-        yield from super().draw(session, changed, fresh)
+    def _draw_state(self, session: Session, at: call_screen.Desk) -> Iterator[str]:
+        shown = predictive.panel(session, at)
+        was, self._waits = self._waits, shown is not None
+        if shown is None and was:  # the campaign was stopped, or its list is not granted now
+            url = kept_url("predictive.screen")
+            yield partial("operator/_pushed_call.html", "outerHTML", pushed_url=url)
+        if shown is not None:
+            yield partial("operator/_wait.html", wait=shown)  # what everybody waits for
+            yield from super()._draw_state(session, at)
 
 
 class ManualPage(Page):
