@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -41,7 +42,7 @@ from calltree.services import (
     remote_dial,
     transfer_facts,
 )
-from calltree.services.rights import Right
+from calltree.services.rights import Right, Viewer
 
 bp = Blueprint("calling", __name__, url_prefix="/operator/call")
 
@@ -185,9 +186,9 @@ def sit_down(now: datetime) -> None:
             raise Refused("page_in_use")
 
 
-def require_page(session: Session) -> None:
-    """Refuse a press of a page that another took over meanwhile."""
-    desk.require_page(session, user_id=viewer().user_id, page=_page())
+def require_page(session: Session) -> Operator:
+    """Refuse a press of a page that another took over meanwhile; give whose it is."""
+    return desk.require_page(session, user_id=viewer().user_id, page=_page())
 
 
 def _page() -> desk.Page:
@@ -369,12 +370,22 @@ def require_same(customer: Customer) -> None:
         raise Refused("customer_changed")
 
 
-def _require_still_open(session: Session, customer: Customer) -> None:
+def _own_desk(mine: Viewer, now: datetime) -> call_screen.Desk | None:
+    """Look at the operator's desk, this page made theirs before if it is not."""
+    look = partial(call_screen.desk, viewer=mine, now=now, with_last_call=False)
+    at, nodes = look(reading()), settings().node_names
+    if at is not None and desk.is_seat_of(at.operator, page=_page(), nodes=nodes, now=now):
+        return at
+    sit_down(now)
+    return look(reading())
+
+
+def _require_still_open(operator: Operator, customer: Customer) -> None:
     """Refuse, and undo, a press whose customer was left between the look at the desk and the turn.
 
     Looked at before, the desk costs those who stand in line for the database's writer nothing.
     """
-    if session.get_one(Operator, viewer().user_id).customer_id != customer.id:
+    if operator.customer_id != customer.id:
         raise Refused("customer_changed")
 
 
@@ -397,8 +408,7 @@ def _number_pressed(session: Session, at: call_screen.Desk, customer: Customer) 
 def dial() -> ResponseReturnValue:
     """CALL: ask the gate; what it says is on the screen either way."""
     mine, now = viewer(), utcnow()
-    sit_down(now)
-    at = call_screen.desk(reading(), viewer=mine, now=now, with_last_call=False)
+    at = _own_desk(mine, now)
     if at is None or at.customer is None:
         raise Refused("nothing_open")
     require_same(at.customer)
@@ -418,8 +428,7 @@ def dial() -> ResponseReturnValue:
     is_chosen = is_chosen and caller == at.operator.chosen_caller_id
     with writing(synced=False) as session:  # decision 15
         gate.ask(session, request=asked, now=now)  # first: it locks the site before the operator
-        require_page(session)
-        _require_still_open(session, at.customer)
+        _require_still_open(require_page(session), at.customer)
         if waiting:
             desk.stop_countdown(session, user_id=mine.user_id)
         if not is_chosen:

@@ -287,7 +287,12 @@ def sits_here(
 ) -> bool:
     """Answer whether a press of this page has nothing to `enter` or to claim before its own."""
     operator = session.get(Operator, user_id)
-    if operator is None or operator.state is OperatorState.SIGNED_OUT:
+    return operator is not None and is_seat_of(operator, page=page, nodes=nodes, now=now)
+
+
+def is_seat_of(operator: Operator, *, page: Page, nodes: Sequence[str], now: datetime) -> bool:
+    """Answer as `sits_here`, of an operator who is loaded."""
+    if operator.state is OperatorState.SIGNED_OUT:
         return False
     if len(nodes) > 1 and operator.leg_node not in nodes:
         return False
@@ -298,11 +303,12 @@ def sits_here(
     return telephone and _is_heard(operator, page, now, within_s=_PAGE_SURE_S)
 
 
-def require_page(session: Session, *, user_id: int, page: Page) -> None:
-    """Raise Refused 'page_in_use' unless this is the operator's page."""
+def require_page(session: Session, *, user_id: int, page: Page) -> Operator:
+    """Give the operator whose page this is; raises Refused 'page_in_use'."""
     operator = session.get(Operator, user_id)
     if operator is None or (operator.page_id, operator.page_machine) != page:
         raise Refused("page_in_use")
+    return operator
 
 
 def _is_heard(operator: Operator, page: Page, now: datetime, *, within_s: int) -> bool:
