@@ -75,7 +75,7 @@ def in_force(now: Any) -> ColumnElement[bool]:
     )
 
 
-def banned(number: Any, project_id: Any, now: datetime) -> ColumnElement[bool]:
+def banned(number: Any, project_id: Any, now: Any) -> ColumnElement[bool]:
     """Whether `number` may not be dialled for `project_id`; columns or values.
 
     A call of no project (`project_id` None) heeds entries of all projects only.

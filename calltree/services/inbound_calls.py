@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from calltree.db import announce
@@ -83,33 +83,43 @@ class Waiting:
     parked: bool
 
 
+# Built once, for a caller waits until they are answered.
+_RINGING = (
+    select(InboundCall, Attempt, CallerNumber.number, CallerNumber.label, User.name)
+    .join(Attempt, Attempt.id == InboundCall.attempt_id)
+    .join(CallerNumber, CallerNumber.id == Attempt.caller_number_id)
+    .outerjoin(User, User.id == InboundCall.parked_by_id)
+    .where(
+        InboundCall.outcome == InboundOutcome.OPEN,
+        Attempt.ended_at.is_(None),
+        Attempt.user_id.is_(None),
+    )
+    .order_by(Attempt.id)
+)
+_WHO = (
+    select(Operator, User)
+    .join(User, User.id == Operator.user_id)
+    .where(Operator.user_id == bindparam("user"))
+)
+
+
 def ringing_for(session: Session, *, user_id: int, now: datetime) -> list[Ringing]:
     """Return what rings for this operator, the longest waiting first.
 
     RING_ALL rings for everybody 待機 of the number's group who did not decline, RING_IDLE for the
     one whose turn it is; a parked call is shown to everybody who may answer it.
     """
-    rows = session.execute(
-        select(InboundCall, Attempt, CallerNumber.number, CallerNumber.label, User.name)
-        .join(Attempt, Attempt.id == InboundCall.attempt_id)
-        .join(CallerNumber, CallerNumber.id == Attempt.caller_number_id)
-        .outerjoin(User, User.id == InboundCall.parked_by_id)
-        .where(
-            InboundCall.outcome == InboundOutcome.OPEN,
-            Attempt.ended_at.is_(None),
-            Attempt.user_id.is_(None),
-        )
-        .order_by(Attempt.id)
-    ).all()
+    rows = session.execute(_RINGING).all()
     if not rows:  # nearly always, and every page of an operator asks
         return []
-    operator = session.get(Operator, user_id)
-    user = session.get(User, user_id)
-    if operator is None or user is None or not Viewer.of(user).may(Right.ANSWER_INBOUND):
+    found = session.execute(_WHO, {"user": user_id}).one_or_none()
+    if found is None or not Viewer.of(found.User).may(Right.ANSWER_INBOUND):
         return []
+    operator: Operator = found.Operator
     if operator.leg_state is not LegState.PARKED:
         return []
-    groups = _groups_of(session, user_id)
+    in_groups = any(call.group_id is not None for call, *_rest in rows)
+    groups: set[int] = _groups_of(session, user_id) if in_groups else set()
     return [
         Ringing(
             call.attempt_id,

@@ -6,14 +6,26 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
+from typing import NamedTuple
 
-from sqlalchemy import bindparam, case, func, select, union
+from sqlalchemy import Select, bindparam, case, func, select, union
 from sqlalchemy.orm import Session, aliased
 
-from calltree.models import Customer, CustomerList, ExtraNumber, MemoEntry
+from calltree.models import (
+    SYSTEM_RESULT_NAMES,
+    CallRecord,
+    Customer,
+    CustomerList,
+    ExtraNumber,
+    MemoEntry,
+    RecordKind,
+    ResultStatus,
+    Role,
+    User,
+)
 from calltree.services import do_not_call, history, scope
-from calltree.services.history_criteria import HistoryCriteria, Span
-from calltree.services.rights import Viewer
+from calltree.services.rights import Right, Viewer
 
 MOST = 8
 """Customers to choose from; a number in more lists than that tells nothing."""
@@ -21,7 +33,8 @@ LAST = 3
 """Records and memos of each that are shown before answering."""
 
 
-# Made once, for an alias costs more than what is asked by it; and who calls is waited for.
+# Made once, as all that `find` asks: making them costs more than running them, and who calls is
+# waited for.
 _FOLDER = aliased(CustomerList)
 """Whom one sees asks the lists on its own account."""
 _MAIN = aliased(Customer)
@@ -30,6 +43,43 @@ _WITH = union(
     select(ExtraNumber.customer_id).where(ExtraNumber.number == bindparam("caller")),
 )
 """Ids by main and by extra number, as one set: of an OR Postgres would read all customers."""
+_NUMBER = select(
+    select(func.count(Customer.id))
+    .where(Customer.id.in_(_WITH), scope.is_present())
+    .scalar_subquery()
+    .label("everybody"),
+    do_not_call.banned(bindparam("caller"), None, bindparam("now")).label("banned"),
+)
+_RECORDS = (
+    select(
+        CallRecord.started_at,
+        CallRecord.kind,
+        CallRecord.system,
+        ResultStatus.name.label("status"),
+        User.name.label("user"),
+    )
+    .outerjoin(ResultStatus, ResultStatus.id == CallRecord.status_id)
+    .outerjoin(User, User.id == CallRecord.user_id)
+    .where(CallRecord.customer_id == bindparam("customer"), CallRecord.kind != RecordKind.MANUAL)
+    .order_by(CallRecord.started_at.desc(), CallRecord.id.desc())
+    .limit(LAST)
+)
+"""Who sees a customer sees their records."""
+_MEMOS = (
+    select(MemoEntry.text)
+    .where(MemoEntry.customer_id == bindparam("customer"))
+    .order_by(MemoEntry.id.desc())
+    .limit(LAST)
+)
+
+
+class Past(NamedTuple):
+    """A call record, as far as it is shown before answering."""
+
+    started_at: datetime
+    kind_name: str
+    result: str
+    user: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +88,7 @@ class Match:
 
     customer: Customer
     folder: CustomerList
-    records: list[history.Row]
+    records: list[Past]
     memos: list[str]
     """The newest first."""
 
@@ -68,21 +118,24 @@ def find(session: Session, *, viewer: Viewer, number: str, now: datetime) -> Cal
     """Look a caller up in every list; an empty number (非通知) matches nobody."""
     if not number:
         return Caller("", [], 0, banned=False)
-    caller = {"caller": number}
-    rows = session.execute(
+    asked = {"caller": number, "viewer": viewer.user_id, "now": now}
+    rows = session.execute(_seen_by(viewer.role), asked).all()
+    of_number = session.execute(_NUMBER, asked).one()
+    matches = [_match(session, viewer, customer, of) for customer, of in rows]
+    hidden = of_number.everybody - len(rows) if len(rows) < MOST else 0
+    return Caller(number, matches, hidden, banned=bool(of_number.banned))
+
+
+@cache
+def _seen_by(role: Role) -> Select[Customer, CustomerList]:
+    """Binds `caller` and `viewer`."""
+    return (
         select(Customer, _FOLDER)
         .join(_FOLDER, _FOLDER.id == Customer.list_id)
-        .where(Customer.id.in_(_WITH), scope.customers_seen(session, viewer=viewer))
+        .where(Customer.id.in_(_WITH), scope.customers_in_lists(role, bindparam("viewer")))
         .order_by(Customer.last_dialled_at.desc().nulls_last(), Customer.id)
-        .limit(MOST),
-        caller,
-    ).all()
-    present = select(func.count(Customer.id)).where(Customer.id.in_(_WITH), scope.is_present())
-    everybody = session.scalar(present, caller) or 0
-    banned = do_not_call.is_banned(session, number=number, project_id=None, now=now)
-    matches = [_match(session, viewer, customer, of, now) for customer, of in rows]
-    hidden = everybody - len(rows) if len(rows) < MOST else 0
-    return Caller(number, matches, hidden, banned)
+        .limit(MOST)
+    )
 
 
 def only_one(session: Session, *, viewer: Viewer, number: str) -> int | None:
@@ -96,18 +149,18 @@ def only_one(session: Session, *, viewer: Viewer, number: str) -> int | None:
     return found[0] if len(found) == 1 else None
 
 
-def _match(
-    session: Session, viewer: Viewer, customer: Customer, folder: CustomerList, now: datetime
-) -> Match:
-    asked = HistoryCriteria(span=Span.ALL, customer_id=customer.id)
-    page = history.page(session, viewer=viewer, criteria=asked, now=now, size=LAST)
-    memos = session.scalars(
-        select(MemoEntry.text)
-        .where(MemoEntry.customer_id == customer.id)
-        .order_by(MemoEntry.id.desc())
-        .limit(LAST)
-    )
-    return Match(customer, folder, page.rows, list(memos))
+def _match(session: Session, viewer: Viewer, customer: Customer, folder: CustomerList) -> Match:
+    of = {"customer": customer.id}
+    records = [
+        Past(
+            row.started_at,
+            history.KIND_NAMES.get(row.kind, ""),
+            row.status or SYSTEM_RESULT_NAMES.get(row.system, ""),
+            row.user or history.nobody_name(row.kind),
+        )
+        for row in (session.execute(_RECORDS, of) if viewer.may(Right.SEE_RECORDS) else ())
+    ]
+    return Match(customer, folder, records, list(session.scalars(_MEMOS, of)))
 
 
 def known(session: Session, *, viewer: Viewer, numbers: Collection[str]) -> Mapping[str, Known]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
+from functools import cache
 
-from sqlalchemy import ColumnElement, Select, and_, exists, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, or_, select
 from sqlalchemy.orm import Session
 
 from calltree.models import (
@@ -27,13 +28,19 @@ MAY_TAKE_PARKED = (OperatorState.READY, OperatorState.BROWSING)
 
 def ready(session: Session, *, call: InboundCall, node: str) -> list[int]:
     """Return the ids of those whom the call may ring now, the longest 待機 first."""
-    query = _free(call.group_id, node, RUNG).order_by(Operator.since, Operator.user_id)
-    return [who for who in session.scalars(query) if who not in call.passed_over]
+    query = _free(RUNG, in_group=call.group_id is not None)
+    found = session.scalars(query, {"of_node": node, "of_group": call.group_id})
+    return [who for who in found if who not in call.passed_over]
 
 
 def sees(session: Session, *, call: InboundCall, node: str) -> list[int]:
-    """Return everybody whose page shows the call or should stop to."""
-    return list(session.scalars(_free(call.group_id, node, MAY_TAKE_PARKED)))
+    """Return everybody whose page shows the call or should stop to.
+
+    What the session has not written yet about the call is not looked at, and not written for it.
+    """
+    query = _free(MAY_TAKE_PARKED, in_group=call.group_id is not None)
+    asked = {"of_node": node, "of_group": call.group_id}
+    return list(session.connection().scalars(query, asked))
 
 
 def take_one(
@@ -48,19 +55,22 @@ def take_one(
     return None
 
 
-def _free(group_id: int | None, node: str, states: Collection[OperatorState]) -> Select[int]:
+@cache
+def _free(states: tuple[OperatorState, ...], *, in_group: bool) -> Select[int]:
+    """Built once: every caller asks. Binds `of_node` and `of_group`; the longest 待機 first."""
     query = (
         select(Operator.user_id)
         .join(User, User.id == Operator.user_id)
-        .where(can_take(states), Operator.leg_node == node)
+        .where(can_take(states), Operator.leg_node == bindparam("of_node"))
+        .order_by(Operator.since, Operator.user_id)
     )
-    if group_id is not None:
-        query = query.where(
-            exists().where(
-                GroupMember.group_id == group_id, GroupMember.user_id == Operator.user_id
-            )
+    if not in_group:
+        return query
+    return query.where(
+        exists().where(
+            GroupMember.group_id == bindparam("of_group"), GroupMember.user_id == Operator.user_id
         )
-    return query
+    )
 
 
 def can_take(states: Collection[OperatorState]) -> ColumnElement[bool]:

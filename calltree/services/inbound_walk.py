@@ -12,7 +12,7 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import or_, select
+from sqlalchemy import and_, bindparam, exists, func, select
 from sqlalchemy.orm import Session
 
 from calltree.db import announce
@@ -31,6 +31,7 @@ from calltree.models import (
     Project,
     ProjectNumber,
     ProjectState,
+    Site,
 )
 from calltree.services import (
     gate,
@@ -57,6 +58,40 @@ Who joins them may die between the answer and the bridge, and then the caller he
 """
 ENDS_BY_ITSELF = (InboundAction.GUIDANCE, InboundAction.VOICEMAIL, InboundAction.REFUSE)
 
+# Built once: every caller waits for it.
+_NEWEST = (
+    select(func.max(Project.id))
+    .where(Project.state == ProjectState.RUNNING)
+    .correlate(CallerNumber)
+)
+_PROJECT = func.coalesce(
+    _NEWEST.join(ProjectNumber, ProjectNumber.project_id == Project.id)
+    .where(
+        ProjectNumber.caller_number_id == CallerNumber.id,
+        Project.main_number_id != CallerNumber.id,
+    )
+    .scalar_subquery(),
+    _NEWEST.where(Project.main_number_id == CallerNumber.id).scalar_subquery(),
+)
+"""The project whose number was called. No ORDER BY: SQLite finds no outer column in one."""
+_AROUND = (
+    select(
+        exists().where(Attempt.uuid == bindparam("channel")).label("known"),
+        CallerNumber.id.label("number_id"),
+        InboundRoute.group_id,
+        _PROJECT.label("project_id"),
+    )
+    .select_from(Site)
+    .outerjoin(
+        CallerNumber,
+        and_(CallerNumber.number == bindparam("number"), CallerNumber.retired_at.is_(None)),
+    )
+    .outerjoin(InboundRoute, InboundRoute.caller_number_id == CallerNumber.id)
+    .where(Site.id == 1)
+    .limit(1)
+)
+"""What a call is written with besides its plan: one row, of a number that is not ours too."""
+
 
 def arrive(
     session: Session,
@@ -68,7 +103,7 @@ def arrive(
     epoch: int,
     now: datetime,
     answered: bool = False,
-) -> InboundCall | None:
+) -> tuple[Attempt, InboundCall] | None:
     """Write down a call that has just come in, with its plan; None when it is known.
 
     `answered`: the switch has begun to serve it by itself, while nobody of ours listened.
@@ -76,19 +111,17 @@ def arrive(
     The caller of this has `gate.take_turn`, before anything else was locked: lines are counted.
     A refused call is an attempt with its verdict, and neither line nor record.
     """
-    if session.scalar(select(Attempt.id).where(Attempt.uuid == channel)) is not None:
-        return None
     ours, shown = _normal(number), _normal(caller)
+    around = session.connection().execute(_AROUND, {"channel": channel, "number": ours}).one()
+    if around.known:
+        return None
     plan = inbound_facts.plan(session, number=ours, caller=shown, now=now)
-    found = session.scalar(
-        select(CallerNumber).where(CallerNumber.number == ours, CallerNumber.retired_at.is_(None))
-    )
     attempt = Attempt(
         uuid=channel,
         origin=Origin.INBOUND,
         number=shown,
-        caller_number_id=found.id if found else None,
-        project_id=_project_of(session, found.id) if found else None,
+        caller_number_id=around.number_id,
+        project_id=around.project_id,
         node=node,
         verdict=gate.ALLOWED if plan.answers else plan.reason,
         state=CallState.RINGING if plan.answers else CallState.REFUSED,
@@ -99,7 +132,8 @@ def arrive(
     )
     session.add(attempt)
     session.flush()
-    call = _row(session, attempt, plan, now)
+    call = _row(attempt, plan, around.group_id, now)
+    session.add(call)  # written with its line and its record
     if plan.answers:
         session.add(
             Line(
@@ -110,15 +144,14 @@ def arrive(
                 taken_at=now,
             )
         )
-        records.open_for_attempt(session, attempt=attempt, now=now)
+        records.open_for_caller(session, attempt=attempt, now=now)
         announce(session, "lines")
         _enter(session, attempt, call, now)
         if answered:
             attempt.state, attempt.answered_at = CallState.ANSWERED, now
-    session.flush()
     log.info("call came in", attempt=attempt.id, reason=plan.reason, action=call.action)
     inbound_calls.tell(session, attempt, call)
-    return call
+    return attempt, call
 
 
 def _normal(text: str) -> str:
@@ -129,27 +162,8 @@ def _normal(text: str) -> str:
     return "".join(letter for letter in text if letter in "0123456789")[:16]
 
 
-def _project_of(session: Session, number_id: int) -> int | None:
-    """The project whose number was called, the one that shows it first."""
-    further = select(ProjectNumber.project_id).where(ProjectNumber.caller_number_id == number_id)
-    return session.scalar(
-        select(Project.id)
-        .where(
-            Project.state == ProjectState.RUNNING,
-            or_(Project.main_number_id == number_id, Project.id.in_(further)),
-        )
-        .order_by(Project.main_number_id == number_id, Project.id.desc())
-        .limit(1)
-    )
-
-
-def _row(session: Session, attempt: Attempt, plan: Plan, now: datetime) -> InboundCall:
-    group_id = session.scalar(
-        select(InboundRoute.group_id).where(
-            InboundRoute.caller_number_id == attempt.caller_number_id
-        )
-    )
-    call = InboundCall(
+def _row(attempt: Attempt, plan: Plan, group_id: int | None, now: datetime) -> InboundCall:
+    return InboundCall(
         attempt_id=attempt.id,
         group_id=group_id,
         reason=plan.reason,
@@ -163,9 +177,6 @@ def _row(session: Session, attempt: Attempt, plan: Plan, now: datetime) -> Inbou
         carried_serial=0,
         outcome=InboundOutcome.OPEN if plan.answers else InboundOutcome.REFUSED,
     )
-    session.add(call)
-    session.flush()
-    return call
 
 
 def due(session: Session, *, nodes: Collection[str], epoch: int, now: datetime) -> list[int]:

@@ -58,14 +58,35 @@ def open_for_attempt(session: Session, *, attempt: Attempt, now: datetime) -> Ca
     existing = of_attempt(session, attempt_id=attempt.id)
     if existing is not None:
         return existing
-    kind = _KINDS.get(attempt.origin, RecordKind.OUTBOUND)
     operator = None
     if attempt.user_id is not None:
         operator = operators.ensure(session, user_id=attempt.user_id, now=now)
         if operator.record_id is not None:
             close_record(session, user_id=attempt.user_id, now=now)
+    record = _new(session, attempt, now)
+    session.add(record)
+    figures.settle(session, record=record, now=now, is_new=True)
+    if operator is not None:
+        operator.record_id = record.id
+    session.flush()
+    _tell(session, record)
+    return record
+
+
+def open_for_caller(session: Session, *, attempt: Attempt, now: datetime) -> None:
+    """Open the record of a call that comes in now: nobody's, no customer's and counted nowhere yet.
+
+    It is written with what else is written of the call, of which there is none so far.
+    """
+    record = _new(session, attempt, now)
+    record.counts_dial = record.counts_connect = record.counts_conversion = False
+    session.add(record)
+
+
+def _new(session: Session, attempt: Attempt, now: datetime) -> CallRecord:
     started_at = attempt.dialled_at or now
-    record = CallRecord(
+    kind = _KINDS.get(attempt.origin, RecordKind.OUTBOUND)
+    return CallRecord(
         kind=kind,
         attempt_id=attempt.id,
         customer_id=attempt.customer_id,
@@ -80,13 +101,6 @@ def open_for_attempt(session: Session, *, attempt: Attempt, now: datetime) -> Ca
         # 手動発信 asks for no result, so it can never be a 空白.
         system=SystemResult.NONE if kind is RecordKind.MANUAL else SystemResult.BLANK,
     )
-    session.add(record)
-    figures.settle(session, record=record, now=now, is_new=True)
-    if operator is not None:
-        operator.record_id = record.id
-    session.flush()
-    _tell(session, record)
-    return record
 
 
 def of_attempt(session: Session, *, attempt_id: int) -> CallRecord | None:

@@ -34,12 +34,12 @@ class Reign:
         self._writing = threading.Lock()
 
     @contextmanager
-    def write(self) -> Iterator[Session]:
+    def write(self, *, synced: bool = True) -> Iterator[Session]:
         """Give a write transaction of this leader. Raises LeaseLost when it leads no more.
 
-        One at a time: ledger, reconcile and sweep change the same calls.
+        One at a time: ledger, reconcile and sweep change the same calls. `synced` as for the store.
         """
-        with self._writing, self.store.write() as session:
+        with self._writing, self.store.write(synced=synced) as session:
             try:
                 leases.require(session, name=leases.SWITCH, epoch=self.epoch)
             except leases.LeaseLost:

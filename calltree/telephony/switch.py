@@ -295,10 +295,15 @@ class Leader:
         return acts
 
     def _hear(self, batch: list[Told], *, and_more: bool = False) -> list[Act]:
-        """Write these down in one transaction; `and_more` adds to them what waits by now."""
+        """Write these down in one transaction; `and_more` adds to them what waits by now.
+
+        A caller is shown before SQLite's disk has them: the switch tells more of them at once, and
+        that commit waits for it (decision 21). So nothing else comes along with one who arrives.
+        """
         acts: list[Act] = []
-        with self._reign.write() as session:
-            if and_more:
+        only_callers = all(callers.is_arrival(told.event) for told in batch)
+        with self._reign.write(synced=not only_callers) as session:
+            if and_more and not only_callers:
                 self._fill(batch)
             if any(callers.is_arrival(told.event) for told in batch):
                 gate.take_turn(session)  # a line is counted, before anything else is locked

@@ -72,7 +72,7 @@ class Incoming:
     def arrives(self, caller: str = CALLER, *, now: datetime = NOW, number: str = OURS) -> int:
         with self.store.write() as session:
             gate.take_turn(session)
-            call = inbound_walk.arrive(
+            written = inbound_walk.arrive(
                 session,
                 channel=str(uuid.uuid4()),
                 number=number,
@@ -81,7 +81,8 @@ class Incoming:
                 epoch=1,
                 now=now,
             )
-            assert call is not None
+            assert written is not None
+            _attempt, call = written
             call.carried_serial, call.carried_epoch = call.serial, 1
             return call.attempt_id
 

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from calltree.errors import NotAllowed, Refused
 from calltree.models import (
@@ -256,6 +256,32 @@ def test_R_IN_2_an_operator_who_cannot_be_joined_goes_away_and_it_rings_on(site)
     assert site.state(deaf) is OperatorState.AWAY
     assert site.attempt(call).user_id is None
     assert site.rings(other, at(6)) == [call]
+
+
+def test_a_call_to_a_further_number_belongs_to_the_project_that_shows_it(site):
+    with site.store.write() as session:
+        number = make.make_caller_number(session, "0312349999")
+        project = make.make_project(session, (number,))
+    assert site.attempt(site.arrives(number="0312349999")).project_id == project.id
+    assert site.attempt(site.arrives(number=OURS)).project_id == site.project_id
+    unknown = site.attempt(site.arrives(number="0300000000"))
+    assert (unknown.caller_number_id, unknown.project_id) == (None, None)
+
+
+@pytest.mark.one_database
+def test_a_caller_is_written_down_and_shown_with_few_statements(site):
+    user = site.ready()
+    said: list[str] = []
+    event.listen(site.store.engine, "before_cursor_execute", lambda *told: said.append(told[2]))
+    call = site.arrives()
+    written, shown = len(_beside_begin(said)), len(said)
+    assert site.rings(user) == [call]
+    assert 0 < written <= 7
+    assert 0 < len(_beside_begin(said[shown:])) <= 2
+
+
+def _beside_begin(said: list[str]) -> list[str]:
+    return [text for text in said if not text.startswith("BEGIN")]
 
 
 @pytest.mark.one_database

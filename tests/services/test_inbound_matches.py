@@ -1,5 +1,7 @@
 """R-IN-2: who calls is known before the call is answered, as far as the operator may see."""
 
+from sqlalchemy import event
+
 from calltree.models import BuiltIn, Customer, CustomerList, DoNotCall, MemoEntry, Role
 from calltree.services import inbound_matches
 from calltree.services.inbound_matches import Caller
@@ -23,6 +25,15 @@ def test_R_IN_2_a_caller_is_found_with_the_last_records_and_memos(desk: Desk) ->
     assert [row.result for row in match.records] == ["見込"]
     assert "折り返し希望" in match.memos[0]
     assert (caller.hidden, caller.banned) == (0, False)
+
+
+def test_who_calls_is_asked_in_few_statements(desk: Desk) -> None:
+    desk.calls()
+    desk.save(BuiltIn.PROSPECT, memo="折り返し希望")
+    viewer, said = desk.viewer(), []
+    event.listen(desk.store.engine, "before_cursor_execute", lambda *told: said.append(told[2]))
+    assert len(found(desk, desk.number, viewer).matches) == 1
+    assert 0 < len([text for text in said if not text.startswith("BEGIN")]) <= 4
 
 
 def test_R_IN_2_extra_numbers_and_several_lists_match_and_others_are_counted_only(

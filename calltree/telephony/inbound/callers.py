@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from calltree.models import (
@@ -35,6 +36,7 @@ PUBLIC_CONTEXT = "public"
 """Where the dialplan takes calls from outside."""
 ONCE = (InboundAction.FORWARD, InboundAction.VOICEMAIL, InboundAction.GUIDANCE)
 """What a new leader does not begin again: it would dial twice, cut a message, repeat itself."""
+_SITE_KEY = select(Site.site_key).where(Site.id == 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ def arrived(
     answered: bool = False,
 ) -> list[Act]:
     """Write down who calls, and give what they hear first. The gate's turn is taken before."""
-    call = inbound_walk.arrive(
+    written = inbound_walk.arrive(
         session,
         channel=channel,
         number=number,
@@ -93,7 +95,7 @@ def arrived(
         epoch=epoch,
         now=now,
     )
-    return [] if call is None else _carry(session, call, epoch, now)
+    return [] if written is None else _carry(session, *written, epoch, now)
 
 
 def walk(session: Session, *, attempt_id: int, epoch: int, now: datetime) -> list[Act]:
@@ -104,7 +106,7 @@ def walk(session: Session, *, attempt_id: int, epoch: int, now: datetime) -> lis
     taken = inbound_walk.take_next(session, attempt_id=attempt_id, now=now)
     if taken is not None:
         return join(session, taken)
-    return _carry(session, call, epoch, now)
+    return _carry(session, session.get_one(Attempt, attempt_id), call, epoch, now)
 
 
 def join(session: Session, attempt: Attempt) -> list[Act]:
@@ -132,8 +134,9 @@ def not_carried(session: Session, act: Carry) -> None:
         call.carried_serial = 0
 
 
-def _carry(session: Session, call: InboundCall, epoch: int, now: datetime) -> list[Act]:
-    attempt = session.get_one(Attempt, call.attempt_id)
+def _carry(
+    session: Session, attempt: Attempt, call: InboundCall, epoch: int, now: datetime
+) -> list[Act]:
     if (call.carried_serial, call.carried_epoch) == (call.serial, epoch):
         return []
     again = call.carried_serial == call.serial
@@ -154,7 +157,7 @@ def _carry(session: Session, call: InboundCall, epoch: int, now: datetime) -> li
             attempt_id=attempt.id,
             serial=call.serial,
             caller=attempt.uuid,
-            site_id=session.get_one(Site, 1).site_key,
+            site_id=session.connection().execute(_SITE_KEY).scalar_one(),
             action=call.action,
             answered=attempt.answered_at is not None,
             seconds=_seconds(call, now),
