@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from calltree.models import (
     Campaign,
@@ -47,21 +47,26 @@ class Places:
     """List → the last position given of those never dialled."""
 
 
-def lists_in_use(session: Session, *, campaign_id: int) -> list[int]:
-    """Return the ids of the lists that can be dialled, in their order."""
-    return list(
-        session.scalars(
-            select(CustomerList.id)
-            .join(CampaignList, CampaignList.list_id == CustomerList.id)
-            .where(
-                CampaignList.campaign_id == campaign_id,
-                CampaignList.enabled,
-                CustomerList.enabled,
-                CustomerList.deleted_at.is_(None),
-            )
-            .order_by(CampaignList.position)
+def in_use(campaign_id: int | InstrumentedAttribute[int]) -> Select[int]:
+    """Select the ids of the lists that the campaign dials: those that are on, in it and at all.
+
+    A list that is disabled or in the bin is dialled by nobody and asks for no grant.
+    """
+    return (
+        select(CampaignList.list_id)
+        .join(CustomerList, CustomerList.id == CampaignList.list_id)
+        .where(
+            CampaignList.campaign_id == campaign_id,
+            CampaignList.enabled,
+            CustomerList.enabled,
+            CustomerList.deleted_at.is_(None),
         )
     )
+
+
+def lists_in_use(session: Session, *, campaign_id: int) -> list[int]:
+    """Return the ids of the lists that can be dialled, in their order."""
+    return list(session.scalars(in_use(campaign_id).order_by(CampaignList.position)))
 
 
 def next_leads(

@@ -13,13 +13,12 @@ from calltree.models import (
     Campaign,
     CampaignList,
     CampaignState,
-    CustomerList,
     Operator,
     OperatorState,
     Role,
     User,
 )
-from calltree.services import desk, operators, records, scope
+from calltree.services import campaign_leads, desk, operators, records, scope
 from calltree.services.operators import Move
 from calltree.services.rights import Right, Viewer
 
@@ -141,15 +140,8 @@ def ungranted(session: Session, *, campaign_id: int) -> list[int]:
         User.id == Operator.user_id, User.role.in_((Role.MANAGER, Role.SUPERVISOR))
     )
     foreign = exists(
-        select(CampaignList.list_id)
-        .join(CustomerList, CustomerList.id == CampaignList.list_id)
-        .where(
-            CampaignList.campaign_id == campaign_id,
-            CampaignList.enabled,
-            CustomerList.enabled,
-            CustomerList.deleted_at.is_(None),
-            ~scope.granted(Operator.user_id),
-        )
+        campaign_leads.in_use(campaign_id)
+        .where(~scope.granted(Operator.user_id))
         .correlate(Operator)
     )
     return list(
@@ -201,17 +193,12 @@ def ready(campaign_id: int) -> ColumnElement[bool]:
 
 
 def _all_granted(viewer: Viewer) -> ColumnElement[bool]:
-    """Condition on Campaign: it has lists in use, and the viewer may dial every one of them."""
-    used = and_(CampaignList.campaign_id == Campaign.id, CampaignList.enabled)
-    # A list that is disabled or in the bin is not dialled by anybody and asks for no grant.
-    usable = and_(CustomerList.enabled, CustomerList.deleted_at.is_(None))
+    """Condition on Campaign: it has lists, and the viewer may dial all of those in use."""
     foreign = exists(
-        select(CampaignList.list_id)
-        .join(CustomerList, CustomerList.id == CampaignList.list_id)
-        .where(used, usable, ~scope.lists_dialled(viewer))
-        .correlate(Campaign)
+        campaign_leads.in_use(Campaign.id).where(~scope.lists_dialled(viewer)).correlate(Campaign)
     )
-    any_list = exists(select(CampaignList.list_id).where(used).correlate(Campaign))
+    chosen = and_(CampaignList.campaign_id == Campaign.id, CampaignList.enabled)
+    any_list = exists(select(CampaignList.list_id).where(chosen).correlate(Campaign))
     return and_(any_list, ~foreign)
 
 

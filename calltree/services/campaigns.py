@@ -362,7 +362,7 @@ def _check_range(field: str, value: int) -> None:
 
 
 def _list_ids(session: Session, campaign_id: int) -> list[int]:
-    """The lists in use, in their order."""
+    """The lists that are on in the campaign, in their order, whatever became of them since."""
     return list(
         session.scalars(
             select(CampaignList.list_id)

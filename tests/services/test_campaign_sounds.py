@@ -16,7 +16,12 @@ from calltree.telephony.config import writing
 from calltree.telephony.config.wanted import Wanted
 from tests import factories as make
 from tests.factories import NOW
-from tests.services.test_site_sounds import NODES, Viewer, guidance, manager  # noqa: F401
+from tests.services.test_site_sounds import (
+    NODES,
+    Viewer,
+    guidance,
+    manager,  # noqa: F401 - a fixture: pytest finds it here by its name
+)
 
 
 @pytest.fixture

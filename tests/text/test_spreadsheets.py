@@ -268,6 +268,7 @@ def test_R_LS_4_xlsx_numbers_and_dates_arrive_as_displayed(tmp_path: Path) -> No
         表=[
             ["電話番号", "数", "日付", "時刻", "真偽", "空"],
             [312340001, 1.5, datetime.date(2026, 1, 5), datetime.time(9, 5), True, None],
+            # a cell has no zone
             ["０３", 0.1 + 0.2, datetime.datetime(2026, 1, 5, 14, 30), None, False, "x"],  # noqa: DTZ001
         ],
     )
