@@ -42,6 +42,8 @@ from tests.practice import PracticeSwitch
 
 NODE = "practice"
 PATIENCE_S = 60.0
+SOONEST_S, LATEST_S = 0.01, 0.03
+"""Between two questions of `wait_for`."""
 
 QUICK = Timings(
     lease_s=30.0,
@@ -75,11 +77,15 @@ RING_TIME_S = 300
 
 
 def wait_for(what: Callable[[], Any], why: str = "", patience_s: float = PATIENCE_S) -> Any:
-    """Ask until the answer is true, and give it; fail when patience ends."""
-    deadline = time.monotonic() + patience_s
+    """Ask until the answer is true, and give it; fail when patience ends.
+
+    An answer costs what whoever is waited for could use: the longer it takes, the more seldom.
+    """
+    began = time.monotonic()
     while not (answer := what()):
-        assert time.monotonic() < deadline, f"waited in vain: {why or what}"
-        time.sleep(0.01)
+        waited = time.monotonic() - began
+        assert waited < patience_s, f"waited in vain: {why or what}"
+        time.sleep(min(max(waited / 10, SOONEST_S), LATEST_S))
     return answer
 
 
