@@ -4,9 +4,9 @@ SHELL := bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 PY := .venv/bin/python
-# two processes more than two cores: they work while others wait for a clock, a page or a switch;
+# four processes more than two cores: they work while others wait for a clock, a page or a switch;
 # N=0 keeps everything in one, to read the output as it comes
-N ?= 4
+N ?= 6
 # where it is set, each of a site's processes would compile everything again
 export PYTHONDONTWRITEBYTECODE :=
 
@@ -26,7 +26,8 @@ run: setup ## Start everything on this machine; Ctrl-C stops it (PORT=8001 make 
 
 test: setup-dev ## Lint, types, import rules, then the suite on SQLite and on Postgres
 	@$(MAKE) -j 2 --output-sync=target types lint compiled
-	@$(MAKE) test-sqlite test-postgres
+	@echo "== tests on SQLite and on Postgres"
+	@$(PY) -m scripts.suite --database both -n $(N) --dist worksteal
 
 test-sqlite: setup-dev ## The whole suite on SQLite
 	@echo "== tests on SQLite"

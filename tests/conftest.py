@@ -1,7 +1,7 @@
 """Fixtures for everything: a database, a Redis, the application and a browser that checks pages.
 
-`--database sqlite` (default) runs the whole suite; `--database postgres` runs the tests that touch
-the database once more, on a Postgres server of this run's own.
+`--database sqlite` (default) runs the whole suite; `--database postgres` the tests that touch the
+database, on a Postgres server of this run's own; `--database both` all of it in one run.
 """
 
 import gc
@@ -28,7 +28,8 @@ from tests.databases import NoPostgres, PostgresDatabases, PostgresServer, Sqlit
 from tests.windows import CHROMIUM, PROVOKES, Windows, running_chromium
 
 POSTGRES_PORT = "CALLTREE_TEST_POSTGRES_PORT"
-NEEDS_DATABASE = {"databases", "database_url", "empty_database_url"}
+POSTGRES = "postgres"
+BOTH = ("sqlite", POSTGRES)
 ACTS_LONG = {"faults", "launch"}
 SELDOM = (50_000, 20, 50)
 """Thresholds of the garbage collector, instead of (700, 10, 10)."""
@@ -44,7 +45,7 @@ hypothesis_settings.load_profile("any machine")
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--database",
-        choices=("sqlite", "postgres"),
+        choices=(*BOTH, "both"),
         default=os.environ.get("TEST_DATABASE", "sqlite"),
         help="what the tests that touch a database run on",
     )
@@ -62,7 +63,7 @@ def _begin(config: pytest.Config) -> None:
     config.stash[TEMPLATES] = folder = TemporaryDirectory(prefix="calltree-templates-")
     os.environ[kept.TEMPLATES] = folder.name
     catalogues.ensure_compiled()
-    if config.getoption("--database") == "postgres" and not config.option.collectonly:
+    if config.getoption("--database") != "sqlite" and not config.option.collectonly:
         try:
             config.stash[SERVER] = PostgresServer()
         except NoPostgres as why:
@@ -81,19 +82,31 @@ def pytest_report_header(config: pytest.Config) -> str:
     return f"database: {config.getoption('--database')}"
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """With `both` what touches the database stands there twice, and its name says on which."""
+    if metafunc.config.getoption("--database") == "both" and "databases" in metafunc.fixturenames:
+        metafunc.parametrize("databases", BOTH, indirect=True, scope="session")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """On Postgres only what touches the database runs again, but for `one_database`."""
-    items.sort(key=_is_short)
-    if config.getoption("--database") != "postgres":
-        return
-    kept = [
-        item
-        for item in items
-        if not item.get_closest_marker("one_database")
-        and NEEDS_DATABASE & {*getattr(item, "fixturenames", ())}
-    ]
-    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
-    items[:] = kept
+    """On Postgres only what touches the database runs, but for `one_database`."""
+    kept = [item for item in items if _is_run(item)]
+    config.hook.pytest_deselected(items=[item for item in items if not _is_run(item)])
+    items[:] = sorted(kept, key=lambda item: (_is_short(item), _database(item) == POSTGRES))
+
+
+def _database(item: pytest.Item) -> str:
+    """On which database this one runs; a test without one counts to SQLite's where both are."""
+    called = getattr(item, "callspec", None)
+    chosen = str(item.config.getoption("--database"))
+    given = called.params.get("databases") if called else None
+    return str(given or (BOTH[0] if chosen == "both" else chosen))
+
+
+def _is_run(item: pytest.Item) -> bool:
+    needs = "databases" in getattr(item, "fixturenames", ())
+    once = item.get_closest_marker("one_database") or not needs
+    return not (once and _database(item) == POSTGRES)
 
 
 def _is_short(item: pytest.Item) -> bool:
@@ -141,14 +154,22 @@ def pytest_runtest_makereport(
 
 
 @pytest.fixture(scope="session")
-def databases(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> SqliteDatabases | PostgresDatabases:
-    """Where fresh databases come from."""
-    if request.config.getoption("--database") == "sqlite":
-        return SqliteDatabases(tmp_path_factory.mktemp("template"))
+def sqlite_databases(tmp_path_factory: pytest.TempPathFactory) -> SqliteDatabases:
+    return SqliteDatabases(tmp_path_factory.mktemp("template"))
+
+
+@pytest.fixture(scope="session")
+def postgres_databases() -> PostgresDatabases:
     worker = os.environ.get("PYTEST_XDIST_WORKER", "only")
     return PostgresDatabases(int(os.environ[POSTGRES_PORT]), worker)
+
+
+@pytest.fixture(scope="session")
+def databases(request: pytest.FixtureRequest) -> SqliteDatabases | PostgresDatabases:
+    """Where fresh databases come from."""
+    kind = getattr(request, "param", request.config.getoption("--database"))
+    made: SqliteDatabases | PostgresDatabases = request.getfixturevalue(f"{kind}_databases")
+    return made
 
 
 @pytest.fixture
