@@ -24,6 +24,9 @@ from tests.pages.conftest import PAGE
 from tests.services.desks import Desk
 
 PATIENCE_S = 60
+WAITING = """SELECT count(*) FROM pg_stat_activity
+    WHERE wait_event_type = 'Lock' AND datname = current_database()"""
+"""In this test's database: the server has those of the tests beside it too."""
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +40,7 @@ def stands_in_line(store: Store) -> bool:
     if store.engine.dialect.name == "sqlite":
         return store._writer.locked()
     with store.read() as session:
-        asked = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        asked = text(WAITING)
         return bool(session.scalar(asked))
 
 
