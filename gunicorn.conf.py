@@ -1,6 +1,7 @@
 """The web server: one thread per open socket and some for pages (docs/performance.md)."""
 
 import gc
+import logging
 import os
 import signal
 import sys
@@ -17,8 +18,8 @@ worker_connections = threads
 timeout = 60
 # open sockets hold a worker this long at most; the hub has closed them with 1012 before
 graceful_timeout = 5
-# none is kept idle with as many connections as threads (gunicorn says so), but this is also
-# how long a connection may wait with its first request: a browser opens them beforehand
+# none is kept idle with as many connections as threads, but this is also how long a connection
+# may wait with its first request: a browser opens them beforehand
 keepalive = 5
 # a worker that ends after n requests would cut calls' screens at random
 max_requests = 0
@@ -28,6 +29,14 @@ control_socket_disable = True
 # uploads and the database are nobody else's on this machine
 umask = 0o027
 accesslog = None
+
+
+def _worth_saying(record):
+    """Leave out the one warning that is wrong here: that no connection is kept idle is meant."""
+    return not record.getMessage().startswith("No keepalived connections can be handled.")
+
+
+logging.getLogger("gunicorn.error").addFilter(_worth_saying)
 
 
 def post_worker_init(worker):

@@ -1,5 +1,6 @@
 """What is written is for this user and group alone: customers, recordings and secrets."""
 
+import logging
 import os
 import runpy
 import stat
@@ -32,6 +33,20 @@ def test_every_start_closes_new_files_to_others(tmp_path: Path, start: str) -> N
 
 def test_the_web_server_closes_new_files_to_others() -> None:
     assert runpy.run_path(str(ROOT / "gunicorn.conf.py"))["umask"] == 0o027
+
+
+def test_the_web_servers_other_warnings_are_said(caplog: pytest.LogCaptureFixture) -> None:
+    runpy.run_path(str(ROOT / "gunicorn.conf.py"))
+    log = logging.getLogger("gunicorn.error")
+    log.addHandler(caplog.handler)
+    try:
+        log.warning("No keepalived connections can be handled. Check the number of threads.")
+        log.warning("Invalid request from ip=%s", "192.0.2.1")
+    finally:
+        log.removeHandler(caplog.handler)
+    assert {record.getMessage() for record in caplog.records} == {
+        "Invalid request from ip=192.0.2.1"
+    }
 
 
 def test_the_secret_is_for_its_owner_alone(tmp_path: Path) -> None:

@@ -96,6 +96,7 @@ def test_make_run_ends_in_a_page_one_can_sign_in_to_and_leaves_nothing(tmp_path)
         shown = wait_for(process, log, "Ctrl-C stops everything")
         address = f"http://127.0.0.1:{port}/"
         assert f"Ready: {address}" in shown
+        assert "WARNING" not in shown, "whoever starts it first is told of nothing that is wrong"
         password = re.search(r"Password of all practice accounts: (\S+)", shown)
         assert password
         for login_id in re.findall(r"Practice accounts: (.+)", shown)[0].split():
