@@ -115,6 +115,31 @@ def test_R_CL_5_plain_keys_are_text_while_a_field_has_the_focus(site: Site) -> N
     assert presses(page) == ["next"]
 
 
+ROWS = """<div data-key="Shift+C" data-rows>
+<form><button id="a-1" type="submit" value="1">a</button><button id="a-2" type="submit" value="2">a</button></form>
+<form>busy</form>
+<form><button id="b-1" type="submit" value="1">b</button><button id="b-2" type="submit" value="2">b</button></form>
+</div><button id="result" data-key="c">a result</button>"""  # noqa: E501
+
+
+def test_R_CL_5_one_key_goes_to_the_rows_and_the_arrow_keys_choose(site: Site) -> None:
+    page = site.show(ROWS)
+    listen(page)
+    for key, at in (
+        ("Shift+C", "a-1"),
+        ("ArrowUp", "a-1"),  # there is none above, and the page does not scroll away
+        ("ArrowDown", "b-1"),
+        ("ArrowRight", "b-2"),
+        ("ArrowUp", "a-2"),
+        ("ArrowLeft", "a-1"),
+        ("ArrowDown", "b-1"),
+    ):
+        page.keyboard.press(key)
+        expect(page.locator(f"#{at}")).to_be_focused()
+    page.keyboard.press("Enter")
+    assert presses(page) == ["b-1"]
+
+
 @pytest.mark.parametrize("composing", ["isComposing: true", "keyCode: 229"])
 def test_R_CL_5_the_enter_that_confirms_a_kanji_saves_nothing(site: Site, composing: str) -> None:
     page = site.show(KEYS)

@@ -73,7 +73,9 @@ def test_R_CL_5_every_key_of_the_call_screen_is_listed_in_each_state_of_a_transf
             step(session, session.query(Transfer).one(), now=utcnow())
 
     look()
-    seen.update(drawn(first.get(AT)))
+    choice = drawn(first.get(AT))
+    assert {"Shift+C", "Shift+N", "Shift+P", "Shift+Enter", "Ctrl+Shift+Enter"} <= choice <= listed
+    seen.update(choice)
     first.post(f"{AT}colleague/{second_id}", {"kind": "attended", "press_id": "one"})
     look()
     second.post(f"{AT}answer", {})

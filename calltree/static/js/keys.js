@@ -5,6 +5,8 @@
 
   const FIELDS = "input:not([type=checkbox], [type=radio], [type=button], [type=submit]), select, textarea, [contenteditable]";
 
+  const BUTTON = "button[type=submit]:enabled";
+
   /* The name of what was pressed, as it is written in data-key: "F2", "Ctrl+Enter", "n", "Shift+E", "?". */
   function nameOf(event) {
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
@@ -50,6 +52,7 @@
     /* A group of radio buttons: the arrow keys go on from there. */
     const radio = element.querySelector("input[type=radio]:checked") || element.querySelector("input[type=radio]");
     if (element.matches("fieldset, ul") && radio) radio.focus();
+    else if (element.matches("[data-rows]")) element.querySelector(BUTTON)?.focus();
     else if (element.matches("input:not([type=checkbox], [type=radio]), select, textarea")) element.focus();
     else element.click();
   }
@@ -68,6 +71,25 @@
     if (!element) return;
     event.preventDefault();
     press(element);
+  });
+
+  /* Rows of the same buttons: one key goes there, the arrow keys go on. A key of a row's own would press another row's
+     button whenever the rows change under the finger. */
+  document.addEventListener("keydown", (event) => {
+    const at = event.target instanceof Element && event.target.closest(BUTTON);
+    const rows = at && at.closest("[data-rows]");
+    if (!rows || event.isComposing || event.ctrlKey || event.altKey || event.shiftKey) return;
+    const row = [...at.form.querySelectorAll(BUTTON)];
+    const column = [...rows.querySelectorAll(BUTTON)].filter((one) => one.value === at.value);
+    const next = {
+      ArrowUp: () => column[column.indexOf(at) - 1],
+      ArrowDown: () => column[column.indexOf(at) + 1],
+      ArrowLeft: () => row[row.indexOf(at) - 1],
+      ArrowRight: () => row[row.indexOf(at) + 1],
+    }[event.key];
+    if (!next) return;
+    event.preventDefault();
+    next()?.focus();
   });
 
   /* The sheet is drawn from the page each time it opens, so it cannot lie. */
