@@ -40,6 +40,7 @@ def index() -> ResponseReturnValue:
     return render_template(
         "tasks/index.html",
         rows=tasks.page(session, viewer=mine, tab=tab, now=now, who=who),
+        total=counts[tab],
         tab=tab,
         tabs=[
             (

@@ -22,6 +22,9 @@ from calltree.models import Customer, CustomerList, Task, User
 from calltree.services import do_not_call, scope
 from calltree.services.rights import Right, Viewer
 
+MOST_SHOWN = 200
+"""Rows of a tab; more are not worked off in one look."""
+
 
 class Tab(StrEnum):
     """過去 (due by now), 未来, フリー (no time)."""
@@ -88,7 +91,7 @@ def page(
     tab: Tab,
     now: datetime,
     who: Whose | int = Whose.EVERYBODY,
-    limit: int = 200,
+    limit: int = MOST_SHOWN,
 ) -> list[Shown]:
     """Return a tab's tasks: the longest overdue, the next due, the oldest free ones first."""
     return shown(

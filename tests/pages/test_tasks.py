@@ -11,6 +11,7 @@ from flask import Flask
 
 from calltree.db import Store
 from calltree.models import CustomerList, Role, Task
+from calltree.services import tasks
 from tests import factories as make
 from tests.browser import Browser
 from tests.factories import NOW
@@ -73,6 +74,22 @@ def test_R_CL_12_a_done_row_reads_done_until_reload(op: Browser, desk: Desk) -> 
     assert told.one("hx-partial")["hx-target"] == f"#task-{task_id} .actions"
     assert "作業済み" in told.text
     assert rows(op, "past") == [f"task-{other}"]
+
+
+def test_R_CL_12_a_tab_that_does_not_show_all_says_so(op: Browser, desk: Desk) -> None:
+    with desk.store.write() as session:
+        folder = session.get_one(CustomerList, desk.list_id)
+        people = [make.make_customer(session, folder) for _ in range(tasks.MOST_SHOWN)]
+        session.add_all(
+            Task(customer_id=one.id, list_id=folder.id, due_at=NOW, opened_at=NOW) for one in people
+        )
+    page = op.get("/operator/tasks/")
+    assert len(page.all("tbody tr")) == tasks.MOST_SHOWN
+    assert "先頭の" not in page.text
+    add(desk, -1)
+    page = op.get("/operator/tasks/")
+    assert len(page.all("tbody tr")) == tasks.MOST_SHOWN
+    assert "201件のうち先頭の200件" in page.text
 
 
 def test_R_CL_12_only_managers_assign(op: Browser, desk: Desk, app: Flask) -> None:
