@@ -45,7 +45,15 @@ def show(page: Page, script: str, body: str) -> Page:
 FORM = """<form data-guidance="180"><input type="file" name="file">
 <button type="button" data-records data-record="録音" data-stop="止める"><span>録音</span></button>
 <p data-says data-taken="保存できます" data-unreadable="読み取れません" data-long="長すぎます"></p>
-<audio controls data-preview hidden></audio></form>"""
+<audio controls data-preview hidden></audio><button>保存</button></form>"""
+SAVES_AT_ONCE = """document.addEventListener("submit", (event) => {
+  if (event.defaultPrevented) return;
+  event.preventDefault();
+  window.sent = [...(window.sent || []), document.querySelector("input").files[0]?.name];
+});
+document.querySelector("input").addEventListener("change", () => {
+  document.querySelector("form > button:last-child").click();
+})"""
 
 
 def test_R_IN_1_a_chosen_mp3_is_sent_as_the_wav_that_the_server_reads(
@@ -77,6 +85,22 @@ def test_R_IN_1_a_file_that_is_no_sound_is_not_sent(chromium: Windows, tmp_path:
     page.set_input_files("input", tmp_path / "a.m4a")
     expect(page.locator("[data-says]")).to_have_text("読み取れません", timeout=PATIENCE_MS)
     assert page.evaluate("document.querySelector('input').files.length") == 0
+
+
+def test_R_IN_1_a_save_waits_for_the_sound_that_is_being_read(
+    chromium: Windows, tmp_path: Path
+) -> None:
+    source = write_wav(tmp_path / "a.wav", tone(440, 1.0), None)
+    with source.open("rb") as wav, (tmp_path / "a.mp3").open("wb") as mp3:
+        sound.encode(wav, mp3)
+    (tmp_path / "b.mp3").write_bytes(b"no sound at all" * 100)
+    page = show(chromium.new_page(), "guidance.js", FORM)
+    page.evaluate(SAVES_AT_ONCE)
+    page.set_input_files("input", tmp_path / "b.mp3")
+    expect(page.locator("[data-says]")).to_have_text("読み取れません", timeout=PATIENCE_MS)
+    page.set_input_files("input", tmp_path / "a.mp3")
+    expect(page.locator("[data-says]")).to_have_text("保存できます", timeout=PATIENCE_MS)
+    assert page.evaluate("window.sent") == ["a.wav"]
 
 
 def test_R_CL_13_the_pad_types_where_the_number_stands(chromium: Windows) -> None:

@@ -10,6 +10,9 @@ const preview = form.querySelector("[data-preview]");
 const press = form.querySelector("[data-records]");
 let own = null; // the file that we put there ourselves
 let recorder = null;
+let turn = 0; // of what is being turned into ours, the last counts
+let busy = false;
+let waits = null; // who pressed 保存 before the sound was there
 
 function say(code) {
   says.textContent = says.dataset[code] || "";
@@ -47,13 +50,23 @@ function wav(samples) {
 }
 
 async function take(blob, name) {
-  let samples;
+  const mine = (turn += 1);
+  busy = true;
+  let samples = null;
+  let fault = null;
   try {
     samples = await ourForm(await blob.arrayBuffer());
   } catch (error) {
+    fault = error;
+  }
+  if (mine !== turn) return;
+  busy = false;
+  const saver = waits;
+  waits = null;
+  if (fault) {
     field.value = "";
     preview.hidden = true;
-    say(error instanceof RangeError ? "long" : "unreadable");
+    say(fault instanceof RangeError ? "long" : "unreadable");
     return;
   }
   const sound = wav(samples);
@@ -65,7 +78,16 @@ async function take(blob, name) {
   preview.src = URL.createObjectURL(sound);
   preview.hidden = false;
   say("taken");
+  if (saver) form.requestSubmit(saver);
 }
+
+/* What was sent before would be the file as it was chosen, or nothing at all of what is being recorded. */
+form.addEventListener("submit", (event) => {
+  if (!busy && !recorder) return;
+  event.preventDefault();
+  waits = event.submitter;
+  recorder?.stop();
+});
 
 field.addEventListener("change", () => {
   const [file] = field.files;
