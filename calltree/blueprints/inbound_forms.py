@@ -21,8 +21,8 @@ from calltree.locale import lazy
 from calltree.models import HolidayHours, InboundAction, Situation
 from calltree.services import guidances, inbound_words, people
 from calltree.services.inbound_days import read_closed_days, write_closed_days
-from calltree.services.inbound_routes import SECONDS, RouteDetails
-from calltree.services.inbound_rules import POSSIBLE, Step
+from calltree.services.inbound_routes import RouteDetails
+from calltree.services.inbound_rules import POSSIBLE, USUAL_S, Step
 from calltree.services.sentences import N_
 
 DAYS = (*WEEKDAY_IDS, N_("Public holidays"))
@@ -83,14 +83,13 @@ class RouteForm(FlaskForm):  # type: ignore[misc] # flask_wtf is published witho
 
     def _step(self, situation: Situation) -> Step:
         field = {column: self[f"{situation}_{column}"].data for column in Step.__slots__}
-        least, most = SECONDS.get(field["action"], (0, 0))
         seconds = field["seconds"]
         return Step(
             field["action"],
             field["guidance_id"],
             field["forward_to"] or "",
             # Left empty where it had another meaning before: what is usual, not an error.
-            seconds if seconds is not None else min(max(20, least), most),
+            seconds if seconds is not None else USUAL_S.get(field["action"], 0),
             bool(field["tells_position"]),
         )
 

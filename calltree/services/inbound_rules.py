@@ -30,6 +30,14 @@ RING_S: Final = 20
 QUEUE_S: Final = 180
 FORWARD_S: Final = 30
 VOICEMAIL_S: Final = 120
+USUAL_S: Final[Mapping[InboundAction, int]] = {
+    InboundAction.RING_ALL: RING_S,
+    InboundAction.RING_IDLE: RING_S,
+    InboundAction.QUEUE: QUEUE_S,
+    InboundAction.FORWARD: FORWARD_S,
+    InboundAction.VOICEMAIL: VOICEMAIL_S,
+}
+"""Seconds of the actions that last, where nobody set others."""
 HOLIDAY: Final = 7
 """Place of public holidays among the eight days."""
 USUAL_DAYS: Final[tuple[Spans, ...]] = (*(((540, 1080),),) * 5, (), (), ())

@@ -91,6 +91,19 @@ def test_R_IN_1_a_manager_sets_a_route_and_sees_it(
     assert "ガイダンスを流して切断、「休業日の案内」" in listed
 
 
+def test_R_IN_1_seconds_left_empty_are_the_usual_ones_of_the_action(
+    manager: Browser, store: Store, number: CallerNumber
+) -> None:
+    manager.get(f"{ROOM}{number.id}")
+    manager.submit(
+        open_action="queue", open_seconds="", no_answer_action="voicemail", no_answer_seconds=""
+    )
+    with store.read() as session:
+        lasting = select(InboundStep.situation, InboundStep.seconds)
+        found = {row.situation: row.seconds for row in session.execute(lasting)}
+    assert (found[Situation.OPEN], found[Situation.NO_ANSWER]) == (180, 120)
+
+
 @pytest.mark.parametrize(
     ("typed", "sentence"),
     [
