@@ -45,6 +45,7 @@ def test_R_CL_13_the_pad_types_and_call_dials_the_typed_number(op: Browser, desk
     assert len(page.all("[data-types]")) == 13
     assert page.one("#call-now")["hx-post"] == f"{ROOM}dial"
     assert page.one("#manual-number")["form"] == "call-now"
+    page.one(str(page.one("[data-key='Shift+X']")["hx-target"]))  # 転送 opens below the call
     box = press(op, "090-1234-0001")
     assert "09012340001" in box.html or "090-1234-0001" in box.text
     (attempt,) = desk.rows(Attempt)
