@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
-from calltree.blueprints import recording_list
+from calltree.blueprints import landing_board, recording_list, watch_board
 from calltree.blueprints.access import requires, viewer
 from calltree.db import utcnow
 from calltree.extensions import reading
-from calltree.services import backups, campaign_facts, leases, settings, trunk_health, webhooks
+from calltree.services import backups, campaign_facts, landing, leases, trunk_health, webhooks
 from calltree.services.rights import Right
 from calltree.services.sentences import N_
 
@@ -28,23 +30,40 @@ STEPS = {
 @bp.get("/")
 @requires(Right.ADMIN_SCREEN)
 def home() -> ResponseReturnValue:
-    """Show the first steps until they are done, and how far the lists are."""
-    session = reading()
+    """Show what is wrong, today, the first steps until they are done, how far the lists are."""
+    session, who, now = reading(), viewer(), utcnow()
+    found = landing.landing(session, viewer=who, now=now)
     return render_template(
         "admin/home.html",
-        steps=settings.first_steps(session),
+        steps=found.steps,
         words=STEPS,
-        figures=settings.figures_of_site(session),
-        backup=backups.state(session, now=utcnow()),
-        trunk_faults=trunk_health.faults(session),
-        campaign_alarms=_campaign_alarms(),
-        webhooks_stopped=webhooks.stopped(session),
-        clocks_off=leases.clocks_off(session),
-        recordings_space=recording_list.room() if viewer().may(Right.EDIT_SETTINGS) else None,
+        figures=found.lists,
+        today=landing_board.today(session, who, overdue=found.overdue),
+        floor=watch_board.floor(session),
+        backup=backups.state(session, now=now),
+        trunk_faults=trunk_health.faults(session) if found.trunk_ails else [],
+        campaign_alarms=_campaign_alarms(found, now),
+        webhooks_stopped=webhooks.stopped(session) if found.webhook_stopped else [],
+        clocks_off=leases.clocks_off_in(found.note),
+        recordings_space=recording_list.room() if who.may(Right.EDIT_SETTINGS) else None,
     )
 
 
-def _campaign_alarms() -> list[campaign_facts.Why]:
+@bp.get("/today")
+@requires(Right.WATCH)
+def today() -> ResponseReturnValue:
+    """Give today's figures alone, for pages whose live line is down, and at midnight."""
+    return render_template("admin/_today.html", today=landing_board.today(reading(), viewer()))
+
+
+@bp.get("/floor")
+@requires(Right.WATCH)
+def floor() -> ResponseReturnValue:
+    """Give what goes on at this moment alone, for pages whose live line is down."""
+    return render_template("admin/_floor.html", floor=watch_board.floor(reading()))
+
+
+def _campaign_alarms(found: landing.Landing, now: datetime) -> list[campaign_facts.Why]:
     """A fault of a trunk stands here already, for whatever dials."""
-    alarms = campaign_facts.alarms(reading(), now=utcnow())
+    alarms = campaign_facts.alarms_in(found.note, running=found.campaign_runs, now=now)
     return [alarm for alarm in alarms if alarm.code != "alarm_trunk"]

@@ -13,7 +13,7 @@ from typing import Any
 from flask import request
 from sqlalchemy.orm import Session
 
-from calltree.blueprints import campaigns, summaries, watch_page
+from calltree.blueprints import campaigns, landing_board, summaries, watch_board, watch_page
 from calltree.blueprints.given import whole
 from calltree.blueprints.live_page import Changed, Page
 from calltree.blueprints.operator_pages import (
@@ -74,6 +74,22 @@ class WatchPage(Page):
     def draw(self, session: Session, changed: Changed, fresh: bool) -> Iterator[str]:
         yield from self._board.draw(session, changed, fresh=fresh)
         yield from super().draw(session, changed, fresh)
+
+
+class LandingPage(Page):
+    """管理画面 as it opens."""
+
+    name = "landing"
+
+    def addresses(self) -> frozenset[str]:
+        return frozenset({"figures", "tasks", "lines", *watch_board.ROWS})
+
+    def draw(self, session: Session, changed: Changed, fresh: bool) -> Iterator[str]:
+        yield from super().draw(session, changed, fresh)
+        if changed & {"lines", *watch_board.ROWS}:
+            yield partial("admin/_floor.html", floor=watch_board.floor(session, fresh=fresh))
+        if changed & {"figures", "tasks"}:
+            yield partial("admin/_today.html", today=landing_board.today(session, self.viewer))
 
 
 class ImportPage(Page):
@@ -177,6 +193,8 @@ def find(name: str, viewer: Viewer) -> Page:
             return CampaignPage(viewer, whole(one))
     if kind == "watch" and viewer.may(Right.LISTEN):
         return WatchPage(viewer)
+    if kind == "landing" and viewer.may(Right.WATCH):
+        return LandingPage(viewer)
     if kind == "figures" and viewer.may(Right.SEE_FIGURES):
         return TodayPage(viewer)
     return Page(viewer)
@@ -200,6 +218,8 @@ def name_of(endpoint: str, arguments: Mapping[str, Any]) -> str:
         return "watch"
     if endpoint == "imports.show":
         return f"imports:{arguments['import_id']}"
+    if endpoint == "admin.home":
+        return "landing"
     if endpoint == "summaries.index":
         return "figures"
     if endpoint == "bulk.show":

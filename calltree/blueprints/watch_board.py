@@ -164,20 +164,26 @@ def _forces(row: watching.Row) -> Sequence[tuple[str, str, str]]:
     )
 
 
-def totals(session: Session, *, fresh: bool = True) -> dict[str, Any]:
-    """Give the tiles: lines, who does what, today."""
+def floor(session: Session, *, fresh: bool = True) -> dict[str, Any]:
+    """Give what goes on at this moment: lines, who does what, who asks for help."""
     found = watching.rows(session, now=utcnow()) if fresh else _ROWS.get(session)
-    today = watching.today(session, now=utcnow()) if fresh else _TODAY.get(session)
-    lines = watching.lines(session) if fresh else _LINES.get(session)
-    total = today.total
-    calls = total.abandoned + total.joined
     return {
-        "lines": lines,
+        "lines": watching.lines(session) if fresh else _LINES.get(session),
         "counts": [
             (_(STATE_WORDS[states[0]]), states[0].value, sum(row.state in states for row in found))
             for states in COUNTED
         ],
         "people": len(found),
+        "help": [row.name for row in found if row.help_at is not None],
+    }
+
+
+def totals(session: Session, *, fresh: bool = True) -> dict[str, Any]:
+    """Give the tiles: lines, who does what, today."""
+    today = watching.today(session, now=utcnow()) if fresh else _TODAY.get(session)
+    total = today.total
+    calls = total.abandoned + total.joined
+    return floor(session, fresh=fresh) | {
         "dials": total.dials,
         "connects": total.connects,
         "rate": percent(total.connects, total.dials),
@@ -185,7 +191,6 @@ def totals(session: Session, *, fresh: bool = True) -> dict[str, Any]:
         "blanks": total.blanks,
         "abandoned": percent(total.abandoned, calls) if calls else "",
         "abandoned_of": (total.abandoned, calls),
-        "help": [row.name for row in found if row.help_at is not None],
         "poll": kept_url("watch.part", name="totals"),
     }
 

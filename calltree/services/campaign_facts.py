@@ -173,7 +173,12 @@ def alarms(session: Session, *, now: datetime) -> list[Why]:
         ),
         {"lease": leases.SWITCH},
     ).one()
-    told: dict[str, Any] = (note or {}).get(NOTE, {})
+    return alarms_in(note or {}, running=bool(running), now=now)
+
+
+def alarms_in(note: Mapping[str, Any], *, running: bool, now: datetime) -> list[Why]:
+    """Return the same of a leader's note that was read already; `running`: any campaign is."""
+    told: dict[str, Any] = note.get(NOTE, {})
     if running and not is_alive(told, now):
         return [Why("alarm_loop")]
     return [

@@ -128,7 +128,12 @@ def clocks_off(session: Session) -> dict[str, float]:
     Durations come from the switch and moments from us: between two clocks a call could end before
     it began (design §5).
     """
-    nodes = note(session).get("nodes", {})
+    return clocks_off_in(note(session))
+
+
+def clocks_off_in(told: dict[str, Any]) -> dict[str, float]:
+    """Give the same of a leader's note that was read already."""
+    nodes = told.get("nodes", {})
     off = {name: float(told.get("clock_off_s") or 0) for name, told in nodes.items()}
     return {name: seconds for name, seconds in off.items() if abs(seconds) > CLOCK_LIMIT_S}
 

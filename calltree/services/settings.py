@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, time
 
-from sqlalchemy import exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, exists, or_, select
 from sqlalchemy.orm import Session
 
 from calltree.db import announce
@@ -119,12 +119,19 @@ class Step:
 
 def first_steps(session: Session) -> list[Step]:
     """Return 発信番号 → 結果パターン → 案件 → リスト → 権限 → テスト発信, each ticked or not."""
+    asked = steps_asked()
+    answers = session.execute(select(*asked.values())).one()
+    return [Step(code, bool(done)) for code, done in zip(asked, answers, strict=True)]
+
+
+def steps_asked() -> dict[str, ColumnElement[bool]]:
+    """Give for each step, in their order, what tells that it is done."""
     ready = or_(Project.pattern_id.is_(None), Project.main_number_id.is_(None))
     granted = or_(
         exists().where(ListGrant.list_id == CustomerList.id),
         exists().where(ListGroupGrant.list_id == CustomerList.id),
     )
-    asked = [
+    asked: list[tuple[str, Select[int]]] = [
         ("caller_number", select(CallerNumber.id).where(CallerNumber.retired_at.is_(None))),
         ("pattern", select(ResultStatus.id).where(ResultStatus.pattern_id.is_not(None))),
         ("project", select(Project.id).where(~ready)),
@@ -132,18 +139,4 @@ def first_steps(session: Session) -> list[Step]:
         ("grants", select(CustomerList.id).where(CustomerList.enabled, granted)),
         ("test_call", select(CallRecord.id)),
     ]
-    answers = session.execute(select(*(exists(query) for _code, query in asked))).one()
-    return [Step(code, bool(done)) for (code, _query), done in zip(asked, answers, strict=True)]
-
-
-def figures_of_site(session: Session) -> dict[str, int]:
-    """Return the lists' sums for the manager's home: customers, worked, dials, connects."""
-    row = session.execute(
-        select(
-            func.coalesce(func.sum(CustomerList.customers), 0),
-            func.coalesce(func.sum(CustomerList.worked), 0),
-            func.coalesce(func.sum(CustomerList.dials), 0),
-            func.coalesce(func.sum(CustomerList.connects), 0),
-        ).where(CustomerList.deleted_at.is_(None), CustomerList.enabled)
-    ).one()
-    return dict(zip(("customers", "worked", "dials", "connects"), map(int, row), strict=True))
+    return {code: exists(query) for code, query in asked}

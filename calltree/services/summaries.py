@@ -172,6 +172,19 @@ def totals(
     return found
 
 
+def so_far(session: Session, *, viewer: Viewer, day: date) -> Figures:
+    """Return what a day's records add up to and what is aimed at; of operators' time nothing.
+
+    Raises NotAllowed.
+    """
+    criteria = SummaryCriteria(day, day).asked_by(viewer)
+    query = select(*_sums()).where(*_where(viewer, criteria))
+    found = _figures(session.execute(query).one())
+    aims = _aims(session, criteria)
+    found.target = sum(aims.values()) if aims else None
+    return found
+
+
 def heat(
     session: Session, *, viewer: Viewer, criteria: SummaryCriteria
 ) -> dict[tuple[int, int], Figures]:

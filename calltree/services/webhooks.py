@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import func, select, update
+from sqlalchemy import and_, func, select, update
 from sqlalchemy.orm import Session
 
 from calltree.db import announce
@@ -67,10 +67,13 @@ def get(session: Session, webhook_id: int) -> Webhook:
     return found
 
 
+IS_STOPPED = and_(Webhook.stopped_at.is_not(None), Webhook.removed_at.is_(None))
+"""Switched off for failing, and nobody has looked at it since."""
+
+
 def stopped(session: Session) -> list[Webhook]:
     """Return the webhooks that were switched off for failing, for the manager's home."""
-    query = select(Webhook).where(Webhook.stopped_at.is_not(None), Webhook.removed_at.is_(None))
-    return list(session.scalars(query))
+    return list(session.scalars(select(Webhook).where(IS_STOPPED)))
 
 
 def create(

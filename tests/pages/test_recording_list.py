@@ -73,6 +73,21 @@ def test_R_RC_1_the_list_is_searched_by_what_the_calls_were(
     assert "録音がありません" in browser.get(f"{LIST}?span=all&number=0399999999").text
 
 
+def test_R_RC_1_a_sound_without_talk_shows_its_own_length_and_no_talk_time(
+    shelf: Shelf, browser_of, manager: User
+) -> None:
+    """現アナ: the announcement is recorded, and nobody talked."""
+    now = utcnow()
+    shelf.put(started_at=now, number="0311110001", record={"talk_ms": 0}, length_ms=12_000)
+    shelf.put(started_at=now, number="0322220002", record={"talk_ms": 9_000}, length_ms=14_000)
+    rows = browser_of(manager).get(LIST).all("table.table tbody tr")
+    shown = {}
+    for row in rows:
+        cells = [cell.get_text(" ", strip=True) for cell in row.select("td")]
+        shown[cells[2]] = cells[5], cells[6].split()[0]
+    assert shown == {"03-1111-0001": ("–", "0:12"), "03-2222-0002": ("0:09", "0:14")}
+
+
 def test_R_RC_1_a_zip_is_asked_for_made_and_downloaded_for_a_day(
     shelf: Shelf, settings: Settings, browser_of, manager: User
 ) -> None:
