@@ -1,4 +1,4 @@
-"""倍率を変えるとどうなるか: a day of this team under several ways of dialling (R-DL-6)."""
+"""発信倍率の試算: a day of this team under several ways of dialling (R-DL-6)."""
 
 from __future__ import annotations
 

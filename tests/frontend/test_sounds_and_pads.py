@@ -158,3 +158,24 @@ def test_R_DL_3_a_customer_who_is_connected_without_a_press_is_heard_coming(
     page.evaluate("given => window.goesThrough(...given)", [["ready", "offered", "talking"], False])
     page.wait_for_function("() => window.tones >= 4")
     assert page.evaluate("() => window.tones") == 4, "none for those who pressed"
+
+
+def test_R_IN_2_the_box_of_the_ring_tone_makes_room_for_whoever_calls(chromium: Windows) -> None:
+    """Anybody who opened it to let a practice call come in would find it upon 応答."""
+    page = show(
+        chromium.new_page(),
+        "ring.js",
+        '<button popovertarget="ring-box">着信音</button><div id="ring-box" popover>音量'
+        '<select data-ring-speaker><option value=""></option></select>'
+        '<input type="range" data-ring-volume></div><section id="ringing"></section>',
+    )
+    page.get_by_role("button", name="着信音").click()
+    box = page.locator("#ring-box")
+    expect(box).to_be_visible()
+    page.evaluate("document.querySelector('#ringing').dataset.says = '着信 03'")
+    page.evaluate("document.querySelector('#ringing').dataset.rings = '1'")
+    expect(box).to_be_hidden(timeout=PATIENCE_MS)
+    page.get_by_role("button", name="着信音").click()
+    expect(box).to_be_visible()  # for the same call nothing is closed twice
+    page.evaluate("document.querySelector('#ringing').dataset.rings = '1 2'")
+    expect(box).to_be_hidden(timeout=PATIENCE_MS)

@@ -1,4 +1,4 @@
-"""倍率を変えるとどうなるか: the form, the work in the worker, and what is said of it (R-DL-6)."""
+"""発信倍率の試算: the form, the work in the worker, and what is said of it (R-DL-6)."""
 
 from __future__ import annotations
 

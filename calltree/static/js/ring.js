@@ -14,6 +14,7 @@
   let rangAt = -CYCLE_MS;
   let triedAt = -CYCLE_MS;
   let told = "";
+  let seen = "";
   let title = null; // the page's own, while another stands there
   let blinkedAt = 0;
 
@@ -87,6 +88,13 @@
     });
   }
 
+  /* Opened over the page's corner, the box of the ring tone would lie upon 応答. */
+  function makeRoom(shown) {
+    if (seen === shown.dataset.rings) return;
+    seen = shown.dataset.rings;
+    document.getElementById("ring-box")?.hidePopover();
+  }
+
   function blink(shown) {
     if (performance.now() - blinkedAt < BLINK_MS) return;
     blinkedAt = performance.now();
@@ -102,6 +110,7 @@
   function calm() {
     hush();
     told = "";
+    seen = "";
     if (title !== null) document.title = title;
     title = null;
     blinkedAt = 0;
@@ -115,6 +124,7 @@
       if (performance.now() - triedAt > CYCLE_MS) calm();
       return;
     }
+    makeRoom(shown);
     sound();
     notify(shown);
     blink(shown);
