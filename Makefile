@@ -4,10 +4,11 @@ SHELL := bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 PY := .venv/bin/python
-# one process more than two cores: it works while the others wait for a clock, a page or a switch. More of them
-# cost more than they fill: the same pages took 100 s of CPU in two processes, 125 in four, 147 in six;
+# two processes more than two cores: they work while the others wait for a clock, a page or a switch. More cost
+# more than they fill: the same pages took 100 s of CPU in two processes, 125 in four, 147 in six; with three the
+# cores were idle for 30 % of the run;
 # N=0 keeps everything in one, to read the output as it comes
-N ?= 3
+N ?= 4
 # where it is set, each of a site's processes would compile everything again
 export PYTHONDONTWRITEBYTECODE :=
 
