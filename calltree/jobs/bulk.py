@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import structlog
-
 from calltree import bucket, runtime
 from calltree.db import utcnow
-from calltree.models import BulkState
 from calltree.services import bulk, bulk_run, recording_zip
 from calltree.services.recording_zip import Places
-
-log = structlog.get_logger(__name__)
 
 
 def check(job_id: int) -> None:
@@ -42,13 +37,10 @@ def remove_taken_away() -> None:
 
 
 def sweep() -> None:
-    """Finish what an earlier worker left: called when a worker starts."""
+    """Ring for what was left: by a worker that died, or by a bell that nobody heard."""
     remove_taken_away()
-    with runtime.store().read() as session:
-        left = [(job.id, job.state) for job in bulk.unfinished(session)]
-    for job_id, state in left:
-        log.info("bulk work resumed", job_id=job_id, state=state.value)
-        if state is BulkState.CHECKING:
-            check(job_id)
-        else:
-            run(job_id)
+    store = runtime.store()
+    with store.read() as session:
+        left = bulk.unfinished(session)
+    if left and store.publisher is not None:
+        store.publisher([bulk.bell(job) for job in left])

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import structlog
-
 from calltree import runtime
 from calltree.db import utcnow
-from calltree.models import ImportState
 from calltree.services import import_run, import_undo, imports
-
-log = structlog.get_logger(__name__)
 
 
 def check(import_id: int) -> None:
@@ -43,16 +38,9 @@ def sweep_one(import_id: int) -> None:
 
 
 def sweep() -> None:
-    """Finish what an earlier worker left: called when a worker starts."""
-    with runtime.store().read() as session:
-        left = [(found.id, found.state) for found in imports.unfinished(session)]
-    for import_id, state in left:
-        log.info("import resumed", import_id=import_id, state=state.value)
-        if state is ImportState.CHECKING:
-            check(import_id)
-        elif state is ImportState.UNDOING:
-            undo(import_id)
-        elif state in (ImportState.CANCELLED, ImportState.FAILED):
-            sweep_one(import_id)
-        else:
-            run(import_id)
+    """Ring for what was left: by a worker that died, or by a bell that nobody heard."""
+    store = runtime.store()
+    with store.read() as session:
+        left = imports.unfinished(session)
+    if left and store.publisher is not None:
+        store.publisher([imports.bell(given) for given in left])

@@ -13,13 +13,15 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from calltree.db import announce
+from calltree.db import Announcement, announce
 from calltree.errors import NotAllowed, NotFound, Refused
 from calltree.models import BulkJob, BulkKind, BulkState
 from calltree.services import audit
 from calltree.services.rights import Right, Viewer
 
 PAGE = 50
+BELL_S = 15
+"""A bell of the sweep that waited for so long is not needed any more: the next has been rung."""
 RIGHTS = {
     BulkKind.BAN_ADD: Right.ADD_BANS,
     BulkKind.BAN_RELEASE: Right.RELEASE_BANS,
@@ -206,7 +208,15 @@ def _ring(session: Session, job: BulkJob, what: str, *, lane: str = "bulk") -> N
 
 
 def unfinished(session: Session) -> list[BulkJob]:
-    """Return what a worker that died left to be checked or gone on with."""
+    """Return what waits for a worker, or was left by one: to be checked or gone on with."""
     return list(
         session.scalars(select(BulkJob).where(BulkJob.state.in_(WORKING)).order_by(BulkJob.id))
     )
+
+
+def bell(job: BulkJob) -> Announcement:
+    """Give the bell of what takes an unfinished job further, see `imports.bell`."""
+    checking = job.state is BulkState.CHECKING
+    lane, what = ("soon", "check") if checking else ("bulk", "run")
+    func = f"calltree.jobs.bulk.{what}"
+    return Announcement("job", {"lane": lane, "func": func, "args": [job.id], "ttl": BELL_S})

@@ -51,6 +51,23 @@ def check(store: Store, *, uploads_dir: Path, job_id: int, now: datetime) -> Non
     if job is None or job.state is not BulkState.CHECKING:
         return
     try:
+        _keep_findings(store, uploads_dir, job, prefixes, now)
+    except Exception:  # raised again; the manager is told, and no sweep tries it for ever
+        with store.write() as session:
+            given = session.get_one(BulkJob, job_id, with_for_update=True)
+            if given.state is BulkState.CHECKING:
+                bulk.end(
+                    session, viewer=None, job=given, state=BulkState.FAILED,
+                    failure="unexpected", now=now,
+                )  # fmt: skip
+        raise
+
+
+def _keep_findings(
+    store: Store, uploads_dir: Path, job: BulkJob, prefixes: list[str], now: datetime
+) -> None:
+    job_id = job.id
+    try:
         file = ban_files.read(uploads_dir / job.stored_name, prefixes=prefixes)
     except FileNotFoundError:
         found: dict[str, Any] = {"refused": True, "gone": True, "problems": [], "shown": []}

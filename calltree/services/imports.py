@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from calltree.db import Store, announce
+from calltree.db import Announcement, Store, announce
 from calltree.errors import NotAllowed, NotFound, Refused
 from calltree.models import (
     Attempt,
@@ -34,6 +34,8 @@ from calltree.services.import_check import Choices, Verdict
 from calltree.services.rights import Right, Viewer
 
 PAGE = 50
+BELL_S = 15
+"""A bell of the sweep that waited for so long is not needed any more: the next has been rung."""
 _ENDS = (func.min, func.max)
 OPEN = (ImportState.UPLOADED, ImportState.CHECKING, ImportState.CHECKED)
 BUSY = (
@@ -165,6 +167,19 @@ def check(store: Store, *, uploads_dir: Path, import_id: int, now: datetime) -> 
         given = session.get(Import, import_id)
     if given is None or given.state is not ImportState.CHECKING:
         return
+    try:
+        _keep_findings(store, uploads_dir, given, now)
+    except Exception:  # raised again; the manager is told, and no sweep tries it for ever
+        with store.write() as session:
+            found = session.get_one(Import, import_id, with_for_update=True)
+            if found.state is ImportState.CHECKING:
+                found.state, found.failure, found.ended_at = ImportState.FAILED, "unexpected", now
+            announce(session, "imports", import_id=import_id)
+        raise
+
+
+def _keep_findings(store: Store, uploads_dir: Path, given: Import, now: datetime) -> None:
+    import_id = given.id
     try:
         found_out = analyse(store, path=uploads_dir / given.stored_name, given=given, now=now)
         findings, choices = found_out.findings(), found_out.choices.stored()
@@ -337,10 +352,27 @@ def _stop_counting(session: Session, given: Import, counted: dict[int, int], now
 
 
 def unfinished(session: Session) -> list[Import]:
-    """Return what a worker that died left behind: to be checked, run, undone or swept."""
+    """Return what waits for a worker, or was left by one: to be checked, run, undone or swept."""
     rows = select(Customer.id).where(Customer.import_id == Import.id).exists()
     made_list = and_(Import.new_list_name != "", Import.list_id.is_not(None))
     swept = Import.state.in_((ImportState.CANCELLED, ImportState.FAILED))
     at_work = Import.state.in_((*BUSY, ImportState.CHECKING))
     query = select(Import).where(or_(at_work, and_(swept, or_(rows, made_list))))
     return list(session.scalars(query.order_by(Import.id)))
+
+
+def bell(given: Import) -> Announcement:
+    """Give the bell of the job that takes an unfinished import further.
+
+    It is one of many: the sweep rings it again as long as the import waits. A lane does one job
+    after the other, so that it meets none at work; a lane that is busy lets it pass.
+    """
+    what = {
+        ImportState.CHECKING: "check",
+        ImportState.UNDOING: "undo",
+        ImportState.CANCELLED: "sweep_one",
+        ImportState.FAILED: "sweep_one",
+    }.get(given.state, "run")
+    lane = "soon" if given.state is ImportState.CHECKING else "bulk"
+    func = f"calltree.jobs.imports.{what}"
+    return Announcement("job", {"lane": lane, "func": func, "args": [given.id], "ttl": BELL_S})

@@ -67,6 +67,8 @@ STOP_S = 5.0
 CHORES = [
     {"lane": "soon", "func": "calltree.jobs.recordings.sweep", "ttl": 15},
     {"lane": "soon", "func": "calltree.jobs.webhooks.deliver", "ttl": 15},
+    {"lane": "soon", "func": "calltree.jobs.imports.sweep", "ttl": 15},
+    {"lane": "soon", "func": "calltree.jobs.bulk.sweep", "ttl": 15},
     {"lane": "bulk", "func": "calltree.jobs.nightly.run_if_due", "ttl": 15},
 ]
 """Jobs rung for by the leader; one that waited a whole round is not needed any more."""
