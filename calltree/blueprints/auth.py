@@ -35,7 +35,9 @@ from calltree.text.folding import fold_name
 
 bp = Blueprint("auth", __name__)
 
-# Asked by the page itself, not by a person: they must not keep an idle session alive.
+# Asked by the page itself, not by a person: they must not keep an idle session alive. What htmx
+# asks by itself says so in a header (live.js), since a person may press the same address.
+BY_ITSELF = "X-By-Itself"
 PASSIVE = (
     "assets.serve",
     "live.socket",
@@ -232,6 +234,7 @@ def init_app(app: Flask) -> None:
 
     @app.after_request
     def remember_use(response: Response) -> Response:
-        if current_user.is_authenticated and request.endpoint not in PASSIVE:
+        unasked = request.endpoint in PASSIVE or BY_ITSELF in request.headers
+        if current_user.is_authenticated and not unasked:
             session["seen_at"] = utcnow().timestamp()
         return response

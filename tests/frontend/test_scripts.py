@@ -34,6 +34,7 @@ class Site:
     def __init__(self, page: Page) -> None:
         self.page = page
         self.sent: list[tuple[str, str | None, dict[str, str]]] = []
+        self.unasked: dict[str, bool] = {}
         self.body = ""
         self.answer = "<p>done</p>"
         self.anew = ""
@@ -64,6 +65,7 @@ class Site:
                 body=PAGE.replace("CONFIG", CONFIG).replace("BODY", self.body),
             )
         else:
+            self.unasked[name] = "x-by-itself" in request.headers
             body = self.anew if name == "/anew" else "<p id='fresh'>fresh</p>"
             route.fulfill(status=200, content_type="text/html", body=body)
 
@@ -402,3 +404,40 @@ def test_pages_poll_while_the_live_line_is_down(site: Site) -> None:
     expect(page.locator("#fresh")).to_have_text("fresh")
     page.evaluate("() => document.dispatchEvent(new CustomEvent('htmx:ws:after:connection'))")
     expect(page.locator("#lost-bar")).to_be_hidden()
+
+
+TRIGGERS = {
+    trigger
+    for file in (CALLTREE / "templates").rglob("*.html")
+    for trigger in re.findall(r'hx-trigger="([^"]+)"', file.read_text())
+}
+OF_A_PERSON = ("change", "input changed ")
+
+
+def test_R_US_6_what_a_page_asks_by_itself_says_so(site: Site) -> None:
+    clocks = {trigger for trigger in TRIGGERS if not trigger.startswith(OF_A_PERSON)}
+    # bulk/_status.html and imports/_status.html choose between the two
+    named = {trigger for trigger in clocks if not trigger.startswith("{{")} | {"load"}
+    assert {trigger.split()[0] for trigger in named} == {"every", "load", "calltree:renew"}
+    each = "".join(
+        f'<i hx-get="/clock-{at}" hx-trigger="{trigger}" hx-swap="none"></i>'
+        for at, trigger in enumerate(sorted(named))
+    )
+    site.page.clock.install()
+    page = site.show(
+        f'{each}<div data-poll="/poll">old</div>'
+        '<button id="press" hx-get="/press" hx-swap="none">press</button>'
+        '<input id="word" hx-get="/word" hx-trigger="input changed delay:400ms" hx-swap="none">'
+    )
+    page.evaluate("""() => {
+        document.querySelectorAll("i").forEach((i) => window.htmx.trigger(i, "calltree:renew"));
+        document.dispatchEvent(new CustomEvent("htmx:ws:close", { detail: {} }));
+    }""")
+    page.locator("#press").click()
+    page.locator("#word").fill("a")
+    page.clock.run_for(11_000)
+    page.evaluate("() => fetch('/later')")  # what was asked before it is known by now
+    asked = {f"/clock-{at}": True for at in range(len(named))}
+    asked |= {"/poll": True, "/press": False}
+    assert {name: site.unasked.get(name) for name in asked} == asked
+    assert {site.unasked[name] for name in site.unasked if name.startswith("/word")} == {False}

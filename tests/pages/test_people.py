@@ -258,6 +258,18 @@ def test_R_US_6_idle_session_ends(
 
 
 @pytest.mark.one_database
+def test_R_US_6_a_page_that_asks_by_itself_keeps_no_session_alive(
+    store: Store, browser_of, manager: User
+) -> None:
+    with time_machine.travel(utcnow(), tick=False) as clock:
+        browser = browser_of(manager)
+        clock.shift(timedelta(minutes=29))
+        browser.part("/operator/tasks/done", headers={"X-By-Itself": "1"})
+        clock.shift(timedelta(minutes=2))
+        assert browser.get("/admin/", status=303).location.startswith("/sign-in")
+
+
+@pytest.mark.one_database
 def test_R_US_6_idle_session_goes_on_with_a_live_leg(
     store: Store, browser_of, operator: User
 ) -> None:

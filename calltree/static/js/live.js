@@ -76,6 +76,15 @@
     if (told) event.detail.ctx.request.headers["X-Live"] = "1";
   });
 
+  /* What the page asks by itself must not keep an idle session alive: the server is told which it is. A request
+     that a script makes (htmx.ajax) has no event. */
+  const BY_ITSELF = ["every", "load", "calltree:renew"];
+  document.addEventListener("htmx:config:request", (event) => {
+    const { request, sourceEvent } = event.detail.ctx;
+    const unasked = !sourceEvent?.type || BY_ITSELF.includes(sourceEvent.type);
+    if (unasked) request.headers["X-By-Itself"] = "1";
+  });
+
   /* Every answer carries the version too: a page without a live line notices at its next press. */
   document.addEventListener("htmx:after:request", (event) => {
     checkVersion(event.detail?.ctx?.response?.headers?.get("X-App-Version"));
