@@ -4,6 +4,7 @@ import math
 import struct
 from array import array
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 RATE = 8000
@@ -12,8 +13,14 @@ HEADER = 44
 
 def tone(hertz: float, seconds: float, loud: int = 9000) -> array:
     """A tone of 16 bit samples at 8 kHz."""
+    return _wave(hertz, _count(seconds), loud)[:]
+
+
+@cache
+def _wave(hertz: float, samples: int, loud: int) -> array:
+    """Made once: many tests ask for the same seconds, which are 8,000 sines each."""
     return array(
-        "h", (int(loud * math.sin(2 * math.pi * hertz * n / RATE)) for n in range(_count(seconds)))
+        "h", (int(loud * math.sin(2 * math.pi * hertz * n / RATE)) for n in range(samples))
     )
 
 

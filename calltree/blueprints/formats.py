@@ -9,6 +9,7 @@ from flask_babel import gettext as _
 
 from calltree.extensions import settings
 from calltree.services.sentences import N_
+from calltree.services.tasks import MOST_COUNTED
 from calltree.text import phones
 
 
@@ -50,6 +51,11 @@ def percent(part: int, whole: int) -> str:
     return f"{part / whole * 100:.1f}%" if whole else "–"
 
 
+def capped(count: int) -> str:
+    """7, or 999+ for what is counted no further."""
+    return str(count) if count < MOST_COUNTED else f"{MOST_COUNTED - 1}+"
+
+
 def phone(number: str | None) -> str:
     """03-1234-5678."""
     return phones.format_national(number) if number else "–"
@@ -70,6 +76,6 @@ WEEKDAY_IDS = (N_("Mon"), N_("Tue"), N_("Wed"), N_("Thu"), N_("Fri"), N_("Sat"),
 
 def init_app(app: Flask) -> None:
     """Register the filters."""
-    for filter_ in (moment, day, clock, duration, phone, iso, switch_name):
+    for filter_ in (moment, day, clock, capped, duration, phone, iso, switch_name):
         app.add_template_filter(filter_)
     app.add_template_global(percent)

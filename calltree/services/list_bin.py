@@ -106,18 +106,23 @@ def _list_is_here() -> ColumnElement[bool]:
 def deleted_customers(session: Session, *, viewer: Viewer) -> list[DeletedCustomers]:
     """Return the lists of which customers are in the bin, with their counts. Raises NotAllowed."""
     _check(viewer, Right.BULK_WORK)
-    rows = session.execute(
+    # counted by list before the lists come in: joined first, Postgres compared each customer in
+    # the bin with every list
+    found = (
         select(
-            CustomerList.id,
-            CustomerList.name,
-            Project.name,
-            func.count(),
-            func.min(Customer.deleted_at),
+            Customer.list_id,
+            func.count().label("count"),
+            func.min(Customer.deleted_at).label("oldest"),
         )
-        .join(Customer, Customer.list_id == CustomerList.id)
+        .where(is_here())
+        .group_by(Customer.list_id)
+        .subquery()
+    )
+    rows = session.execute(
+        select(CustomerList.id, CustomerList.name, Project.name, found.c.count, found.c.oldest)
+        .join(found, found.c.list_id == CustomerList.id)
         .join(Project, Project.id == CustomerList.project_id)
-        .where(is_here(), CustomerList.deleted_at.is_(None))
-        .group_by(CustomerList.id, CustomerList.name, Project.name)
+        .where(CustomerList.deleted_at.is_(None))
         .order_by(CustomerList.id.desc())
     )
     return [

@@ -24,6 +24,8 @@ from calltree.services.rights import Right, Viewer
 
 MOST_SHOWN = 200
 """Rows of a tab; more are not worked off in one look."""
+MOST_COUNTED = 1000
+"""Of what is due; shown as 999+."""
 
 
 class Tab(StrEnum):
@@ -130,13 +132,18 @@ def counts(
 
 
 def badge(session: Session, *, viewer: Viewer, now: datetime) -> int:
-    """Count what is due by now."""
+    """Count what is due by now, as `due` does."""
     return session.scalar(due(viewer, now)) or 0
 
 
 def due(viewer: Viewer, now: datetime) -> Select[int]:
-    """Give the statement that counts what is due by now."""
-    return _counting(viewer, Tab.PAST, now, Whose.EVERYBODY)
+    """Give the statement that counts what is due by now, up to `MOST_COUNTED`.
+
+    It is asked with every page: each task costs a look at its customer and the do-not-call list,
+    and a year of forgotten promises shall not cost more than a day's.
+    """
+    found = _where_seen(select(Task.id), viewer, Tab.PAST, now, Whose.EVERYBODY)
+    return select(func.count()).select_from(found.limit(MOST_COUNTED).subquery())
 
 
 def done_among(session: Session, *, task_ids: Collection[int]) -> set[int]:
@@ -250,9 +257,14 @@ def _count(
 
 
 def _counting(viewer: Viewer, tab: Tab, now: datetime, who: Whose | int) -> Select[int]:
+    return _where_seen(select(func.count(Task.id)), viewer, tab, now, who)
+
+
+def _where_seen(
+    asked: Select[int], viewer: Viewer, tab: Tab, now: datetime, who: Whose | int
+) -> Select[int]:
     return (
-        select(func.count(Task.id))
-        .join(Customer, Customer.id == Task.customer_id)
+        asked.join(Customer, Customer.id == Task.customer_id)
         .join(CustomerList, CustomerList.id == Customer.list_id)
         .where(seen(viewer, now), in_tab(tab, now), whose(who))
     )

@@ -11,7 +11,7 @@ from flask import Flask
 from flask_login import login_user
 
 from bench._walk import statements
-from calltree.blueprints import panels
+from calltree.blueprints import formats, panels
 from calltree.blueprints.access import SignedIn
 from calltree.db import Store
 from calltree.models import (
@@ -27,7 +27,7 @@ from calltree.models import (
     Role,
     Webhook,
 )
-from calltree.services import figures
+from calltree.services import figures, tasks
 from tests import factories as make
 from tests.browser import Answer, Browser
 from tests.factories import NOW
@@ -74,6 +74,31 @@ def tiles(page: Answer) -> dict[str, str]:
         tile.dt.get_text(strip=True): tile.strong.get_text(strip=True)
         for tile in page.all("#landing-today .tile")
     }
+
+
+@pytest.mark.one_database
+def test_what_is_overdue_is_counted_no_further_than_is_shown(
+    store: Store, customer: Customer, browser_of, monkeypatch
+) -> None:
+    monkeypatch.setattr(tasks, "MOST_COUNTED", 3)
+    monkeypatch.setattr(formats, "MOST_COUNTED", 3)
+    with store.write() as session:
+        manager = make.make_user(session, Role.MANAGER)
+        folder = session.get_one(CustomerList, customer.list_id)
+        for _ in range(2):
+            late = make.make_customer(session, folder)
+            make.make_task(session, late, due_at=NOW - timedelta(hours=1))
+    browser: Browser = browser_of(manager)
+    assert tiles(browser.get(ROOM))["期限を過ぎた再コール"] == "2"
+    with store.write() as session:
+        for _ in range(2):
+            late = make.make_customer(session, session.get_one(CustomerList, customer.list_id))
+            make.make_task(session, late, due_at=NOW - timedelta(hours=1))
+        assert tasks.badge(session, viewer=make.viewer_of(manager), now=NOW) == 3
+    assert tiles(browser.get(ROOM))["期限を過ぎた再コール"] == "2+"
+    page = browser.get("/operator/")
+    assert "2+" in page.one("main .badge.bad").text
+    assert page.one("#badge-tasks-index").get_text(strip=True) == "2+"
 
 
 def test_R_WT_2_todays_figures_are_those_of_the_summary_and_lead_to_their_records(
