@@ -55,7 +55,6 @@ QUICK = Timings(
     sweep_s=0.1,
     sweep_age_s=0.3,
     bridge_s=0.5,
-    rejoin_s=20.0,
     leg_remake_s=0.1,
     doubt_s=0.3,
     reconcile_s=1.0,

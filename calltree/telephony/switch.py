@@ -406,7 +406,10 @@ class Leader:
                 self._act(act)
 
     def _release_unjoined(self) -> None:
-        """End calls whose customer waits for an operator's leg that does not come."""
+        """End calls of customers whom no operator's leg came for, and whom the switch still has.
+
+        It lets go of them by itself, after the music and the apology; this is for when it did not.
+        """
         with self._role.store.read() as session:
             rows = session.execute(
                 select(Attempt.id, Attempt.uuid, Attempt.node).where(
@@ -418,7 +421,7 @@ class Leader:
         now = time.monotonic()
         self._unjoined = {row.id: self._unjoined.get(row.id, now) for row in rows}
         for row in rows:
-            if now - self._unjoined[row.id] > self._timings.rejoin_s and row.node in self._actors:
+            if now - self._unjoined[row.id] > self._timings.unjoined_s and row.node in self._actors:
                 self._act(HangUp(row.node, row.uuid, answered=True))
 
     def _give_back_customers(self) -> None:

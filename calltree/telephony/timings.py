@@ -26,7 +26,9 @@ class Timings:
     give_way_s: float = 0.25
     """So long what was heard and can wait lets presses go first, which cannot."""
     bridge_s: float = 1.0
-    rejoin_s: float = 20.0
+    unjoined_s: float = 400.0
+    """By then the switch itself has let go of a customer who is not joined: two texts of 180 s each
+    (`guidance_sound.MOST_S`), a campaign's wait and the music. Sooner would cut them short."""
     leg_remake_s: float = 1.0
     leg_ring_s: float = 20.0
     doubt_s: float = 1.0

@@ -10,12 +10,14 @@ from calltree.models import (
     CallState,
     CommandKind,
     LegState,
+    OperatorState,
 )
-from calltree.services import legs
-from tests.floor import QUICK, found_floor, in_thread, role, serving, wait_for
-from tests.practice import (
-    STAYS,
-)
+from calltree.practice.dialplan import DEFAULT_PLAYBACK_SECONDS
+from calltree.services import campaigns, guidance_sound, legs
+from calltree.telephony.config import dialplan
+from calltree.telephony.timings import Timings
+from tests.floor import QUICK, found_floor, in_thread, open_floor, role, serving, wait_for
+from tests.practice import RATE, STAYS
 from tests.telephony.contract import Link as Heard
 
 
@@ -55,6 +57,38 @@ def test_a_leg_lost_right_after_the_join_leaves_the_customer_with_one_music(stor
             heard.send("api status")
     musics = [e for e in heard.events if e.get("Unique-ID") == attempt.uuid]
     assert len(musics) == 1
+
+
+@pytest.mark.one_database
+def test_R_CL_14_a_customer_whose_operator_never_comes_back_hears_the_whole_apology(store, switch):
+    # the leader's clock runs as quickly as the switch's own
+    hurried = Timings().hurried(RATE).unjoined_s
+    alone = replace(QUICK, leg_remake_s=600.0, unjoined_s=hurried)
+    with contextlib.closing(Heard(switch.url)) as heard:
+        heard.send("event plain PLAYBACK_START PLAYBACK_STOP CHANNEL_HANGUP_COMPLETE")
+        with open_floor(store, switch, alone) as floor:
+            operator = floor.operator()
+            attempt = floor.call(operator, STAYS)
+            floor.wait_state(attempt, CallState.TALKING)
+            floor.switch.api(f"uuid_kill {floor.operator_row(operator).leg_uuid}")
+            ended = floor.wait_state(attempt, CallState.ENDED)
+            heard.wait("CHANNEL_HANGUP_COMPLETE", value=attempt.uuid)
+            assert floor.operator_row(operator).state is OperatorState.WRAP_UP
+    said = [
+        int(e["Event-Date-Timestamp"])
+        for e in heard.events
+        if e.get("Playback-File-Path") == "apology"
+    ]
+    began, over = said
+    assert (over - began) / 1e6 > 0.9 * DEFAULT_PLAYBACK_SECONDS / RATE
+    assert ended.hangup_cause == "NORMAL_CLEARING"
+    assert ended.talk_ms > 0
+
+
+def test_the_leader_waits_longer_than_all_that_the_switch_may_say():
+    longest_wait_s = campaigns.RANGES["answered_wait_s"][1]
+    assert Timings().unjoined_s > 2 * guidance_sound.MOST_S + longest_wait_s
+    assert Timings().unjoined_s > dialplan.ORPHAN_S + guidance_sound.MOST_S
 
 
 def test_a_mute_ends_with_a_call_that_was_closed_with_what_is_known(store, switch):
