@@ -177,11 +177,14 @@ def add() -> ResponseReturnValue:
         except Refused as refusal:
             put_error(form, refusal)
         else:
-            return _say(counted)
+            _say(counted)
+            if not counted.invalid:
+                return go(url_for("bans.index"))
+            _leave_invalid(form, counted.invalid)
     return render_template("bans/form.html", form=form), 422 if form.errors else 200
 
 
-def _say(counted: do_not_call.Counted) -> ResponseReturnValue:
+def _say(counted: do_not_call.Counted) -> None:
     flash(
         _(
             "%(added)s entered, %(existing)s were there already, %(invalid)s are no phone numbers.",
@@ -191,7 +194,14 @@ def _say(counted: do_not_call.Counted) -> ResponseReturnValue:
         ),
         "warn" if counted.invalid else "ok",
     )
-    return go(url_for("bans.index"))
+
+
+def _leave_invalid(form: BanForm, lines: list[str]) -> None:
+    """Leave in the box only what is no number, to be mended and sent again; all else has gone."""
+    form.numbers.data = "\n".join(lines)
+    form.numbers.errors = [
+        _("What is left in this field is no phone number. The other lines were entered."),
+    ]
 
 
 def _last_day(moment: datetime | None) -> date | None:

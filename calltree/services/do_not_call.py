@@ -143,7 +143,7 @@ def add(
     if not viewer.may(Right.ADD_BANS):
         raise NotAllowed
     if expires_at is not None and expires_at <= now:
-        raise Refused("ban_expiry_past", field="expires_at")
+        raise Refused("ban_expiry_past", field="expires_on")
     good, invalid = _read(numbers, extra_prefixes)
     wish = Wish(source, viewer.user_id, frozenset(project_ids), expires_at, note)
     added = enter(session, numbers=good, wish=wish, now=now)
