@@ -133,7 +133,7 @@ def numbers(customer_id: int) -> ResponseReturnValue:
                 _change_numbers(session, customer_id)
         except Refused as refusal:
             error = sentence(refusal.code, **refusal.values)
-    found = scope.get_customer(reading(), viewer=viewer(), customer_id=customer_id)
+    found = scope.get_customer_at_hand(reading(), viewer=viewer(), customer_id=customer_id)
     changed = request.method == "POST" and not error
     page = render_template(
         "operator/_edit_numbers.html",
@@ -177,7 +177,7 @@ def customer(customer_id: int) -> ResponseReturnValue:
         except Refused as refusal:
             error = sentence(refusal.code, **refusal.values)
     session = reading()
-    found = scope.get_customer(session, viewer=viewer(), customer_id=customer_id)
+    found = scope.get_customer_at_hand(session, viewer=viewer(), customer_id=customer_id)
     folder = scope.list_of(session, found)
     project = projects.get(session, folder.project_id)
     cells = [*found.cells, *[""] * len(folder.columns)]

@@ -171,7 +171,7 @@ def draft(customer_id: int) -> ResponseReturnValue:
     """Keep what is being typed (R-CL-7)."""
     mine, now = viewer(), utcnow()
     with writing() as session:
-        scope.get_customer(session, viewer=mine, customer_id=customer_id)
+        scope.get_customer_at_hand(session, viewer=mine, customer_id=customer_id)
         # the hold first, as a save does, which then takes the draft away
         holds.touch(session, customer_id=customer_id, user_id=mine.user_id, now=now)
         drafts.keep(

@@ -325,7 +325,7 @@ def _refuse_twin(session: Session, folder: CustomerList, number: str) -> None:
 def _to_edit(session: Session, viewer: Viewer, customer_id: int) -> tuple[Customer, CustomerList]:
     if not viewer.may(Right.EDIT_CUSTOMERS):
         raise NotAllowed(Right.EDIT_CUSTOMERS)
-    customer = scope.get_customer(session, viewer=viewer, customer_id=customer_id)
+    customer = scope.get_customer_at_hand(session, viewer=viewer, customer_id=customer_id)
     session.refresh(customer, with_for_update=True)
     return customer, session.get_one(CustomerList, customer.list_id)
 

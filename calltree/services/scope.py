@@ -20,6 +20,7 @@ from calltree.models import (
     Attempt,
     CallRecord,
     Customer,
+    CustomerHold,
     CustomerList,
     GroupMember,
     Import,
@@ -237,6 +238,20 @@ def get_customer(session: Session, *, viewer: Viewer, customer_id: int) -> Custo
     """Return a customer the viewer may see. Raises NotFound."""
     seen = customers_seen(session, viewer=viewer)
     found = session.scalar(select(Customer).where(Customer.id == customer_id, seen))
+    if found is None:
+        raise NotFound
+    return found
+
+
+def get_customer_at_hand(session: Session, *, viewer: Viewer, customer_id: int) -> Customer:
+    """Return a customer the viewer may see, or has open: a list that was taken away in mid-work
+    does not keep its open customer from being finished (R-LS-2). Raises NotFound.
+    """
+    is_open = exists().where(
+        CustomerHold.customer_id == Customer.id, CustomerHold.user_id == viewer.user_id
+    )
+    at_hand = or_(customers_seen(session, viewer=viewer), is_open)
+    found = session.scalar(select(Customer).where(Customer.id == customer_id, at_hand))
     if found is None:
         raise NotFound
     return found
