@@ -73,15 +73,31 @@ def sort_address(endpoint: str, criteria: Criteria, **values: Any) -> Callable[.
 
 
 def choices(session: Session, folder: CustomerList, criteria: Criteria) -> dict[str, Any]:
-    """Give what the boxes offer and hold."""
-    project = projects.get(session, folder.project_id)
+    """Give what the boxes of one list's search offer and hold."""
+    return {
+        **choices_of_project(session, folder.project_id, folder.columns, criteria),
+        "orders": [
+            (Order.FILE.value, _("File order")),
+            (Order.DIALLED.value, _("Last call")),
+            (Order.DIALS.value, _("Calls")),
+            (Order.NUMBER.value, _("Phone number")),
+            (Order.COLUMN.value, _("Column")),
+        ],
+    }
+
+
+def choices_of_project(
+    session: Session, project_id: int, columns: list[str], criteria: Criteria
+) -> dict[str, Any]:
+    """Give what the boxes offer and hold over lists of one project, which have `columns`."""
+    project = projects.get(session, project_id)
     system = [(code.value, name) for code, name in SYSTEM_RESULT_NAMES.items()]
     statuses = [(str(s.id), s.name) for s in patterns.offered(session, project.pattern_id)]
     return {
         "criteria": criteria,
-        "columns": folder.columns,
+        "columns": columns,
         "of_column": {term.name: term for term in criteria.columns},
-        "items": patterns.items_of(session, folder.project_id, ItemTarget.CUSTOMER),
+        "items": patterns.items_of(session, project_id, ItemTarget.CUSTOMER),
         "of_item": {term.name: term for term in criteria.items},
         "statuses": [
             (NOT_DIALLED, _("Not called yet")),
@@ -93,11 +109,4 @@ def choices(session: Session, folder: CustomerList, criteria: Criteria) -> dict[
         "presences": [(code.value, _(name)) for code, name in PRESENCE_NAMES.items()],
         "bans": [(code.value, _(name)) for code, name in BAN_NAMES.items()],
         "shortcuts": [(code.value, _(name)) for code, name in SHORTCUT_NAMES.items()],
-        "orders": [
-            (Order.FILE.value, _("File order")),
-            (Order.DIALLED.value, _("Last call")),
-            (Order.DIALS.value, _("Calls")),
-            (Order.NUMBER.value, _("Phone number")),
-            (Order.COLUMN.value, _("Column")),
-        ],
     }

@@ -13,7 +13,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from calltree.blueprints.access import requires, viewer
-from calltree.blueprints.criteria_fields import address_of
+from calltree.blueprints.criteria_fields import address_of, choices_of_project
 from calltree.blueprints.history import address
 from calltree.blueprints.navigation import admin_only
 from calltree.db import Store, utcnow
@@ -42,16 +42,23 @@ SHOWN = timedelta(hours=24)
 @bp.get("/customers")
 @requires(Right.EXPORT)
 def customers() -> ResponseReturnValue:
-    """Offer the columns of the export per list: `list_id` or `project_id`, and a search."""
+    """Offer the columns of the export per list: a list's, or a project's with a search."""
     admin_only()
     session = reading()
-    folders = exports.customer_lists(session, viewer=viewer(), **_of_which())
+    of, criteria = _of_which(), _criteria()
+    folders = exports.customer_lists(session, viewer=viewer(), **of)
+    boxes: dict[str, Any] = {}
+    if of["list_id"] is None and of["project_id"] is not None:
+        held = exports.list_columns(folders)
+        boxes = choices_of_project(session, of["project_id"], held, criteria)
+        boxes["project_id"] = of["project_id"]
     return _offer(
         kind="customers",
-        columns=exports.customer_columns(session, folders=folders),
+        headings=exports.customer_columns(session, folders=folders),
         action=_same_search("exports.send_customers"),
         about=[folder.name for folder in folders],
-        narrowed=not _criteria().is_empty,
+        narrowed=not criteria.is_empty,
+        **boxes,
     )
 
 
@@ -84,7 +91,7 @@ def records() -> ResponseReturnValue:
     reported = {"reported": 1} if _reported() else {}
     return _offer(
         kind="reports" if reported else "records",
-        columns=exports.record_columns(reading(), criteria=criteria),
+        headings=exports.record_columns(reading(), criteria=criteria),
         action=address("exports.send_records", criteria, **reported),
         about=[],
         narrowed=True,
@@ -128,7 +135,7 @@ def bans() -> ResponseReturnValue:
     criteria = BanCriteria.parse(request.args.items())
     return _offer(
         kind="do-not-call",
-        columns=list(exports.BAN_COLUMNS),
+        headings=list(exports.BAN_COLUMNS),
         action=url_for("exports.send_bans", **dict[str, Any](criteria.pairs())),
         about=[],
         narrowed=True,

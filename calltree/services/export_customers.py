@@ -74,7 +74,7 @@ def customer_columns(session: Session, *, folders: Sequence[CustomerList]) -> li
     """Return the names among which one chooses, in order; 追加番号 and メモ stand for several."""
     items = items_by_name(session, ItemTarget.CUSTOMER, {folder.project_id for folder in folders})
     return [
-        *names.CUSTOMER_HEAD, names.PHONE_COLUMN, *_list_columns(folders), EXTRA_NUMBERS,
+        *names.CUSTOMER_HEAD, names.PHONE_COLUMN, *list_columns(folders), EXTRA_NUMBERS,
         *items, *names.CUSTOMER_TAIL, names.MEMO_COLUMN,
     ]  # fmt: skip
 
@@ -126,7 +126,7 @@ def customers(
         plan = _Customers(
             folders,
             LocalClock(zone),
-            _list_columns(folders),
+            list_columns(folders),
             items_by_name(session, ItemTarget.CUSTOMER, projects),
             names_of(session, ResultStatus),
             names_of(session, User),
@@ -226,7 +226,7 @@ def _extra_columns(width: int, numbers: Sequence[Sequence[str]]) -> Iterable[Seq
     return [[of[n] if len(of) > n else "" for of in numbers] for n in range(width)]
 
 
-def _list_columns(folders: Sequence[CustomerList]) -> list[str]:
+def list_columns(folders: Sequence[CustomerList]) -> list[str]:
     """Every column of the lists once, in the order in which they first stand."""
     return list(dict.fromkeys(column for folder in folders for column in folder.columns))
 

@@ -17,14 +17,19 @@ from sqlalchemy.orm import Session
 from calltree.models import AuditEntry
 from calltree.services.export_bans import COLUMNS as BAN_COLUMNS
 from calltree.services.export_bans import bans
-from calltree.services.export_customers import customer_columns, customer_lists, customers
+from calltree.services.export_customers import (
+    customer_columns,
+    customer_lists,
+    customers,
+    list_columns,
+)
 from calltree.services.export_records import record_columns, records
 from calltree.services.export_sheets import Row, Sheet
 from calltree.services.rights import Viewer
 
 __all__ = [
     "BAN_COLUMNS", "Row", "Run", "Sheet", "bans", "customer_columns", "customer_lists", "customers",
-    "recent", "record_columns", "records",
+    "list_columns", "recent", "record_columns", "records",
 ]  # fmt: skip
 SHOWN = 10
 

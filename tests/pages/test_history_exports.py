@@ -8,12 +8,11 @@ from calltree.db import Store
 from calltree.models import (
     AuditEntry,
     CallRecord,
+    Project,
     Role,
 )
 from tests.browser import Browser
-from tests.factories import (
-    make_user,
-)
+from tests.factories import make_customer, make_list, make_user
 from tests.pages.history_floor import Floor, rows_of
 
 
@@ -43,6 +42,25 @@ def test_R_HS_4_the_export_per_list_and_the_choice_of_columns(floor: Floor, brow
     ]
     whole = f"/admin/exports/customers?project_id={floor.project.id}&number=999"
     assert len(rows_of(browser.post(whole, status=200))) == 1
+
+
+@pytest.mark.one_database
+def test_R_HS_4_a_condition_inside_one_project_is_asked_on_the_page(
+    floor: Floor, browser_of
+) -> None:
+    with floor.store.write() as session:
+        second = make_list(session, session.get_one(Project, floor.project.id), columns=["業種"])
+        asked_for = make_customer(session, second, cells=["建設"], number="0355550001")
+        make_customer(session, second, cells=["小売"], number="0355550002")
+    browser = browser_of(floor.manager)
+    listed = browser.get(f"/admin/lists/?project={floor.project.id}")
+    browser.get(str(listed.soup.find("a", string="顧客をCSV出力")["href"]))
+    column = browser.page.soup.find("label", string="業種")["for"]
+    name = str(browser.page.one(f"#{column}")["name"])
+    page = browser.submit("main form[role=search]", status=200, **{name: "建設"})
+    assert page.one(f"#{column}")["value"] == "建設"
+    answer = browser.submit("main form[data-download]", status=200)
+    assert [row[0] for row in rows_of(answer)[1:]] == [str(asked_for.id)]
 
 
 @pytest.mark.one_database
