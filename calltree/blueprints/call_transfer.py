@@ -16,6 +16,7 @@ from calltree.models import (
     Attempt,
     CallState,
     Operator,
+    PauseEnd,
     Transfer,
     TransferKind,
     TransferOutcome,
@@ -215,15 +216,19 @@ def recording(session: Session, attempt: Attempt | None) -> dict[str, Any]:
     live = attempt is not None and attempt.ended_at is None and attempt.joined_at is not None
     if attempt is not None and attempt.user_id is None:
         live = False  # an outside number has the customer
-    pause = None
+    latest = None
     if live and attempt is not None:
-        pause = recording_pauses.open_of(session, attempt_id=attempt.id)
+        latest = recording_pauses.latest_of(session, attempt_id=attempt.id)
+    pause = latest if latest is not None and latest.ended_at is None else None
+    asked = pause is not None and pause.ended_by is PauseEnd.REQUESTED
     talking = attempt is not None and attempt.state is CallState.TALKING
     wish = "go_on" if pause is not None else "pause"
     since: datetime | None = pause.began_at if pause is not None else None
     until: datetime | None = pause.until if pause is not None else None
     return {
-        "paused": pause is not None,
+        "paused": pause is not None and not asked,
+        "asked": asked,
+        "refused": latest is not None and latest.ended_by is PauseEnd.REFUSED,
         "since": since,
         "until": until,
         "shown": live,

@@ -86,9 +86,14 @@ class Recording(Base):
 
 
 class PauseEnd(StrEnum):
-    """What let a paused recording go on."""
+    """How a pause stands while it is open, and what let the recording go on."""
 
     OPEN = ""
+    """The switch has said that the file is silent."""
+    REQUESTED = "requested"
+    """Open, but the switch has not said so yet: the file may still hold what is spoken."""
+    REFUSED = "refused"
+    """The switch did not pause: there is no silence in the file."""
     OPERATOR = "operator"
     HOLD = "hold"
     """The customer was put on hold, or handed on: no card number is spoken there."""
@@ -119,7 +124,8 @@ class RecordingPause(Base):
     recording_id: Mapped[int] = mapped_column(BigId, ForeignKey("recordings.id"))
     user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     began_at: Mapped[datetime]
+    """The press; once the switch has said that the file is silent, that moment."""
     until: Mapped[datetime]
     """It goes on by itself then."""
     ended_at: Mapped[datetime | None]
-    ended_by: Mapped[PauseEnd] = mapped_column(default=PauseEnd.OPEN)
+    ended_by: Mapped[PauseEnd] = mapped_column(default=PauseEnd.REQUESTED)

@@ -71,6 +71,7 @@ ACTIONS: dict[str, str] = {
     "record.deleted": N_("Deleted a call record"),
     "recording.played": N_("Played a recording"),
     "recording.paused": N_("Paused the recording of a call"),
+    "recording.pause_refused": N_("The recording of a call could not be paused"),
     "recording.went_on": N_("Had a call recorded again"),
     "recording.protected": N_("Protected a recording"),
     "recording.unprotected": N_("Ended the protection of a recording"),

@@ -1,7 +1,8 @@
 """録音の一時停止: while card data is spoken the file holds silence (R-RC-3).
 
-A row says from when to when and who asked. It ends with a press, with 保留 or a transfer, with the
-call, and at the latest after LONGEST, whoever leads the switch by then.
+A row says from when to when and who asked. It is only a request until the switch has said that the
+file is silent: `confirmed` and `refused` take its answer. It ends with a press, with 保留 or a
+transfer, with the call, and at the latest after LONGEST, whoever leads the switch by then.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import select, update
+from sqlalchemy import case, select, update
 from sqlalchemy.orm import Session
 
 from calltree.db import announce
@@ -38,7 +39,7 @@ class Mark(NamedTuple):
 
 
 def begin(session: Session, *, user_id: int, now: datetime) -> RecordingPause:
-    """Pause the recording of one's call; pressed twice it is one pause.
+    """Ask to pause the recording of one's call; pressed twice it is one pause.
 
     Raises Refused 'no_call', 'not_talking', 'not_recorded'.
     """
@@ -57,9 +58,71 @@ def begin(session: Session, *, user_id: int, now: datetime) -> RecordingPause:
     session.add(pause)
     session.flush()
     _ask(session, CommandKind.RECORD_PAUSE, attempt, recording, now)
-    _note(session, pause, "recording.paused", attempt, now)
     _tell(session, attempt)
     return pause
+
+
+def confirmed(session: Session, *, attempt_id: int, now: datetime) -> None:
+    """Note that the switch has made the file silent: from now on the pause is one."""
+    pause = open_of(session, attempt_id=attempt_id)
+    if pause is None or pause.ended_by is not PauseEnd.REQUESTED:
+        return
+    silent = session.scalar(
+        update(RecordingPause)
+        .where(
+            RecordingPause.id == pause.id,
+            RecordingPause.ended_at.is_(None),
+            RecordingPause.ended_by == PauseEnd.REQUESTED,
+        )
+        .values(ended_by=PauseEnd.OPEN, began_at=now)
+        .returning(RecordingPause.id)
+    )
+    session.refresh(pause)
+    if silent is not None:
+        attempt = session.get_one(Attempt, attempt_id)
+        _note(session, pause, "recording.paused", attempt, now)
+        _tell(session, attempt)
+
+
+def refused(session: Session, *, attempt_id: int, now: datetime) -> None:
+    """Take back a pause that the switch did not make; the call's page says so."""
+    pause = open_of(session, attempt_id=attempt_id)
+    if pause is None:
+        return
+    pause.ended_at, pause.ended_by = now, PauseEnd.REFUSED
+    attempt = session.get_one(Attempt, attempt_id)
+    _note(session, pause, "recording.pause_refused", attempt, now)
+    _tell(session, attempt)
+
+
+def ask_again(session: Session, *, attempt_id: int, now: datetime) -> None:
+    """Ask the switch for an open pause of a live call once more: its answer was lost."""
+    pause = open_of(session, attempt_id=attempt_id)
+    attempt = session.get_one(Attempt, attempt_id)
+    if pause is not None and attempt.ended_at is None:
+        recording = session.get_one(Recording, pause.recording_id)
+        _ask(session, CommandKind.RECORD_PAUSE, attempt, recording, now)
+
+
+def ask_unanswered_again(
+    session: Session, *, node: str, settle: timedelta, untold: bool, now: datetime
+) -> None:
+    """Ask again for the pauses of a switch that it has not answered for `settle`.
+
+    `untold`: the link to it is new, and every open pause is asked for.
+    """
+    query = (
+        select(Attempt.id)
+        .join(Recording, Recording.attempt_id == Attempt.id)
+        .join(RecordingPause, RecordingPause.recording_id == Recording.id)
+        .where(RecordingPause.ended_at.is_(None), Attempt.ended_at.is_(None), Attempt.node == node)
+    )
+    if not untold:
+        query = query.where(
+            RecordingPause.ended_by == PauseEnd.REQUESTED, RecordingPause.began_at <= now - settle
+        )
+    for attempt_id in session.scalars(query).all():
+        ask_again(session, attempt_id=attempt_id, now=now)
 
 
 def go_on(session: Session, *, user_id: int, now: datetime) -> None:
@@ -77,7 +140,14 @@ def end(session: Session, *, attempt: Attempt, by: PauseEnd, now: datetime) -> b
     ended = session.scalar(
         update(RecordingPause)
         .where(RecordingPause.id == pause.id, RecordingPause.ended_at.is_(None))
-        .values(ended_at=now, ended_by=by)
+        .values(
+            # What was never confirmed has no length: nobody knows of any silence.
+            began_at=case(
+                (RecordingPause.ended_by == PauseEnd.REQUESTED, now), else_=RecordingPause.began_at
+            ),
+            ended_at=now,
+            ended_by=by,
+        )
         .returning(RecordingPause.id)
     )
     session.refresh(pause)
@@ -98,6 +168,17 @@ def open_of(session: Session, *, attempt_id: int) -> RecordingPause | None:
         select(RecordingPause)
         .join(Recording, Recording.id == RecordingPause.recording_id)
         .where(Recording.attempt_id == attempt_id, RecordingPause.ended_at.is_(None))
+    )
+
+
+def latest_of(session: Session, *, attempt_id: int) -> RecordingPause | None:
+    """Return the last pause that was asked for in a call, open or not."""
+    return session.scalar(
+        select(RecordingPause)
+        .join(Recording, Recording.id == RecordingPause.recording_id)
+        .where(Recording.attempt_id == attempt_id)
+        .order_by(RecordingPause.id.desc())
+        .limit(1)
     )
 
 
@@ -143,7 +224,10 @@ def marks(session: Session, *, recording: Recording) -> list[Mark]:
     """Return the silent stretches of a recording, for its waveform."""
     found = session.scalars(
         select(RecordingPause)
-        .where(RecordingPause.recording_id == recording.id)
+        .where(
+            RecordingPause.recording_id == recording.id,
+            RecordingPause.ended_by.not_in((PauseEnd.REQUESTED, PauseEnd.REFUSED)),
+        )
         .order_by(RecordingPause.id)
     )
 
@@ -151,7 +235,8 @@ def marks(session: Session, *, recording: Recording) -> list[Mark]:
         return max(int((moment - recording.started_at).total_seconds() * 1000), 0)
 
     over = recording.stopped_at or recording.started_at
-    return [Mark(at(one.began_at), at(one.ended_at or over)) for one in found]
+    stretches = [Mark(at(one.began_at), at(one.ended_at or over)) for one in found]
+    return [mark for mark in stretches if mark.to_ms > mark.from_ms]
 
 
 def _ask(

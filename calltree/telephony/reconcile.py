@@ -106,6 +106,13 @@ class Reconciler:
                 RecordAgain(self.node, channel, file)
                 for channel, file in recording_pauses.to_be_heard_again(session, node=self.node)
             ]
+            recording_pauses.ask_unanswered_again(
+                session,
+                node=self.node,
+                settle=timedelta(seconds=self.timings.reconcile_settle_s),
+                untold=first,
+                now=now,
+            )
             self._tidy(session, now)
         self._hang_up_strangers(link, listed, {*calls, *legs, *targets}, site, now)
         return acts

@@ -45,6 +45,7 @@ from calltree.telephony.timings import Timings
 log = structlog.get_logger(__name__)
 
 NO_SUCH_CHANNEL = "-ERR No such channel"
+LINK_DOWN = "link_down"
 _KILL_TRIES = 4
 _ALONG = 9
 """Dials taken along at most: those in front of them wait until all of these are written."""
@@ -110,7 +111,7 @@ class Desk:
             refusals = link.bgapi_in_order(*((ask.command, ask.job_uuid) for _, ask in sent))
         except LinkDown:
             for command, _ask in sent:
-                self._finish(command, "link_down")
+                self._finish(command, LINK_DOWN)
             raise
         for (command, _ask), refusal in zip(sent, refusals, strict=True):
             if refusal:
@@ -159,6 +160,8 @@ class Desk:
             attempt = session.get(Attempt, command.attempt_id) if command.attempt_id else None
             if command.kind is CommandKind.DIAL and attempt is not None:
                 endings.not_sent(session, attempt, reason="UNSAFE", now=now)
+            elif command.kind is CommandKind.RECORD_PAUSE and attempt is not None:
+                recording_pauses.refused(session, attempt_id=attempt.id, now=now)
         return True
 
     def _send(self, command: SwitchCommand, plan: list[Ask] | Work, link: Link) -> None:
@@ -170,7 +173,7 @@ class Desk:
                 for ask in plan:
                     failure = self._ask(ask, link) or failure
         except LinkDown:
-            self._finish(command, "link_down")
+            self._finish(command, LINK_DOWN)
             raise
         if failure or command.kind is not CommandKind.DIAL:
             self._finish(command, failure)  # a dial that was sent is told of by its events
@@ -198,6 +201,8 @@ class Desk:
             switch_commands.finish(session, command_id=command.id, now=now, failure=failure)
             if failure:
                 _undo(session, command, failure, now)
+            elif command.kind is CommandKind.RECORD_PAUSE and command.attempt_id is not None:
+                recording_pauses.confirmed(session, attempt_id=command.attempt_id, now=now)
         if failure:
             log.warning("command failed", kind=command.kind, id=command.id, why=failure)
 
@@ -373,6 +378,10 @@ def _undo(session: Session, command: SwitchCommand, failure: str, now: datetime)
             operators.leg_moved(
                 session, user_id=command.user_id, uuid=uuid, to=LegState.PARKED, now=now
             )
+    elif command.kind is CommandKind.RECORD_PAUSE and command.attempt_id is not None:
+        # A broken link is no answer: whoever is linked to the switch asks it again.
+        again = recording_pauses.ask_again if failure == LINK_DOWN else recording_pauses.refused
+        again(session, attempt_id=command.attempt_id, now=now)
     elif command.kind is CommandKind.TRANSFER:
         hand_on.undo(session, command.args, now)
     elif command.kind is CommandKind.CONNECT_LEG and command.user_id is not None:

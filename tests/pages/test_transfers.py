@@ -24,7 +24,7 @@ from calltree.models import (
     TransferState,
     User,
 )
-from calltree.services import transfer_facts, transfer_moves
+from calltree.services import recording_pauses, transfer_facts, transfer_moves
 from calltree.services.rights import Viewer
 from tests import factories as make
 from tests.browser import Browser
@@ -187,10 +187,22 @@ def hand_over(first: Browser, second: Browser, second_id: int, store: Store) -> 
         transfer_moves.hand_over(session, transfer, attempt, now=utcnow())
 
 
-def test_R_RC_3_a_pause_is_red_and_survives_a_reload(two: tuple[Browser, Browser, int]) -> None:
+def test_R_RC_3_a_pause_is_red_once_the_switch_paused_and_survives_a_reload(
+    two: tuple[Browser, Browser, int], store: Store
+) -> None:
     first = two[0]
     first.post(f"{AT}recording/pause", {})
+    asked = first.get("/operator/call/").text
+    assert "まだ録音中です" in asked
+    assert "録音停止中" not in asked
+    with store.write() as session:
+        call = session.scalars(select(Attempt)).one().id
+        recording_pauses.confirmed(session, attempt_id=call, now=utcnow())
     for _ in range(2):
         assert "録音停止中" in first.get("/operator/call/").text
     first.post(f"{AT}recording/go_on", {})
     assert "録音停止中" not in first.get("/operator/call/").text
+    first.post(f"{AT}recording/pause", {})
+    with store.write() as session:
+        recording_pauses.refused(session, attempt_id=call, now=utcnow())
+    assert "録音を一時停止できませんでした" in first.get("/operator/call/").text

@@ -262,6 +262,8 @@ def test_R_RC_3_a_pause_is_asked_for_once_audited_and_ends_by_itself(room: Room)
     for _ in range(2):
         with room.store.write() as session:
             recording_pauses.begin(session, user_id=room.first, now=NOW)
+    with room.store.write() as session:
+        recording_pauses.confirmed(session, attempt_id=room.attempt, now=NOW)
     late = NOW + recording_pauses.LONGEST
     with room.store.write() as session:
         recording_pauses.sweep(session, now=late)
@@ -276,6 +278,46 @@ def test_R_RC_3_a_pause_is_asked_for_once_audited_and_ends_by_itself(room: Room)
         assert recording_pauses.marks(session, recording=recording) == [(0, 120_000)]
         again = recording_pauses.to_be_heard_again(session, node="main")
     assert [file for _channel, file in again] == ["2026/11/24/a.wav"], "told again on a new link"
+
+
+def test_R_RC_3_a_pause_is_a_request_until_the_switch_has_said_yes(room: Room) -> None:
+    recorded(room)
+    with room.store.write() as session:
+        recording_pauses.begin(session, user_id=room.first, now=NOW)
+    assert room.rows(RecordingPause)[0].ended_by is PauseEnd.REQUESTED
+    assert not room.rows(AuditEntry), "nothing has paused yet"
+    settle, silent = timedelta(seconds=5), NOW + timedelta(seconds=6)
+    for untold in (False, True):  # a link that was lost with the answer
+        with room.store.write() as session:
+            recording_pauses.ask_unanswered_again(
+                session, node="main", settle=settle, untold=untold, now=silent
+            )
+    for _ in range(2):
+        with room.store.write() as session:
+            recording_pauses.confirmed(session, attempt_id=room.attempt, now=silent)
+    with room.store.write() as session:
+        recording_pauses.ask_unanswered_again(
+            session, node="main", settle=settle, untold=False, now=silent + settle
+        )
+    assert [row.kind for row in room.rows(SwitchCommand)] == [CommandKind.RECORD_PAUSE] * 3
+    (pause,) = room.rows(RecordingPause)
+    assert (pause.ended_by, pause.began_at) == (PauseEnd.OPEN, silent), "silent since the answer"
+    assert [entry.action for entry in room.rows(AuditEntry)] == ["recording.paused"]
+
+
+def test_R_RC_3_a_pause_that_was_refused_is_no_silence(room: Room) -> None:
+    recorded(room)
+    with room.store.write() as session:
+        recording_pauses.begin(session, user_id=room.first, now=NOW)
+    with room.store.write() as session:
+        recording_pauses.refused(session, attempt_id=room.attempt, now=NOW + timedelta(seconds=2))
+    with room.store.write() as session:  # never answered
+        recording_pauses.begin(session, user_id=room.first, now=NOW)
+        recording_pauses.go_on(session, user_id=room.first, now=NOW + timedelta(seconds=9))
+    with room.store.read() as session:
+        recording = session.scalars(select(Recording)).one()
+        assert recording_pauses.marks(session, recording=recording) == []
+    assert room.rows(AuditEntry)[0].action == "recording.pause_refused"
 
 
 # --- many at once

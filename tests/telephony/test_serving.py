@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import redis
 from rq import Queue
-from sqlalchemy import event, select, update
+from sqlalchemy import event, func, select, update
 
 from calltree import doorbells
 from calltree.config import Settings
@@ -18,10 +18,13 @@ from calltree.models import (
     CustomerList,
     LegState,
     Operator,
+    PauseEnd,
+    Recording,
+    RecordingPause,
     SwitchCommand,
     User,
 )
-from calltree.services import switch_commands
+from calltree.services import recording_pauses, switch_commands
 from calltree.telephony import calls_worker, endings
 from calltree.telephony.esl import EslUrl, Link, LinkDown
 from calltree.telephony.nodes import Node
@@ -144,6 +147,29 @@ def test_what_was_taken_and_not_sent_is_closed(
     with store.read() as session:
         rows = session.scalars(select(SwitchCommand)).all()
     assert {(row.kind, row.failure) for row in rows} == {(CommandKind.DIAL, "link_down")}
+
+
+def test_R_RC_3_a_pause_on_a_broken_link_is_asked_again(
+    store: Store, practice_switch: PracticeSwitch
+) -> None:
+    desk = furnish(store)
+    assert desk.press(confirmed=True).verdict == "allowed"
+    with store.write() as session:
+        attempt = session.scalars(select(Attempt)).one()
+        attempt.state, attempt.joined_at = CallState.TALKING, NOW
+        session.add(Recording(attempt_id=attempt.id, raw_name="2026/11/24/a.wav", started_at=NOW))
+    with store.write() as session:
+        recording_pauses.begin(session, user_id=desk.user_id, now=NOW)
+        asked = session.scalars(select(func.max(SwitchCommand.id))).one()
+    with Link.connect(EslUrl.parse(practice_switch.url)) as link:
+        link.close()
+        with contextlib.suppress(LinkDown):
+            replace(serving(store), recordings_root="/srv/rec").serve(asked, link)
+    with store.read() as session:
+        again = session.scalars(select(SwitchCommand).where(SwitchCommand.id > asked)).one()
+        pause = session.scalars(select(RecordingPause)).one()
+    assert (again.kind, again.taken_at) == (CommandKind.RECORD_PAUSE, None)
+    assert pause.ended_by is PauseEnd.REQUESTED
 
 
 def test_a_mute_that_came_too_late_for_its_leg_is_the_next_ones(

@@ -7,6 +7,7 @@ from itertools import groupby
 import pytest
 from sqlalchemy import select
 
+from calltree.db import utcnow
 from calltree.models import (
     CallState,
     LegState,
@@ -14,6 +15,7 @@ from calltree.models import (
     OperatorState,
     PauseEnd,
     RecordingPause,
+    SwitchCommand,
     TransferOutcome,
     TransferState,
 )
@@ -203,6 +205,33 @@ def test_R_RC_3_a_pause_is_silence_in_the_file_until_it_ends(desks: Desks) -> No
         samples = array("h", sound.readframes(sound.getnframes()))
     longest = max(len(list(run)) for silent, run in groupby(samples, lambda s: s == 0) if silent)
     assert longest > 2 * 8000, "a second of both sides is digital silence"
+
+
+def latest_pause(desks: Desks) -> RecordingPause | None:
+    with desks.floor.store.read() as session:
+        return recording_pauses.latest_of(session, attempt_id=desks.attempt.id)
+
+
+@pytest.mark.one_database
+def test_R_RC_3_a_pause_that_the_switch_refuses_is_taken_back(desks: Desks) -> None:
+    wait_for(lambda: desks.floor.recording(desks.attempt), "recorded")
+    with desks.floor.store.write() as session:
+        recording_pauses.begin(session, user_id=desks.first, now=utcnow())
+        asked = session.scalars(select(SwitchCommand).order_by(SwitchCommand.id.desc())).first()
+        asked.args = {"file": "2026/11/24/another.wav"}  # which the switch does not write
+    wait_for(lambda: latest_pause(desks).ended_by is PauseEnd.REFUSED, "said no")
+    desks.press(recording_pauses.begin)
+    wait_for(lambda: latest_pause(desks).ended_by is PauseEnd.OPEN, "said yes")
+
+
+@pytest.mark.one_database
+def test_R_RC_3_a_pause_whose_answer_was_lost_is_asked_for_again(desks: Desks) -> None:
+    wait_for(lambda: desks.floor.recording(desks.attempt), "recorded")
+    with desks.floor.store.write() as session:
+        recording_pauses.begin(session, user_id=desks.first, now=utcnow())
+        asked = session.scalars(select(SwitchCommand).order_by(SwitchCommand.id.desc())).first()
+        asked.taken_at, asked.taken_by = utcnow(), "one who died"
+    wait_for(lambda: latest_pause(desks).ended_by is PauseEnd.OPEN, "asked again")
 
 
 @pytest.mark.one_database
