@@ -51,7 +51,7 @@ def form(session: Session, at: Desk) -> dict[str, Any]:
 
 def _results(
     session: Session, at: Desk, project: Project
-) -> list[tuple[int, str, str, str, bool, str]]:
+) -> list[tuple[int, str, str, str, bool, str, bool]]:
     selected = _selected(session, at)
     hint = _("Voicemail or no answer. The recording is not kept.")
     return [
@@ -62,6 +62,7 @@ def _results(
             status.colour,
             status.id == selected,
             hint if status.built_in is BuiltIn.NO_ANSWER else "",
+            status.asks_callback_time,
         )
         for status in patterns.offered(session, project.pattern_id)
     ]

@@ -13,6 +13,7 @@ from wtforms.validators import InputRequired, Length
 from calltree.blueprints.access import requires, viewer
 from calltree.blueprints.forms import saved
 from calltree.db import utcnow
+from calltree.errors import Refused
 from calltree.extensions import reading, writing
 from calltree.htmx import go
 from calltree.locale import lazy
@@ -42,6 +43,10 @@ KIND_NAMES = {
     ItemKind.CHOICE: N_("Choice"),
     ItemKind.CHECK: N_("Check box"),
 }
+
+
+RECOUNT = "ask_recount"
+"""The question that a second press goes over: the form sends it back."""
 
 
 class StatusForm(FlaskForm):  # type: ignore[misc] # flask_wtf is published without types
@@ -145,21 +150,31 @@ def status(pattern_id: int, status_id: int | None) -> ResponseReturnValue:
     form = StatusForm(obj=found)
     form.colour.choices = [(key, _(name)) for key, name in COLOURS.items()]
 
+    asks = ""
+
     def save(write: Session) -> None:
-        patterns.save_status(
-            write,
-            viewer=viewer(),
-            pattern_id=pattern_id,
-            status_id=status_id,
-            details=form.details(),
-            now=utcnow(),
-        )
+        nonlocal asks
+        try:
+            patterns.save_status(
+                write,
+                viewer=viewer(),
+                pattern_id=pattern_id,
+                status_id=status_id,
+                details=form.details(),
+                confirmed=RECOUNT in request.form.getlist("confirmed"),
+                now=utcnow(),
+            )
+        except Refused as refusal:
+            asks = RECOUNT if refusal.code == RECOUNT else ""
+            raise
 
     if saved(form, save):
         return go(url_for("patterns.index"))
     used = bool(found) and patterns.is_used(reading(), found.id if found else 0)
     code = 422 if form.errors else 200
-    page = render_template("patterns/status.html", form=form, pattern=home, status=found, used=used)
+    page = render_template(
+        "patterns/status.html", form=form, pattern=home, status=found, used=used, asks=asks
+    )
     return page, code
 
 

@@ -30,6 +30,7 @@ from calltree.services.rights import Right
 bp = Blueprint("saving", __name__, url_prefix="/operator/call")
 
 BOXES = {
+    "ask_callback_time": "callback",
     "callback_past": "callback",
     "callback_unreadable": "callback",
     "task_user_unknown": "task-user",
@@ -37,7 +38,7 @@ BOXES = {
     "attribute_wrong": "attributes",
 }
 """Where a refusal is mended; the others at the result."""
-QUESTIONS = ("ask_long_no_answer", "ask_leave_blank")
+QUESTIONS = ("ask_long_no_answer", "ask_callback_time", "ask_leave_blank")
 """Refusals that a second press goes over: the answer carries a mark that the form sends back."""
 
 
@@ -66,18 +67,25 @@ def save_result() -> None:
         raise Refused("nothing_open")
     require_same(at.customer)
     form = result_form(project_id=at.project.id)
-    _ask_about_long_call(at, form)
+    _ask_about_the_result(at, form)
     with writing() as session:
         results.save(session, viewer=mine, customer_id=at.customer.id, form=form, now=utcnow())
 
 
-def _ask_about_long_call(at: call_screen.Desk, form: ResultForm) -> None:
-    """Ask before 不通 takes away the recording of a call talked on for 30 s (R-ST-2)."""
+def _ask_about_the_result(at: call_screen.Desk, form: ResultForm) -> None:
+    """Ask once about what a newly chosen result takes away, or lacks.
+
+    不通 takes away the recording of a call talked on for 30 s (R-ST-2). A result that asks for the
+    callback time may be saved without one: the customer may have named none (R-ST-4).
+    """
     status = reading().get(ResultStatus, form.status_id) if form.status_id else None
     if at.record is None or status is None or status.id == at.record.status_id:
         return
     if results.warns_no_answer(at.record, status) and not _confirmed("ask_long_no_answer"):
         raise Refused("ask_long_no_answer", seconds=at.record.talk_ms // 1000)
+    lacks_time = status.asks_callback_time and form.callback_at is None
+    if lacks_time and not _confirmed("ask_callback_time"):
+        raise Refused("ask_callback_time", field="callback_at", name=status.name)
 
 
 def _confirmed(question: str) -> bool:

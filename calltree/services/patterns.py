@@ -116,12 +116,14 @@ def save_status(
     pattern_id: int,
     status_id: int | None,
     details: StatusDetails,
+    confirmed: bool = False,
     now: datetime,
 ) -> ResultStatus:
     """Create or change an own status.
 
     Renaming it renames it in history. A change of `connected` or `conversion` recomputes the
-    figures in a job; the page asks before it sends one. Raises Refused naming both sides.
+    figures in a job, and of a status that records use it must be `confirmed` first. Raises Refused
+    naming both sides of a clash; 'ask_recount' (`count` records, `name`).
     """
     pattern(session, pattern_id)
     name = details.name.strip()
@@ -141,6 +143,8 @@ def save_status(
     recount = status_id is not None and (
         (status.connected, status.conversion) != (details.connected, details.conversion)
     )
+    if recount and not confirmed and (count := _uses(session, status.id)):
+        raise Refused("ask_recount", name=status.name, count=f"{count:,}")
     status.name, status.name_key = name, fold_name(name)
     status.connected, status.conversion = details.connected, details.conversion
     status.asks_callback_time = details.asks_callback_time
@@ -179,6 +183,11 @@ def is_used(session: Session, status_id: int) -> bool:
     """Whether any record carries the status."""
     query = select(CallRecord.id).where(CallRecord.status_id == status_id).limit(1)
     return session.scalar(query) is not None
+
+
+def _uses(session: Session, status_id: int) -> int:
+    query = select(func.count(CallRecord.id)).where(CallRecord.status_id == status_id)
+    return session.scalar(query) or 0
 
 
 def own_status(session: Session, pattern_id: int, status_id: int) -> ResultStatus:

@@ -42,9 +42,16 @@ SENTENCES: dict[str, str] = {
         "You talked for %(seconds)s seconds. This result does not keep the recording. "
         "Press again to save it anyway."
     ),
+    "ask_callback_time": N_(
+        "%(name)s asks for the callback time. Enter it, or press again to save without one."
+    ),
     "network_unreadable": N_("%(network)s is no network. Write it as 203.0.113.0/24."),
     "network_without_you": N_(
         "Your own address (%(address)s) is in none of them. You would be locked out."
+    ),
+    "ask_recount": N_(
+        "%(count)s call records have the result %(name)s. Connects, conversions and rates of past "
+        "days will be recomputed. Press Save again to do it."
     ),
     "ask_leave_blank": N_("No result is saved yet. Press again to go on; the record stays blank."),
     "customer_changed": N_("Another customer is open by now. Reload the page."),
