@@ -65,6 +65,8 @@ class Settings:
     switch_wss_urls: tuple[str, ...] = ()
     """Where operators' pages reach each switch, in the order of `esl_urls`; empty: `/sip` of the
     address that the page came from (the proxy passes it on), on this machine the switch itself."""
+    host_name: str = ""
+    """The name at which browsers reach the site over https; empty: not told."""
     ice_servers: tuple[str, ...] = field(default=(), repr=False)
     """STUN and TURN servers for pages: stun:host:port, turn:user:password@host:port."""
     backup_dir: Path | None = None
@@ -106,6 +108,7 @@ class Settings:
             switch_secret=env.get("SWITCH_SECRET") or _kept_secret(data_dir / "switch_secret"),
             switch_place=_switch_place(env),
             switch_wss_urls=ways,
+            host_name=_host_name(env),
             ice_servers=_ice_servers(env.get("ICE_SERVERS", "")),
             backup_dir=Path(env["BACKUP_DIR"]).resolve() if env.get("BACKUP_DIR") else None,
             backup_keep=max(_number(env, "BACKUP_KEEP", 7), 1),
@@ -133,6 +136,13 @@ class Settings:
         if self.practice:
             return ("practice",)
         return tuple(_node_name(url) for url in self.esl_urls)
+
+    def switch_wss_url(self, node: str) -> str:
+        """Where browsers reach this switch, the first if it is no name of one; empty: not told."""
+        if self.switch_wss_urls:
+            place = self.node_names.index(node) if node in self.node_names else 0
+            return self.switch_wss_urls[min(place, len(self.switch_wss_urls) - 1)]
+        return f"wss://{self.host_name}/sip" if self.host_name else ""
 
     @property
     def recordings_dir(self) -> Path:
@@ -272,6 +282,13 @@ def _wss_urls(given: str) -> tuple[str, ...]:
         if not re.fullmatch(r"wss?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?", url):
             raise SettingsError("SWITCH_WSS_URL: write wss://host/sip, several with commas")
     return urls
+
+
+def _host_name(env: Mapping[str, str]) -> str:
+    given = env.get("CALLTREE_HOST", "")
+    if given and not re.fullmatch(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?", given):
+        raise SettingsError("CALLTREE_HOST: write a host name such as calltree.example.jp")
+    return given
 
 
 def _ice_servers(given: str) -> tuple[str, ...]:

@@ -134,6 +134,7 @@ def init_app(app: Flask) -> None:
     navigation.init_app(app)
     live.init_app(app)
     softphone.init_app(app)
+    switches.init_app(app)
     assistance.init_app(app)
     answering.init_app(app)
     call_transfers.init_app(app)

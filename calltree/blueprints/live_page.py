@@ -7,12 +7,12 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from calltree.blueprints import call_screen, navigation
+from calltree.blueprints import call_screen, navigation, switches
 from calltree.blueprints.assets import kept_url
 from calltree.blueprints.panel_parts import partial
 from calltree.db import utcnow
 from calltree.extensions import settings
-from calltree.services import task_reminders
+from calltree.services import switch_checks, task_reminders
 from calltree.services.rights import Right, Viewer
 
 Changed = frozenset[str] | set[str]
@@ -39,6 +39,8 @@ class Page:
         self._pulled: int | None = None
         several = len(settings().node_names) > 1 and viewer.may(Right.DIAL)
         self._switch = frozenset({"switch", own} if several else ())
+        cares = viewer.may(Right.SEE_SETTINGS) and navigation.screen() == "admin"
+        self._cares = frozenset({"switch"} if cares else ())
         self._reminds = frozenset(
             address for address, endpoint in self._badges.items() if endpoint == "tasks.index"
         )
@@ -49,7 +51,7 @@ class Page:
         self._rings = frozenset({own, f"inbound:user_id={viewer.user_id}"} if rings else ())
         self.heard: frozenset[str] = (
             frozenset(self._badges) | self.addresses() | self._switch | self._own_calls
-        ) | (self._beside | self._rings | self._asked)
+        ) | (self._beside | self._rings | self._asked | self._cares)
         self.ages = frozenset(self._badges)
 
     def addresses(self) -> frozenset[str]:
@@ -77,6 +79,10 @@ class Page:
             badges.append(partial("tasks/_reminder.html", "outerHTML", reminded=due))
         if changed & self._switch:
             badges.append(partial("operator/_switch_lost.html"))
+        if changed & self._cares:
+            looks = [switch_checks.last(session, node=node) for node in settings().node_names]
+            alarms = switches.alarms_of(filter(None, looks))
+            badges.append(partial("switches/_bar.html", alarms=alarms))
         if changed & self._beside:
             badges.append(partial("operator/_assistance.html"))
         if badges:

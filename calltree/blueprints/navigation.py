@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from flask import Flask, current_app, g, request, session, url_for
 from flask_babel import gettext as _
@@ -19,7 +19,7 @@ from calltree.errors import NotAllowed
 from calltree.extensions import reading, settings
 from calltree.locale import choose_locale
 from calltree.models import Role, Site
-from calltree.services import missed_calls, recording_problems, tasks
+from calltree.services import missed_calls, recording_problems, switch_checks, tasks
 from calltree.services.rights import Right
 from calltree.services.sentences import N_
 
@@ -230,10 +230,23 @@ def _badges() -> dict[str, int]:
         shown = [endpoint for endpoint in BADGES if is_shown(endpoint)]
         counted = [BADGES[endpoint]().scalar_subquery() for endpoint in shown]
         calls = missed_calls.on_their_way().scalar_subquery()
-        row = reading().execute(select(calls, *counted)).one()
+        looks = [switch_checks.kept(node).scalar_subquery() for node in _looked_after()]
+        row = reading().execute(select(calls, *counted, *looks)).one()
         g.somebody_calls = bool(row[0])
-        g.badges = {endpoint: count or 0 for endpoint, count in zip(shown, row[1:], strict=True)}
+        counts = row[1 : len(shown) + 1]
+        g.badges = {endpoint: count or 0 for endpoint, count in zip(shown, counts, strict=True)}
+        g.switches_read = [kept for kept in row[len(shown) + 1 :] if kept]
     return dict(g.badges)
+
+
+def _looked_after() -> tuple[str, ...]:
+    return settings().node_names if screen() == "admin" and may("see_settings") else ()
+
+
+def switches_read() -> list[dict[str, Any]]:
+    """What was last read of each switch, asked together with the badges of a page."""
+    _badges()
+    return list(g.switches_read)
 
 
 def somebody_calls() -> bool:

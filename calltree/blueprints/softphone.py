@@ -81,8 +81,7 @@ def _own_switch_url() -> str:
 def switch_url(of: Settings, node: str = "") -> str:
     """Return where a page that asks us reaches this switch; the first, if it is no name of one."""
     if of.switch_wss_urls:
-        place = of.node_names.index(node) if node in of.node_names else 0
-        return of.switch_wss_urls[min(place, len(of.switch_wss_urls) - 1)]
+        return of.switch_wss_url(node)
     return f"wss://{request.host}/sip" if request.is_secure else LOCAL_SWITCH
 
 

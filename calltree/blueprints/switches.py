@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from flask import Blueprint, render_template, url_for
+from flask import Blueprint, Flask, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from calltree.blueprints.access import requires, viewer
 from calltree.blueprints.formats import switch_name
+from calltree.blueprints.navigation import switches_read
 from calltree.db import utcnow
 from calltree.extensions import reading, settings, writing
 from calltree.htmx import go
@@ -79,3 +81,25 @@ def _judged(node: str, now: datetime) -> tuple[datetime | None, list[dict[str, A
         says, todo = say(one, _)
         lines.append({"part": _(PARTS[one.part]), "light": one.light, "says": says, "todo": todo})
     return datetime.fromisoformat(read.at), lines
+
+
+def switch_alarms() -> list[str]:
+    """Say what is red about any switch, as it was last read; the bar of 管理画面 shows it."""
+    return alarms_of(switches_read())
+
+
+def alarms_of(readings: Iterable[dict[str, Any]]) -> list[str]:
+    """Say once what is red in these readings."""
+    now = utcnow()
+    alarms = [
+        say(one, _)[0]
+        for kept in readings
+        for one in switch_state.judge(switch_state.Reading.from_json(kept), now=now)
+        if one.light is Light.RED
+    ]
+    return list(dict.fromkeys(alarms))
+
+
+def init_app(app: Flask) -> None:
+    """Give templates what the bar is drawn from."""
+    app.add_template_global(switch_alarms, "switch_alarms")

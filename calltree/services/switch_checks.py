@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from calltree.db import announce
@@ -45,6 +46,11 @@ def last(session: Session, *, node: str) -> dict[str, Any] | None:
     """Return what was last read of a switch; None when it never was."""
     row = session.get(Setting, _name(node))
     return row.value if row else None
+
+
+def kept(node: str) -> Select[dict[str, Any]]:
+    """The query for what was last read of a switch."""
+    return select(Setting.value).where(Setting.name == _name(node))
 
 
 def _name(node: str) -> str:

@@ -50,6 +50,7 @@ class Hearing:
         inbox: queue.Queue[Told],
         act: Callable[[Act], None],
         foretell: Callable[[events.SwitchEvent], None],
+        trunk_changed: Callable[[], None],
         clock: Callable[[], datetime],
     ) -> None:
         self.node = node
@@ -59,6 +60,7 @@ class Hearing:
         self._inbox = inbox
         self._act = act
         self._foretell = foretell
+        self._trunk_changed = trunk_changed
         self._clock = clock
         self._command: Link | None = None
         self._up = False
@@ -176,6 +178,8 @@ class Hearing:
                 self._clock_off_s = round((event.at - self._clock()).total_seconds(), 1)
                 self._set_up(up=True, why="")
             return
+        if isinstance(event, events.GatewayState):
+            self._trunk_changed()
         if not ledger.is_news(event):
             return
         self._foretell(event)

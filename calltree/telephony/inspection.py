@@ -67,7 +67,7 @@ def read(
     running = [
         name for name, told in ((INTERNAL, inside), (EXTERNAL, outside)) if "<profile-info>" in told
     ]
-    certificate, why = _certificate(settings)
+    certificate, why = _certificate(settings.switch_wss_url(node))
     return Reading(
         node=node,
         at=now.isoformat(),
@@ -169,12 +169,11 @@ def _appears(path: Path) -> bool:
     return False
 
 
-def _certificate(settings: Settings) -> tuple[str, str]:
-    """When the certificate that browsers are shown ends, and why one is refused."""
-    secure = [url for url in settings.switch_wss_urls if url.startswith("wss:")]
-    if not secure:
+def _certificate(url: str) -> tuple[str, str]:
+    """When the certificate that browsers are shown at `url` ends, and why one is refused."""
+    if not url.startswith("wss:"):
         return "unknown", ""
-    parts = urlsplit(secure[0])
+    parts = urlsplit(url)
     host = parts.hostname or ""
     try:
         with (

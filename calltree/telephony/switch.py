@@ -44,6 +44,7 @@ from calltree.services.leases import LeaseLost
 from calltree.telephony import endings, ledger
 from calltree.telephony.acting import Actor, Recordings
 from calltree.telephony.acts import Act, HangUp, Look
+from calltree.telephony.checking import Checking
 from calltree.telephony.dialler.loop import Dialler
 from calltree.telephony.esl import LinkDown
 from calltree.telephony.foretelling import Foretelling
@@ -54,7 +55,7 @@ from calltree.telephony.nodes import Node, nodes
 from calltree.telephony.reconcile import Reconciler
 from calltree.telephony.recording_days import make_days
 from calltree.telephony.serving import Desk
-from calltree.telephony.timings import Timings
+from calltree.telephony.timings import Every, Timings
 
 log = structlog.get_logger(__name__)
 
@@ -88,6 +89,8 @@ class SwitchRole:
     inbox_limit: int = INBOX_LIMIT
     recordings_dir: Path | None = None
     """The same as we see it: guidances are written there for the switch."""
+    settings: Settings | None = None
+    """Of the site, with which its switches are checked; None: they are not."""
 
     def run(self, stop: threading.Event) -> None:
         """Lead whenever nobody else does. Returns after `stop`."""
@@ -108,6 +111,7 @@ def run(settings: Settings, store: Store, stop: threading.Event) -> None:
         holder=f"{os.uname().nodename[:32]}/{os.getpid()}",
         timings=Timings().hurried(settings.clock_rate),
         recordings_dir=settings.recordings_dir,
+        settings=settings,
     )
     log.info("standing by", nodes=",".join(node.name for node in role.nodes))
     role.run(stop)
@@ -133,6 +137,7 @@ class Leader:
         self._hearings: dict[str, Hearing] = {}
         self._unjoined: dict[int, float] = {}
         self._foretelling = Foretelling(lambda: role.store.publisher, reign.over)
+        self._checking = Checking(reign, role.settings, role.nodes, role.timings, role.clock)
         for node in role.nodes:
             self._add(node)
         self._dialler = Dialler(
@@ -149,7 +154,7 @@ class Leader:
         """Run every thread of the reign until it is over."""
         self._make_days()
         works: list[Callable[[], None]] = [self._keep, self._write_down, self._watch_clocks]
-        works += [self._foretelling.run, self._dialler.run]
+        works += [self._foretelling.run, self._dialler.run, self._checking.run]
         works += [hearing.run for hearing in self._hearings.values()]
         works += [actor.run for actor in self._actors.values()]
         threads = [
@@ -177,6 +182,7 @@ class Leader:
             inbox=self._inbox,
             act=self._act,
             foretell=self._foretelling.hear,
+            trunk_changed=self._checking.trunk_changed,
             clock=self._clock,
         )
         self._hearings[node.name] = hearing
@@ -323,21 +329,21 @@ class Leader:
 
     def _watch_clocks(self) -> None:
         clocks = [
-            _Every(self._timings.sweep_s, self._sweep),
-            _Every(self._timings.sweep_s, self._expire),
-            _Every(self._timings.sweep_s, self._remake_legs),
-            _Every(self._timings.sweep_s, self._release_unjoined),
-            _Every(self._timings.sweep_s, self._give_back_customers),
-            _Every(self._timings.callers_s, self._walk_callers),
-            _Every(self._timings.reconcile_s, self._reconcile),
-            _Every(self._timings.housekeeping_s, self._keep_house),
-            _Every(self._timings.chores_s, self._ring_chores),
+            Every(self._timings.sweep_s, self._sweep),
+            Every(self._timings.sweep_s, self._expire),
+            Every(self._timings.sweep_s, self._remake_legs),
+            Every(self._timings.sweep_s, self._release_unjoined),
+            Every(self._timings.sweep_s, self._give_back_customers),
+            Every(self._timings.callers_s, self._walk_callers),
+            Every(self._timings.reconcile_s, self._reconcile),
+            Every(self._timings.housekeeping_s, self._keep_house),
+            Every(self._timings.chores_s, self._ring_chores),
         ]
         while not self._reign.over.wait(TICK_S):
             for clock in clocks:
                 self._tick(clock)
 
-    def _tick(self, clock: _Every) -> None:
+    def _tick(self, clock: Every) -> None:
         try:
             clock.look()
         except LinkDown as down:
@@ -471,21 +477,6 @@ class Leader:
                 make_days(self._role.recordings_dir, self._clock())
             except OSError as error:
                 log.error("no directory for recordings", why=str(error))
-
-
-class _Every:
-    """Something done every so often, the first time after one interval."""
-
-    def __init__(self, interval_s: float, work: Callable[[], None]) -> None:
-        self._interval_s = interval_s
-        self._work = work
-        self._due = time.monotonic() + interval_s
-
-    def look(self) -> None:
-        """Do it if it is due."""
-        if time.monotonic() >= self._due:
-            self._due = time.monotonic() + self._interval_s
-            self._work()
 
 
 def _is_our_fault(error: Exception) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Self
 
@@ -29,6 +31,10 @@ class Timings:
     unjoined_s: float = 400.0
     """By then the switch itself has let go of a customer who is not joined: two texts of 180 s each
     (`guidance_sound.MOST_S`), a campaign's wait and the music. Sooner would cut them short."""
+    check_s: float = 300.0
+    """Between two looks at how the switches are."""
+    check_soon_s: float = 10.0
+    """From the beginning of a reign, or a trunk's news, to the next look."""
     leg_remake_s: float = 1.0
     leg_ring_s: float = 20.0
     doubt_s: float = 1.0
@@ -62,3 +68,18 @@ class Timings:
     def hurried(self, rate: float) -> Self:
         """Give the same clocks `rate` times as fast."""
         return replace(self, **{f.name: getattr(self, f.name) / rate for f in fields(self)})
+
+
+class Every:
+    """Something done every so often, the first time after one interval."""
+
+    def __init__(self, interval_s: float, work: Callable[[], None]) -> None:
+        self._interval_s = interval_s
+        self._work = work
+        self._due = time.monotonic() + interval_s
+
+    def look(self) -> None:
+        """Do it if it is due."""
+        if time.monotonic() >= self._due:
+            self._due = time.monotonic() + self._interval_s
+            self._work()

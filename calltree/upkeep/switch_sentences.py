@@ -94,7 +94,7 @@ SAYS = {
     ),
     "certificate_unknown": Says(
         N_("The certificate could not be looked at."),
-        N_("Set SWITCH_WSS_URL to the address that browsers use."),
+        N_("Set CALLTREE_HOST to the host name that browsers use and look whether it answers."),
     ),
     "disk": Says(N_("%(gb)s GB are free for recordings.")),
     "disk_low": Says(

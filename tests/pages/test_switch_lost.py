@@ -11,10 +11,12 @@ from calltree import create_app
 from calltree.blueprints.access import SignedIn
 from calltree.blueprints.live_page import Page
 from calltree.config import Settings, SettingsError
-from calltree.db import Store
+from calltree.db import Store, utcnow
 from calltree.extensions import db
 from calltree.models import LegKind, LegState, Operator, OperatorState, Role, User
+from calltree.services import switch_checks
 from calltree.services.rights import Viewer
+from calltree.upkeep.switch_state import Reading
 from tests import factories as make
 
 pytestmark = pytest.mark.one_database
@@ -112,6 +114,24 @@ def test_pages_that_are_open_are_told_when_it_happens(
             told = "".join(page.draw(session, {"switch"}, fresh=False))
     assert '<hx-partial hx-target="#switch-lost"' in told
     assert "お使いの電話設備に接続できません" in told
+
+
+def test_a_manager_is_told_on_an_open_page_what_is_red_about_a_switch(
+    store: Store, app: Flask
+) -> None:
+    refused = Reading(NODES[1], utcnow().isoformat(), down="auth")
+    with store.write() as session:
+        make.make_site(session, practice=False)
+        viewer = Viewer.of(make.make_user(session, Role.MANAGER))
+        switch_checks.keep(session, node=refused.node, reading=refused.as_json())
+    with app.test_request_context("/admin/"):
+        login_user(SignedIn(viewer, 0))
+        page = Page(viewer)
+        assert "switch" in page.heard
+        with store.read() as session:
+            told = "".join(page.draw(session, {"switch"}, fresh=False))
+    assert '<hx-partial hx-target="#switch-bar"' in told
+    assert "電話設備：FreeSWITCHのパスワードが違います" in told
 
 
 def test_each_switch_has_its_way_for_pages() -> None:

@@ -24,6 +24,7 @@ from calltree.upkeep.switch_state import Reading, judge
 from tests.browser import Browser
 from tests.certificates import SERVER, make_certificate, showing
 from tests.factories import make_site, make_trunk, make_user, viewer_of
+from tests.floor import QUICK, in_thread, role, wait_for
 from tests.practice import PracticeSwitch
 
 
@@ -131,6 +132,55 @@ def test_the_certificate_is_looked_at_as_a_browser_does(
         assert (datetime.fromisoformat(ends) - utcnow()).days in (29, 30)
         assert why == ""
         assert read("127.0.0.1", port)[0] == "refused"
+
+
+def test_the_certificate_is_that_of_the_sites_own_address_or_of_each_switchs(
+    settings: Settings, practice_switch: PracticeSwitch, tmp_path: Path
+) -> None:
+    certificate, key = make_certificate(tmp_path, ends=utcnow() + timedelta(days=30))
+    url = EslUrl.parse(practice_switch.url)
+    with showing(certificate, key) as port:
+        here = replace(settings, host_name=f"localhost:{port}")
+        assert inspection.inspect(url, "practice", here, [], now=utcnow()).certificate == "refused"
+        two = replace(
+            settings,
+            esl_urls=("esl://:x@one", "esl://:x@two"),
+            switch_wss_urls=("ws://localhost/sip", f"wss://localhost:{port}/sip"),
+        )
+        seen = [
+            inspection.inspect(url, node, two, [], now=utcnow()).certificate
+            for node in ("one", "two")
+        ]
+    assert seen == ["unknown", "refused"]
+
+
+def test_the_leader_looks_by_itself_and_when_a_trunk_goes_and_a_bar_says_so(
+    store: Store,
+    settings: Settings,
+    practice_switch: PracticeSwitch,
+    manager: Viewer,
+    browser_of: Callable[[User], Browser],
+) -> None:
+    with store.write() as session:
+        users = [session.get_one(User, manager.user_id), make_user(session, Role.OPERATOR)]
+    managers, operators = map(browser_of, users)
+    often = replace(QUICK, check_soon_s=0.1)
+    leading = replace(role(store, practice_switch, often), settings=settings)
+
+    def kept() -> list[str]:
+        with store.read() as session:
+            read = switch_checks.last(session, node="practice")
+        return [one["status"] for one in read["gateways"]] if read else []
+
+    with in_thread(leading.run):
+        wait_for(lambda: kept() == ["UP"], "looked at without a press")
+        assert managers.get("/admin/").one("#switch-bar").has_attr("hidden")
+        practice_switch.order("gateway carrier down")
+        wait_for(lambda: kept() == ["DOWN"], "the trunk's news")
+    bar = managers.get("/admin/").one("#switch-bar")
+    assert "応答がありません" in bar.get_text()
+    assert bar.select_one("a")["href"] == "/admin/switch/"
+    assert not operators.get("/operator/").all("#switch-bar")
 
 
 def test_an_expired_certificate_and_a_full_disk_are_said_on_the_page(
