@@ -76,10 +76,6 @@ class Rule:
         if self.minimum_ring_s < MINIMUM_RING_S or self.ring_timeout_s < self.minimum_ring_s:
             raise ValueError("customers are let ring for 15 s at least")
 
-    def may_give_up(self, rung_s: float) -> bool:
-        """Whether our side may end a call that has rung so long. Surplus is never a reason."""
-        return rung_s >= self.ring_timeout_s
-
 
 @dataclass(frozen=True, slots=True)
 class Scene:

@@ -181,6 +181,7 @@ def connected(session: Session, *, attempt: Attempt, now: datetime) -> None:
         announce(session, "customer", customer_id=attempt.customer_id)
     announce(session, "operator", user_id=user_id)
     announce(session, "campaign", campaign_id=attempt.campaign_id)
+    campaign_team.stopped(session, campaign_id=attempt.campaign_id, now=now)
 
 
 def let_go(session: Session, *, attempt: Attempt, now: datetime) -> None:
@@ -201,6 +202,8 @@ def let_go(session: Session, *, attempt: Attempt, now: datetime) -> None:
     if not joined and attempt.user_id is not None:
         attempt.user_id = None  # nobody talked: the call is 自動発信's
     announce(session, "campaign", campaign_id=attempt.campaign_id)
+    if attempt.campaign_id is not None:
+        campaign_team.stopped(session, campaign_id=attempt.campaign_id, now=now)
 
 
 def ready_count(session: Session, *, campaign_id: int) -> dict[str, int]:

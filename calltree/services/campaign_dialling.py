@@ -28,7 +28,7 @@ def dial(
     if customer is None or (customer.next_try_at is not None and customer.next_try_at > now):
         return PASSED_OVER, None
     reserved = lead.user_id
-    if reserved is None and (lead.needs_operator or customer.abandons):
+    if reserved is None and (lead.needs_operator or _was_abandoned(session, customer)):
         reserved = _longest_idle(session, campaign.id, node)
         if reserved is None:
             redialling.refused(session, customer, code="needs_operator", detail={}, now=now)
@@ -42,6 +42,7 @@ def dial(
             node=_node(session, reserved) or node,
             campaign_id=campaign.id,
             reserved_user_id=reserved,
+            least_ring_s=campaign.minimum_ring_s,
             epoch=epoch,
         ),
         now=now,
@@ -59,6 +60,11 @@ def dial(
 def _origin(campaign: Campaign) -> Origin:
     progressive = campaign.mode is CampaignMode.PROGRESSIVE
     return Origin.PROGRESSIVE if progressive else Origin.PREDICTIVE
+
+
+def _was_abandoned(session: Session, customer: Customer) -> bool:
+    """By the row, or by the number in whichever list it stands: the gate asks for the number."""
+    return bool(customer.abandons or redialling.abandons_of(session, number=customer.number)[0])
 
 
 def _longest_idle(session: Session, campaign_id: int, node: str) -> int | None:

@@ -21,13 +21,18 @@ from calltree.models import (
     CampaignState,
     Operator,
     OperatorState,
+    Project,
+    Site,
 )
 from calltree.pacing.rule import Share
-from calltree.services import campaign_team, leases
+from calltree.services import campaign_team, hours, leases
 from calltree.text.days import day_begins
+from calltree.text.hours import after_open, open_between
 
 NOTE = "dialler"
 """The loop's part of the leader's note: {str(campaign id): {…}} and "ticked_at"."""
+PACE_OVER = timedelta(minutes=30)
+"""The pace of so long tells when the lists end."""
 SILENT_S = 10.0
 """A loop that has not ticked for so long is not alive."""
 
@@ -84,7 +89,8 @@ class Facts:
     left: int | None
     """Customers who can still be dialled, by the loop's last count; None: not counted yet."""
     ends_at: datetime | None
-    """When the list ends at the last half hour's pace; None where nothing tells it."""
+    """When the lists end at the last half hour's pace, in the project's hours and with the tries
+    that the day's answer rate leaves; None where nothing tells it."""
     why: Why
     """One sentence: why it is not dialling, or how many it dials and why no more."""
     dialling: bool
@@ -106,7 +112,8 @@ def of(session: Session, *, campaign: Campaign, now: datetime) -> Facts:
     told = told_by_loop(session)
     mine = told.get(str(campaign.id), {})
     limit = campaign.limit_thousandths / 1000
-    left = mine.get("left")
+    told_left = mine.get("tries_left")
+    tries = None if told_left is None else dict(told_left)
     return Facts(
         campaign=campaign,
         ringing=lines["ringing"],
@@ -119,8 +126,8 @@ def of(session: Session, *, campaign: Campaign, now: datetime) -> Facts:
         day=day,
         raw_share=day.share.raw,
         smoothed_share=day.share.smoothed(limit),
-        left=left,
-        ends_at=_ends_at(session, campaign, left, now),
+        left=None if tries is None else sum(tries.values()),
+        ends_at=_ends_at(session, campaign, tries or {}, day, now),
         why=_why(campaign, told, mine, now),
         dialling=bool(mine.get("dialling")) and campaign.state is CampaignState.RUNNING,
         ticked_at=_moment(told.get("ticked_at")),
@@ -246,18 +253,25 @@ def _team(session: Session, campaign_id: int) -> dict[str, int]:
 
 
 def _ends_at(
-    session: Session, campaign: Campaign, left: int | None, now: datetime
+    session: Session, campaign: Campaign, tries: Mapping[int, int], day: Day, now: datetime
 ) -> datetime | None:
-    """At the pace of the last half hour, hours of the day not taken into account."""
-    if not left or campaign.state is not CampaignState.RUNNING:
+    """`tries`: how many customers have so many tries left. Waits between tries are not counted."""
+    if not tries or campaign.state is not CampaignState.RUNNING:
         return None
-    span = timedelta(minutes=30)
+    since = max(now - PACE_OVER, campaign.state_since)
     dials = session.scalar(
-        select(func.count()).where(
-            Attempt.campaign_id == campaign.id, Attempt.dialled_at >= now - span
-        )
+        select(func.count()).where(Attempt.campaign_id == campaign.id, Attempt.dialled_at >= since)
     )
-    return now + span * (left / dials) if dials else None
+    project = session.get_one(Project, campaign.project_id)
+    rules = hours.rules_of(session, site=session.get_one(Site, 1), project=project)
+    span = open_between(rules, since, now)
+    if not dials or not span:
+        return None
+    silent = 1 - (day.answer_rate or 0.0)
+    expected = sum(
+        count * sum(silent**before for before in range(left)) for left, count in tries.items()
+    )
+    return after_open(rules, now, span * (expected / dials))
 
 
 def _moment(shown: object) -> datetime | None:

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, case, exists, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from calltree.models import (
+    BuiltIn,
     Campaign,
     CampaignList,
     Customer,
@@ -22,9 +23,11 @@ from calltree.models import (
     CustomerList,
     Operator,
     OperatorState,
+    ResultStatus,
     Task,
 )
 from calltree.services import hurry, scope
+from calltree.text.dayparts import another_part, tried_until
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,24 @@ class Lead:
     """The callback was promised by this operator, who is to be kept free for it."""
     needs_operator: bool = False
     """Abandoned before: only with an operator kept free (R-DL-4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _CalledAgain:
+    """Results after which customers are called again, and after how long."""
+
+    result: ColumnElement[bool]
+    """Condition on Customer."""
+    wait: timedelta
+    other_part: bool = False
+    """In another part of the day only."""
+
+    def until(self, now: datetime) -> datetime:
+        """Who was dialled by then may be dialled now."""
+        return tried_until(now, self.wait) if self.other_part else now - self.wait
+
+    def due(self, tried: datetime) -> datetime:
+        return another_part(tried, self.wait) if self.other_part else tried + self.wait
 
 
 @dataclass(slots=True)
@@ -92,37 +113,58 @@ def next_leads(
     return list(found.values())[:most]
 
 
-def count_left(session: Session, *, campaign: Campaign, lists: Sequence[int]) -> int:
-    """Count who may still be dialled, now or later. Reads whole lists: for once in a while."""
+def count_left(session: Session, *, campaign: Campaign, lists: Sequence[int]) -> dict[int, int]:
+    """Count who may still be dialled, now or later, by the tries they have left.
+
+    Reads whole lists: for once in a while.
+    """
+    again = or_(*(again.result for again in _called_again(session, campaign)))
     waits = and_(Customer.next_try_at.is_not(None), Customer.dials < campaign.max_tries)
-    return (
-        session.scalar(
-            select(func.count())
-            .select_from(Customer)
-            .join(CustomerList, CustomerList.id == Customer.list_id)
-            .where(
-                Customer.list_id.in_(lists),
-                scope.is_present(),
-                ~Customer.preview_only,
-                or_(_never_dialled(), waits),
-            )
+    tries = case((_never_dialled(), campaign.max_tries), else_=campaign.max_tries - Customer.dials)
+    rows = session.execute(
+        select(tries, func.count())
+        .select_from(Customer)
+        .join(CustomerList, CustomerList.id == Customer.list_id)
+        .where(
+            Customer.list_id.in_(lists),
+            scope.is_present(),
+            ~Customer.preview_only,
+            or_(_never_dialled(), waits, and_(again, *_another_try(campaign))),
         )
-        or 0
-    )
+        .group_by(tries)
+    ).all()
+    return {int(left): int(count) for left, count in rows}
 
 
 def next_due(
     session: Session, *, campaign: Campaign, lists: Sequence[int], now: datetime
 ) -> datetime | None:
     """Return when the first of those who wait for their next try is due; None: nobody waits."""
-    return session.scalar(
-        select(func.min(Customer.next_try_at)).where(
-            Customer.list_id.in_(lists),
-            Customer.next_try_at > now,
-            Customer.deleted_at.is_(None),
-            Customer.dials < campaign.max_tries,
+    due = [
+        session.scalar(
+            select(func.min(Customer.next_try_at)).where(
+                Customer.list_id.in_(lists),
+                Customer.next_try_at > now,
+                Customer.deleted_at.is_(None),
+                Customer.dials < campaign.max_tries,
+            )
         )
-    )
+    ]
+    for again in _called_again(session, campaign):
+        tried = session.scalar(
+            select(func.min(Customer.last_dialled_at))
+            .join(CustomerList, CustomerList.id == Customer.list_id)
+            .where(
+                Customer.list_id.in_(lists),
+                again.result,
+                Customer.last_dialled_at > again.until(now),
+                scope.is_present(),
+                ~Customer.preview_only,
+                *_another_try(campaign),
+            )
+        )
+        due.append(None if tried is None else again.due(tried))
+    return min((at for at in due if at is not None), default=None)
 
 
 def _add(found: dict[int, Lead], leads: Sequence[Lead]) -> None:
@@ -214,24 +256,51 @@ def _due(
 def _again(
     session: Session, campaign: Campaign, list_id: int, now: datetime, most: int
 ) -> list[Lead]:
-    """Called with a result after which the manager has customers called again."""
-    if not campaign.again_status_ids:
-        return []
-    return _leads(
-        session.execute(
-            _customers()
-            .where(
-                Customer.list_id == list_id,
-                Customer.last_status_id.in_(campaign.again_status_ids),
-                Customer.last_dialled_at
-                <= now - timedelta(minutes=campaign.again_min) / hurry.rate(session),
-                Customer.cycle == CustomerList.cycle,
-                Customer.dials < campaign.max_tries,
-                Customer.next_try_at.is_(None),
+    """Whose last result has them called again, and its wait is over."""
+    found: list[Lead] = []
+    for again in _called_again(session, campaign):
+        found += _leads(
+            session.execute(
+                _customers()
+                .where(
+                    Customer.list_id == list_id,
+                    again.result,
+                    Customer.last_dialled_at <= again.until(now),
+                    *_another_try(campaign),
+                )
+                .order_by(Customer.last_dialled_at)
+                .limit(most)
             )
-            .order_by(Customer.last_dialled_at)
-            .limit(most)
         )
+    return found
+
+
+def _called_again(session: Session, campaign: Campaign) -> list[_CalledAgain]:
+    """不通, and what the manager chose: each asked about alone, as the index serves one."""
+    wait = timedelta(minutes=campaign.no_answer_min) / hurry.rate(session)
+    found = [_CalledAgain(_not_reached(), wait, campaign.other_part)]
+    if campaign.again_status_ids:
+        chosen = Customer.last_status_id.in_(campaign.again_status_ids)
+        wait = timedelta(minutes=campaign.again_min) / hurry.rate(session)
+        found.append(_CalledAgain(chosen, wait))
+    return found
+
+
+def _not_reached() -> ColumnElement[bool]:
+    """Condition on Customer: a person saved 不通. Who dialled by hand left no next try."""
+    built_in = select(ResultStatus.id).where(ResultStatus.built_in == BuiltIn.NO_ANSWER)
+    return Customer.last_status_id == built_in.scalar_subquery()
+
+
+def _another_try(campaign: Campaign) -> tuple[ColumnElement[bool], ...]:
+    """Conditions on Customer joined with its list: dialled in this 周回, less often than allowed.
+
+    Who has a next try waits for that instead.
+    """
+    return (
+        Customer.cycle == CustomerList.cycle,
+        Customer.dials.between(1, campaign.max_tries - 1),
+        Customer.next_try_at.is_(None),
     )
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from calltree.db import announce
 from calltree.errors import NotAllowed, NotFound, Refused
 from calltree.models import (
+    Attempt,
     Campaign,
     CampaignList,
     CampaignState,
@@ -156,8 +157,32 @@ def ungranted(session: Session, *, campaign_id: int) -> list[int]:
     )
 
 
+def stopped(session: Session, *, campaign_id: int, now: datetime) -> None:
+    """Let a stopped campaign's operators go; those in 待機 once nobody rings or waits any more.
+
+    Whoever answers until then is still served. Called at 停止, and as each of its calls is joined
+    or over; a campaign that is not stopped keeps its operators.
+    """
+    session.flush()
+    state = session.scalar(select(Campaign.state).where(Campaign.id == campaign_id))
+    if state is not CampaignState.STOPPED:
+        return
+    unjoined = select(Attempt.id).where(
+        Attempt.campaign_id == campaign_id,
+        Attempt.ended_at.is_(None),
+        Attempt.joined_at.is_(None),
+    )
+    rings = session.scalar(unjoined.limit(1)) is not None
+    dismiss(session, campaign_id=campaign_id, ready_too=not rings, now=now)
+
+
 def dismiss(
-    session: Session, *, campaign_id: int, users: list[int] | None = None, now: datetime
+    session: Session,
+    *,
+    campaign_id: int,
+    users: list[int] | None = None,
+    ready_too: bool = True,
+    now: datetime,
 ) -> None:
     """Let everybody, or these, leave a campaign; who has a customer keeps them to the end."""
     wanted = select(Operator.user_id, Operator.state).where(Operator.campaign_id == campaign_id)
@@ -166,6 +191,8 @@ def dismiss(
     rows = session.execute(wanted).all()
     busy = (OperatorState.OFFERED, OperatorState.DIALLING, OperatorState.TALKING)
     for user_id, state in rows:
+        if state is OperatorState.READY and not ready_too:
+            continue
         if state in busy or state is OperatorState.WRAP_UP:
             leave_after_call(session, user_id=user_id)
             continue

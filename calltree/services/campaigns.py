@@ -31,6 +31,7 @@ from calltree.services import (
     audit_changes,
     campaign_sounds,
     campaign_team,
+    gate,
     projects,
     trunks,
 )
@@ -213,9 +214,13 @@ def pause(session: Session, *, viewer: Viewer, campaign_id: int, now: datetime) 
 
 
 def stop(session: Session, *, viewer: Viewer, campaign_id: int, now: datetime) -> Campaign:
-    """End it: nobody new is dialled, operators in 待機 leave it, others after their result."""
+    """End it: nobody new is dialled, operators in 待機 leave it, others after their result.
+
+    While somebody rings still, operators in 待機 stay for them.
+    """
+    gate.take_turn(session)  # so that no dial is being made of which this knows nothing
     campaign = _set_state(session, viewer, campaign_id, CampaignState.STOPPED, now)
-    campaign_team.dismiss(session, campaign_id=campaign_id, now=now)
+    campaign_team.stopped(session, campaign_id=campaign_id, now=now)
     return campaign
 
 

@@ -363,6 +363,8 @@ def _dial_args(case: Case, attempt: Attempt) -> dict[str, Any]:
         "number": attempt.number,
         "caller": case.caller.number if case.caller else "",
         "trunk_id": case.caller.trunk_id if case.caller else None,
-        "ring_time_s": case.project.ring_time_s if case.project else 30,
+        "ring_time_s": max(
+            case.request.least_ring_s, case.project.ring_time_s if case.project else 30
+        ),
         "leg_uuid": case.operator.leg_uuid if case.operator else "",
     }

@@ -91,6 +91,8 @@ class DialRequest:
     """The campaign that dials it; its rules of redialling hold."""
     reserved_user_id: int | None = None
     """The operator to be kept free for this customer, in the same transaction (R-DL-4)."""
+    least_ring_s: int = 0
+    """The campaign's 最短呼出時間; it rings no shorter, whatever the project says."""
     epoch: int = 0
     """The leader's, for what the `switch` role dials; 0 for presses."""
 

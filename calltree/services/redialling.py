@@ -36,12 +36,13 @@ _REFUSED: dict[str, timedelta] = {
     "number_in_call": timedelta(minutes=10),
     "preview_only": timedelta(days=30),
     "needs_operator": timedelta(minutes=1),
+    "in_a_call": timedelta(minutes=1),  # who was to be kept free for them was taken meanwhile
+    "no_lines_number": timedelta(minutes=1),  # their caller number's; others may have lines
 }
 OF_CAMPAIGN = frozenset(
     {
         *("list_unavailable", "project_stopped", "no_caller_number", "outside_site_hours"),
-        *("outside_hours", "switch_down", "trunk_down", "no_lines", "no_lines_number"),
-        *("no_lines_predictive", "in_a_call"),
+        *("outside_hours", "switch_down", "trunk_down", "no_lines", "no_lines_predictive"),
     }
 )
 """Verdicts that say nothing of this customer: the next one would be refused just so."""

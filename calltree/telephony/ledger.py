@@ -27,6 +27,7 @@ from calltree.models.calls import (
     Operator,
     Origin,
 )
+from calltree.models.campaigns import Campaign
 from calltree.models.projects import Project
 from calltree.services import (
     campaign_answers,
@@ -205,9 +206,11 @@ def mute_ends(session: Session, attempt: Attempt) -> list[Act]:
 
 
 def ring_time_s(session: Session, attempt: Attempt) -> int:
-    """Give how long this call may ring."""
+    """Give how long this call may ring: as its project says, a campaign's no shorter than that."""
     project = session.get(Project, attempt.project_id) if attempt.project_id else None
-    return project.ring_time_s if project else DEFAULT_RING_S
+    campaign = session.get(Campaign, attempt.campaign_id) if attempt.campaign_id else None
+    least = campaign.minimum_ring_s if campaign else 0
+    return max(least, project.ring_time_s if project else DEFAULT_RING_S)
 
 
 # --- the customer's leg

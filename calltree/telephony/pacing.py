@@ -9,7 +9,7 @@ The loop, at every tick and whenever an operator or a line changes:
 2. `decide(rule, scene, share, memory)`; keeps `Decision.braked` as `Memory.braked`;
 3. dials `Decision.dial` numbers through the gate; `say(decision)` is its sentence;
 4. tells the memory of each line that is answered or ends: `answered(after_s)`, `silent(after_s)`;
-5. ends a ringing call only where `Rule.may_give_up(rung_s)`: surplus lines ring on.
+5. ends no ringing call: surplus lines ring on for `Rule.ring_timeout_s`, which each dial carries.
 
 `Memory.to_json` is kept where the loop likes; `remembered` makes it again from the ledger.
 """

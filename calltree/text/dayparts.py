@@ -28,3 +28,16 @@ def another_part(tried: datetime, after: timedelta, zone: ZoneInfo = TOKYO) -> d
     later = [beginning for beginning in BEGINNINGS if beginning > due.time()]
     day = due.date() if later else due.date() + timedelta(days=1)
     return datetime.combine(day, (later or BEGINNINGS)[0], zone).astimezone(UTC)
+
+
+def tried_until(now: datetime, after: timedelta, zone: ZoneInfo = TOKYO) -> datetime:
+    """Give the last moment of a try that may be repeated now, as `another_part` has it; UTC.
+
+    The same as asking that of each try, where `after` is no longer than the shortest part.
+    """
+    latest = now - after
+    part = part_of(latest, zone)
+    if part != part_of(now, zone):
+        return latest.astimezone(UTC)
+    day = latest.astimezone(zone).date()
+    return (datetime.combine(day, BEGINNINGS[part], zone) - datetime.resolution).astimezone(UTC)

@@ -3,6 +3,7 @@
 Pure: whoever asks brings the rules and the moment. Hours begin inclusive and end exclusive.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
@@ -64,11 +65,19 @@ def next_opening(rules: CallingHours, moment: datetime) -> datetime | None:
 
     None when no day of the next thirteen months is open, or when the hours leave nothing.
     """
+    return next((begins for begins, _ends in openings(rules, moment)), None)
+
+
+def openings(rules: CallingHours, moment: datetime) -> Iterator[tuple[datetime, datetime]]:
+    """The open spans of the next thirteen months that end after this moment, in UTC and order.
+
+    The first begins no sooner than the moment.
+    """
     opens, closes = rules.opens, rules.closes
     if rules.bound is not None:
         opens, closes = max(opens, rules.bound[0]), min(closes, rules.bound[1])
     if opens >= closes:
-        return None
+        return
     today = moment.astimezone(rules.zone).date()
     for ahead in range(_LOOKED_AHEAD_DAYS):
         day = today + timedelta(days=ahead)
@@ -77,7 +86,28 @@ def next_opening(rules: CallingHours, moment: datetime) -> datetime | None:
         start = datetime.combine(day, opens, rules.zone).astimezone(UTC)
         end = datetime.combine(day, closes, rules.zone).astimezone(UTC)
         if moment < end:
-            return max(start, moment.astimezone(UTC))
+            yield max(start, moment.astimezone(UTC)), end
+
+
+def open_between(rules: CallingHours, since: datetime, until: datetime) -> timedelta:
+    """How long of this span the project may call."""
+    total = timedelta()
+    for begins, ends in openings(rules, since):
+        if begins >= until:
+            break
+        total += min(ends, until) - begins
+    return total
+
+
+def after_open(rules: CallingHours, moment: datetime, span: timedelta) -> datetime | None:
+    """The moment by which the project has been open for so long since then; in UTC.
+
+    None when that is not within the next thirteen months.
+    """
+    for begins, ends in openings(rules, moment):
+        if span <= ends - begins:
+            return begins + span
+        span -= ends - begins
     return None
 
 

@@ -1,7 +1,7 @@
 """Campaigns: who may change and run them, who may join, what their page is told."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import select
@@ -254,3 +254,40 @@ def test_R_DL_6_the_sentence_says_when_nothing_drives_the_campaign(store: Store)
         make.make_switch(session, dialler={"ticked_at": NOW.isoformat(), str(campaign.id): told})
         assert why(CampaignState.RUNNING) == "pacing_nobody_ready"
         assert campaign_facts.alarms(session, now=NOW) == []
+
+
+def ends_at(store: Store, tries: list[tuple[int, int]], now: datetime) -> datetime | None:
+    """Of a campaign that began an hour before noon and dials one a minute; a quarter answers."""
+    with store.write() as session:
+        make.make_site(session)
+        noon = NOW + timedelta(hours=2)
+        folder = make.make_list(session, make.make_project(session))
+        campaign = make.make_campaign(session, folder, state_since=noon - timedelta(hours=1))
+        for n in range(60):
+            at = now - timedelta(minutes=n)
+            attempt(session, campaign, n, dialled_at=at, answered_at=None if n % 4 else at)
+        told = {"why": "pacing_nobody_ready", "values": {}, "tries_left": tries}
+        make.make_switch(session, dialler={"ticked_at": now.isoformat(), str(campaign.id): told})
+        facts = campaign_facts.of(session, campaign=campaign, now=now)
+        assert facts.left == sum(count for _left, count in tries)
+        return facts.ends_at
+
+
+def test_R_DL_6_the_end_is_projected_with_the_tries_that_are_left(store: Store) -> None:
+    now = NOW + timedelta(hours=2)
+    end = ends_at(store, [(1, 10), (3, 20)], now)
+    # 31 dials in half an hour; three tries at a quarter answered are 1 + ¾ + 9⁄16 dials.
+    wanted = timedelta(minutes=30) * ((10 + 20 * 2.3125) / 31)
+    assert end is not None
+    assert abs(end - now - wanted) < timedelta(seconds=1)
+
+
+def test_R_DL_6_the_projected_end_is_within_the_hours(store: Store) -> None:
+    now = NOW + timedelta(hours=9)  # 19:00 of a Tuesday, closed from 20:00 to 9:00
+    end = ends_at(store, [(1, 93)], now)
+    assert end is not None
+    assert abs(end - now - timedelta(hours=13, minutes=90)) < timedelta(seconds=1)
+
+
+def test_R_DL_6_nothing_left_has_no_end(store: Store) -> None:
+    assert ends_at(store, [], NOW + timedelta(hours=2)) is None

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calltree.text.dayparts import another_part, part_of
+from calltree.text.dayparts import another_part, part_of, tried_until
 from calltree.text.days import TOKYO
 
 THREE_HOURS = timedelta(hours=3)
@@ -38,3 +38,12 @@ def test_R_DL_5_never_sooner_and_never_in_the_same_part(minute: int, minutes: in
     due = another_part(tried, after)
     assert tried + after <= due <= tried + after + timedelta(days=1)
     assert part_of(due) != part_of(tried)
+
+
+@given(st.integers(0, 3 * 24 * 60), st.integers(0, 2 * 24 * 60), st.integers(1, 7 * 60))
+def test_R_DL_5_who_was_tried_until_then_is_due_and_nobody_else(
+    minute: int, later: int, minutes: int
+) -> None:
+    tried, after = tokyo(1, 0) + timedelta(minutes=minute), timedelta(minutes=minutes)
+    now = tried + timedelta(minutes=later)
+    assert (tried <= tried_until(now, after)) == (another_part(tried, after) <= now)

@@ -106,7 +106,8 @@ class Pilot:
     why: Why = field(default_factory=lambda: Why("pacing_settling", {"dial": 0}))
     dialling: bool = False
     alarms: list[Why] = field(default_factory=list)
-    left: int | None = None
+    left: dict[int, int] | None = None
+    """Customers who may still be dialled, by the tries they have left; None: not counted yet."""
     pace_s: float = 1.0
     """Between two ticks: a second, or so long as the calls of one transaction take of it.
 
@@ -116,6 +117,8 @@ class Pilot:
     _ringing: dict[int, datetime] = field(default_factory=dict)
     _leads: deque[Lead] = field(default_factory=deque)
     _places: Places = field(default_factory=Places)
+    _lists: list[int] = field(default_factory=list)
+    """The lists that those in hand are of."""
     _dialled: deque[float] = field(default_factory=deque)
     """When each of the last dials was made, by the monotonic clock."""
     _blocked_until: float = 0.0
@@ -169,7 +172,7 @@ class Pilot:
             "why": self.why.code,
             "values": dict(self.why.values),
             "dialling": self.dialling,
-            "left": self.left,
+            "tries_left": None if self.left is None else sorted(self.left.items()),
             "alarms": [{"code": a.code, "values": dict(a.values)} for a in self.alarms],
         }
 
@@ -184,6 +187,8 @@ class Pilot:
             return None
         project = session.get_one(Project, campaign.project_id, populate_existing=True)
         lists = campaign_leads.lists_in_use(session, campaign_id=campaign.id)
+        if lists != self._lists:
+            self._begin_anew(lists)
         nodes = self.ground.nodes()
         free, lines = campaign_scene.lines_free(session, campaign=campaign, project=project)
         counted = campaign_scene.count(session, campaign_id=campaign.id)
@@ -197,6 +202,13 @@ class Pilot:
             lines=lines,
             ready=sum(count for node, count in counted.ready.items() if node in nodes),
         )
+
+    def _begin_anew(self, lists: list[int]) -> None:
+        """The campaign dials other lists from now on: nobody of the former ones is in hand."""
+        self._lists = lists
+        self._leads.clear()
+        self._places = Places()
+        self._leads_due = self._count_due = 0.0
 
     def _decide(self, view: View, numbers_left: int | None = None) -> Decision:
         now, memory = self.ground.clock(), self._remembering(view)
@@ -320,7 +332,7 @@ class Pilot:
 
     def _dial_some(self, wanted: int) -> int:
         """Dial a few in one transaction, in which all that allows them is counted anew."""
-        made = 0
+        made = full = 0  # full: so many in a row whose caller number has no line left
         with self.ground.write() as session:
             gate.take_turn(session)
             view = self._view(session)
@@ -344,19 +356,28 @@ class Pilot:
                     now=self.ground.clock(),
                 )
                 if code in redialling.OF_CAMPAIGN:
-                    self._leads.clear()
-                    self._places = Places()
-                    self._blocked_until = time.monotonic() + 2 * self.ground.timings.second_s
+                    self._block()
                     break
                 if code != gate.ALLOWED or attempt is None:
                     log.info("not dialled", campaign=self.campaign_id, why=code)
-                    continue
+                    full += code == "no_lines_number"
+                    if full < AT_ONCE:
+                        continue
+                    self._block()
+                    break
                 made += 1
+                full = 0
                 self._dialled.append(time.monotonic())
                 by_node[attempt.node] = by_node.get(attempt.node, 0) + 1
                 if attempt.reserved_user_id is not None:
                     break  # one operator fewer waits: count anew
         return made
+
+    def _block(self) -> None:
+        """The next one would be refused too: ask nothing for a while."""
+        self._leads.clear()
+        self._places = Places()
+        self._blocked_until = time.monotonic() + 2 * self.ground.timings.second_s
 
     def _keep_brake(self, view: View, decision: Decision) -> None:
         if decision.braked == view.campaign.braked:
@@ -370,7 +391,9 @@ class Pilot:
     def _say(self, view: View, decision: Decision, wanted: int) -> None:
         self.why = self._reason(view, decision, wanted)
         self.dialling = (
-            view.why is None and bool(self.left) and decision.reason not in ("pacing_nobody_ready",)
+            view.why is None
+            and (bool(self.left) or self._somebody)
+            and decision.reason != "pacing_nobody_ready"
         )
 
     def _reason(self, view: View, decision: Decision, wanted: int) -> Why:
