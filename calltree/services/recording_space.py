@@ -141,7 +141,8 @@ def claim_outdated(session: Session, *, now: datetime, most: int) -> int:
 def claim_oldest(session: Session, *, now: datetime, most: int) -> int:
     """Doom up to `most` of the oldest recordings while it is too full; return how many.
 
-    Too full is when another day would not fit: nothing is removed between two nights.
+    Too full is when another day like the fullest of the last four weeks would not fit: nothing is
+    removed between two nights, and a mean over days off is exceeded on each working day.
     """
     room = space(session, now=now)
     doomed = session.scalar(
@@ -149,7 +150,9 @@ def claim_oldest(session: Session, *, now: datetime, most: int) -> int:
             Recording.destroy_after.is_not(None), Recording.state == RecordingState.DESTROYED
         )
     )
-    excess = room.used - int(doomed or 0) - (room.capacity - room.bytes_per_day)
+    # half at most: one day beyond all measure must not take every recording with it
+    kept_free = min(_fullest_day(session, now=now), room.capacity // 2)
+    excess = room.used - int(doomed or 0) - (room.capacity - kept_free)
     oldest = session.execute(
         select(Recording.id, Recording.size_bytes)
         .where(_removable())
@@ -163,6 +166,19 @@ def claim_oldest(session: Session, *, now: datetime, most: int) -> int:
         ids.append(recording_id)
         excess -= size_bytes
     return _doom(session, ids, Gone.CAPACITY, now)
+
+
+def _fullest_day(session: Session, *, now: datetime) -> int:
+    """Return what the fullest of the last days brought, in bytes; days end at `now`'s time."""
+    ends = [now - timedelta(days=age) for age in range(MEASURED.days)]
+    sizes = [
+        func.sum(Recording.size_bytes).filter(
+            Recording.started_at > end - timedelta(days=1), Recording.started_at <= end
+        )
+        for end in ends
+    ]
+    days = session.execute(select(*sizes).where(Recording.started_at > now - MEASURED)).one()
+    return max(int(size or 0) for size in days)
 
 
 def removed_of(session: Session, *, record_id: int) -> Recording | None:

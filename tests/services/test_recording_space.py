@@ -78,7 +78,7 @@ def test_R_RC_2_the_oldest_calls_go_first_until_a_day_fits(shelf: Shelf) -> None
     ids = [shelf.put(started_at=NOW - age * DAY, size_bytes=GB // 4) for age in (40, 30, 20, 10, 1)]
     kept = shelf.put(started_at=NOW - 50 * DAY, size_bytes=GB // 4, protected=True)
     nightly.make_room(shelf.store, shelf.root, now=NOW)
-    # 1.5 GB were there; 0.75 GB of the last four weeks are 0.027 GB a day
+    # 1.5 GB were there; the fullest day of the last four weeks brought 0.25 GB
     gone = [i for i, state in states(shelf.store).items() if state is RecordingState.DESTROYED]
     assert gone == ids[:3]
     assert [shelf.file(i).exists() for i in (*ids, kept)] == [False] * 3 + [True] * 3
@@ -88,6 +88,22 @@ def test_R_RC_2_the_oldest_calls_go_first_until_a_day_fits(shelf: Shelf) -> None
         (line,) = session.scalars(select(AuditEntry))
         assert (line.action, line.detail) == ("recordings.removed_capacity", {"count": 3})
     assert nightly.make_room(shelf.store, shelf.root, now=NOW) == 0
+
+
+@pytest.mark.parametrize(("of_a_day", "left"), [(3, 7), (7, 5)])
+def test_R_RC_2_after_days_off_a_working_day_still_fits(
+    shelf: Shelf, of_a_day: int, left: int
+) -> None:
+    """Of ten tenths, those of one working day are kept free, but never more than half."""
+    with shelf.store.write() as session:
+        session.get_one(Site, 1).recordings_capacity_gb = 1
+    last_friday = [NOW - 3 * DAY - timedelta(minutes=n) for n in range(of_a_day)]
+    before = [NOW - 40 * DAY + timedelta(minutes=n) for n in range(10 - of_a_day)]
+    for started_at in (*before, *last_friday):
+        shelf.put(started_at=started_at, size_bytes=GB // 10)
+    nightly.make_room(shelf.store, shelf.root, now=NOW)
+    stored = [state for state in states(shelf.store).values() if state is RecordingState.STORED]
+    assert len(stored) == left
 
 
 def test_R_RC_2_a_projects_retention_removes_earlier(shelf: Shelf) -> None:
