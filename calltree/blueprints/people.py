@@ -281,6 +281,20 @@ def group(group_id: int | None) -> ResponseReturnValue:
     return render_template("people/group.html", form=form, group_id=group_id), status
 
 
+@bp.post("/groups/<int:group_id>/delete")
+@requires(Right.EDIT_USERS)
+def delete_group(group_id: int) -> ResponseReturnValue:
+    """Delete a group; its members stay."""
+    try:
+        with writing() as session:
+            name = people.remove_group(session, viewer=viewer(), group_id=group_id, now=utcnow())
+    except Refused as refusal:
+        flash(sentence(refusal.code, **refusal.values), "bad")
+        return go(url_for("people.group", group_id=group_id))
+    flash(_("The group %(name)s was deleted.", name=name), "ok")
+    return go(url_for("people.index"))
+
+
 @bp.get("/audit")
 @requires(Right.READ_AUDIT)
 def audit_log() -> ResponseReturnValue:

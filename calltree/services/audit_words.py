@@ -31,6 +31,7 @@ ACTIONS: dict[str, str] = {
     "export.broken_off": N_("An export broke off"),
     "figures.exported": N_("Exported figures"),
     "group.saved": N_("Saved a group"),
+    "group.deleted": N_("Deleted a group"),
     "help.taken": N_("Took a request for help"),
     "hold.freed": N_("Freed a customer that somebody held"),
     "sounds.changed": N_("Changed the sounds"),

@@ -160,7 +160,8 @@ def sent(session: Session, *, now: datetime) -> list[Sent]:
     found = []
     for notice, by, to_group in rows:
         mine = [(at, name) for of, at, name in readers if of == notice.id]
-        to = to_group or ("" if notice.to_all else mine[0][1] if mine else "")
+        # a person, or the readers that a group had which was deleted since
+        to = to_group or ("" if notice.to_all else "、".join(name for _at, name in mine))
         waits_for = tuple(name for at, name in mine if at is None)
         found.append(Sent(notice, by or "", to, len(mine), len(mine) - len(waits_for), waits_for))
     return found

@@ -12,11 +12,15 @@ from werkzeug.security import check_password_hash, generate_password_hash
 from calltree.db import announce
 from calltree.errors import NotAllowed, NotFound, Refused
 from calltree.models import (
+    CallerNumber,
     Customer,
     Draft,
     Group,
     GroupMember,
     InboundCall,
+    InboundRoute,
+    ListGroupGrant,
+    Notice,
     Operator,
     OperatorState,
     Role,
@@ -27,6 +31,7 @@ from calltree.models import (
 from calltree.services import audit, audit_changes
 from calltree.services.rights import Right, Viewer
 from calltree.text.folding import fold_name
+from calltree.text.phones import format_national
 
 PASSWORD_MIN = 8
 RESTRICTIONS = (
@@ -326,6 +331,39 @@ def save_group(
         users=sorted(user_ids & known),
     )  # fmt: skip
     return group
+
+
+def remove_group(session: Session, *, viewer: Viewer, group_id: int, now: datetime) -> str:
+    """Delete a group with its grants of lists (R-US-5); return its name.
+
+    Its members stay, its notices stay with them, its calls stay with everybody. Raises NotFound,
+    or Refused 'group_is_rung' while an incoming number rings it: nobody would hear that number.
+    """
+    group = session.get(Group, group_id)
+    if group is None:
+        raise NotFound(f"group {group_id}")
+    rung = session.scalar(
+        select(CallerNumber.number)
+        .join(InboundRoute, InboundRoute.caller_number_id == CallerNumber.id)
+        .where(InboundRoute.group_id == group_id)
+        .order_by(CallerNumber.id)
+        .limit(1)
+    )
+    if rung is not None:
+        raise Refused("group_is_rung", name=group.name, number=format_national(rung))
+    session.execute(delete(GroupMember).where(GroupMember.group_id == group_id))
+    session.execute(delete(ListGroupGrant).where(ListGroupGrant.group_id == group_id))
+    session.execute(
+        update(InboundCall).where(InboundCall.group_id == group_id).values(group_id=None)
+    )
+    session.execute(update(Notice).where(Notice.group_id == group_id).values(group_id=None))
+    audit.note(
+        session, viewer=viewer, action="group.deleted", kind="group", object_id=group_id, now=now,
+        name=group.name,
+    )  # fmt: skip
+    session.delete(group)
+    announce(session, "missed")
+    return group.name
 
 
 def _group_state(session: Session, group: Group) -> audit_changes.State:

@@ -284,6 +284,9 @@ SENTENCES: dict[str, str] = {
     "trunk_prefix": N_("%(prefix)s is no prefix. Write digits only, one prefix in each line."),
     "trunk_in_use": N_("A caller number uses this trunk. Choose another trunk for it first."),
     "trunk_gone": N_("This trunk cannot be used. Choose another."),
+    "group_is_rung": N_(
+        "Incoming calls to %(number)s ring the group %(name)s. Choose whom they ring first."
+    ),
     "group_name_taken": N_("There is already a group called %(name)s."),
     "list_name_missing": N_("Enter a name for the list."),
     "list_name_long": N_("A list's name has %(most)s characters at most."),

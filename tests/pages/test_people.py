@@ -17,10 +17,14 @@ from calltree.models import (
     CallState,
     Customer,
     Draft,
+    Group,
     InboundAction,
     InboundCall,
     InboundOutcome,
+    InboundRoute,
+    ListGroupGrant,
     MemoEntry,
+    Notice,
     OperatorState,
     Origin,
     Role,
@@ -32,6 +36,7 @@ from calltree.services import audit, people
 from tests.browser import Browser
 from tests.factories import (
     NOW,
+    make_caller_number,
     make_customer,
     make_list,
     make_operator,
@@ -346,3 +351,39 @@ def test_a_users_telephone_is_chosen_on_a_page_of_its_own(store: Store, browser_
         row = session.get_one(User, operator.id)
         assert (row.leg_kind, row.device) == ("device", "101")
     assert browser.get("/check").one("#environment")["data-switch"] == ""
+
+
+def test_R_US_5_a_group_is_made_renamed_and_deleted_on_its_page(
+    store: Store, browser_of, manager: User, operator: User
+) -> None:
+    with store.write() as session:
+        make_site(session)
+        folder = make_list(session)
+        number = make_caller_number(session)
+    browser = browser_of(manager)
+    browser.get("/admin/users/groups/new")
+    browser.submit("main form", name="夜間", members=[str(operator.id)])
+    with store.write() as session:
+        group_id = session.scalars(select(Group.id)).one()
+        session.add(ListGroupGrant(list_id=folder.id, group_id=group_id))
+        session.add(InboundRoute(caller_number_id=number.id, group_id=group_id))
+        session.add(Notice(text="連絡", user_id=manager.id, group_id=group_id, created_at=NOW))
+    path = f"/admin/users/groups/{group_id}"
+    page = browser.get(path)
+    assert page.one(f"input[name=members][value='{operator.id}']").has_attr("checked")
+    browser.submit("main form.form", name="夜間組")
+    browser.get(path)
+    refused = browser.submit(f"form[action='{path}/delete']", follow=True)
+    assert "夜間組" in refused.one(".toast").text
+    with store.write() as session:
+        session.get_one(InboundRoute, number.id).group_id = None
+    browser.get(path)
+    page = browser.submit(f"form[action='{path}/delete']", follow=True)
+    assert "グループ「夜間組」を削除しました" in page.text
+    with store.read() as session:
+        assert session.scalars(select(Group)).all() == []
+        assert session.scalars(select(ListGroupGrant)).all() == []
+        assert session.scalars(select(Notice)).one().group_id is None
+        last = session.scalars(select(AuditEntry).order_by(AuditEntry.id.desc())).first()
+        assert (last.action, last.detail["name"]) == ("group.deleted", "夜間組")
+    browser.post(f"{path}/delete", status=404)
