@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
+from babel.support import NullTranslations
 from flask import Flask, g, request
-from flask_babel import gettext, lazy_gettext
+from flask_babel import get_locale, get_translations, gettext, lazy_gettext
 from flask_login import current_user
 
 from calltree import catalogues
@@ -31,6 +32,15 @@ def init_app(app: Flask) -> None:
     """Give templates the translations and `locale()`."""
     catalogues.ensure_compiled()
     babel.init_app(app, locale_selector=choose_locale)
+    app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]
+        gettext=lambda text: _catalogue().ugettext(text),
+        ngettext=lambda one, many, count: _catalogue().ungettext(one, many, count),
+        newstyle=True,
+        pgettext=lambda context, text: _catalogue().upgettext(context, text),
+        npgettext=lambda context, one, many, count: _catalogue().unpgettext(
+            context, one, many, count
+        ),
+    )
     app.jinja_env.add_extension("jinja2.ext.do")
     app.add_template_global(choose_locale, "locale_name")
     app.add_template_global(sentence)
@@ -49,3 +59,21 @@ def sentence(code: str, **values: object) -> str:
 def lazy(message: str) -> str:
     """Translate when the page is drawn: a form's labels are made once, for every language."""
     return cast(str, lazy_gettext(message))
+
+
+def _catalogue() -> NullTranslations:
+    """Return the catalogue of this request, for templates.
+
+    Flask-Babel looks the language up and writes out its name for each text: a page has hundreds,
+    and a seventh of the CPU of a list went there.
+    """
+    here: Any = g._get_current_object()
+    try:
+        locale, catalogue = here.catalogue
+        if locale is here._flask_babel.babel_locale:  # another one by force_locale
+            return cast(NullTranslations, catalogue)
+    except AttributeError:
+        pass
+    found: NullTranslations = get_translations()
+    here.catalogue = (get_locale(), found)
+    return found
