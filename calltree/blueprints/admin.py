@@ -7,6 +7,7 @@ from datetime import datetime
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
+from calltree.blueprints import campaign_words as words
 from calltree.blueprints import landing_board, recording_list, watch_board
 from calltree.blueprints.access import requires, viewer
 from calltree.db import utcnow
@@ -63,7 +64,8 @@ def floor() -> ResponseReturnValue:
     return render_template("admin/_floor.html", floor=watch_board.floor(reading()))
 
 
-def _campaign_alarms(found: landing.Landing, now: datetime) -> list[campaign_facts.Why]:
-    """A fault of a trunk stands here already, for whatever dials."""
+def _campaign_alarms(found: landing.Landing, now: datetime) -> list[str]:
+    """Say them; a fault of a trunk stands here already."""
     alarms = campaign_facts.alarms_in(found.note, running=found.campaign_runs, now=now)
-    return [alarm for alarm in alarms if alarm.code != "alarm_trunk"]
+    said = (words.say(alarm) for alarm in alarms if alarm.code not in words.OF_TRUNKS)
+    return list(dict.fromkeys(said))

@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 
 from flask_babel import gettext as _
+from sqlalchemy.orm import Session
 
 from calltree.blueprints.formats import clock, moment
 from calltree.db import utcnow
 from calltree.locale import sentence
 from calltree.models import Campaign, CampaignMode, CampaignState, Preset
+from calltree.services import campaign_facts
 from calltree.services.campaign_facts import Why
 from calltree.services.sentences import N_
 from calltree.text.days import site_day
@@ -33,6 +35,8 @@ MODES = {
 MULTIPLIERS = (10, 15, 20, 25, 30, 40, 50)
 """× 10, offered beside the campaign's own."""
 _MOMENTS = ("opens_at", "due_at")
+OF_TRUNKS = frozenset({"alarm_trunk"})
+"""Alarms that stand on the landing screen already, for whatever dials."""
 
 
 def multiplier(tenths: int | None) -> str:
@@ -63,6 +67,13 @@ def say(why: Why) -> str:
         if isinstance(values.get(name), str):
             values[name] = _when(datetime.fromisoformat(values[name]))
     return sentence(why.code, **values)
+
+
+def alarms(session: Session, *, besides: frozenset[str] = frozenset()) -> list[str]:
+    """Say what the dialler finds wrong now, in any campaign, without the codes `besides`."""
+    found = campaign_facts.alarms(session, now=utcnow())
+    said = [say(alarm) for alarm in found if alarm.code not in besides]
+    return list(dict.fromkeys(said))
 
 
 def _when(at: datetime) -> str:

@@ -31,7 +31,14 @@ from calltree.extensions import reading, settings, writing
 from calltree.htmx import go
 from calltree.locale import lazy, sentence
 from calltree.models import Campaign, CampaignMode, Preset, Project
-from calltree.services import campaign_facts, campaigns, guidances, patterns, projects
+from calltree.services import (
+    campaign_facts,
+    campaigns,
+    guidances,
+    patterns,
+    projects,
+    site_sounds,
+)
 from calltree.services.campaigns import RANGES, CampaignDetails
 from calltree.services.rights import Right
 from calltree.services.sentences import N_
@@ -72,18 +79,18 @@ class CampaignForm(FlaskForm):  # type: ignore[misc] # flask_wtf is published wi
     )
     answered_wait_s = IntegerField(
         lazy(N_("Wait of a customer who answered (seconds)")),
-        description=lazy(N_("After that an apology names the business, and the call ends.")),
+        description=lazy(N_("After that the apology is played, and the call ends.")),
         validators=[InputRequired(), _range("answered_wait_s")],
     )
     waiting_guidance_id = SelectField(lazy(N_("Guidance while nobody is free")), coerce=optional_id)
     apology_guidance_id = SelectField(
         lazy(N_("Apology")),
-        description=lazy(N_("Name the client's business in it, if campaigns have several.")),
+        description=lazy(N_("Choose one that names the business: the switch's own has no words.")),
         coerce=optional_id,
     )
     minimum_ring_s = IntegerField(
         lazy(N_("Least ring time (seconds)")),
-        description=lazy(N_("At least 15: nothing of ours stops ringing before.")),
+        description=lazy(N_("At least 15. The project's ring time holds where it is longer.")),
         validators=[InputRequired(), _range("minimum_ring_s")],
     )
     calls_per_second = IntegerField(
@@ -99,6 +106,7 @@ class CampaignForm(FlaskForm):  # type: ignore[misc] # flask_wtf is published wi
     )
     no_answer_min = IntegerField(
         lazy(N_("Wait after no answer (minutes)")),
+        description=lazy(N_("Holds too for whom an operator saved as not reached.")),
         validators=[InputRequired(), _range("no_answer_min")],
     )
     other_part = BooleanField(lazy(N_("No answer: another part of the day only")))
@@ -184,10 +192,17 @@ def index() -> ResponseReturnValue:
             for campaign in campaigns.all_campaigns(session)
         ],
         project_names={project.id: project.name for project in found},
-        alarms=[words.say(alarm) for alarm in campaign_facts.alarms(session, now=now)],
+        alarms=words.alarms(session),
         words=words,
         percent=percent,
     )
+
+
+@bp.get("/alarms")
+@requires(Right.LISTEN)
+def alarms() -> ResponseReturnValue:
+    """Give every campaign's alarms alone, for pages whose live line is down."""
+    return render_template("campaigns/_alarms.html", alarms=words.alarms(reading()))
 
 
 @bp.route("/new", methods=["GET", "POST"])
@@ -285,6 +300,7 @@ def live(session: Session, campaign: Campaign, at: datetime) -> dict[str, Any]:
         "state": words.STATES[campaign.state],
         "why": words.say(facts.why),
         "alarms": [words.say(alarm) for alarm in facts.alarms],
+        "names_nobody": site_sounds.names_nobody(session, campaign),
         "limit": f"{limit * 100:.1f}%",
         "answer_rate": percent(facts.day.answers, facts.day.dials),
         "share": percent(facts.day.abandoned, facts.day.share.answers),

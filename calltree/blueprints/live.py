@@ -40,6 +40,7 @@ bp = Blueprint("live", __name__)
 FAILED = 1011
 PING_S = 25
 RECHECK_S = 60.0
+SOON_S = 10.0
 BUFFER_BYTES = 128 * 1024  # what may be under way to a reader who does not read
 LONGEST_MESSAGE = 4096  # nothing is ever said on this line
 _FAREWELL_S = 2.0
@@ -131,6 +132,7 @@ class Line:
         self._outbox = outbox
         self._page = page
         self._recheck_s = RECHECK_S / settings().clock_rate
+        self._soon_s = SOON_S / settings().clock_rate if page.soon else float("inf")
 
     def serve(self) -> int:
         """Send what changes until either side ends; give the code to close with."""
@@ -148,10 +150,15 @@ class Line:
             self._say_hearing()
         self._draw(self._page.heard, fresh=True)
         recheck_at = time.monotonic() + self._recheck_s
+        soon_at = time.monotonic() + self._soon_s
         while self._outbox.closing is None:
-            changed = self._outbox.take(max(recheck_at - time.monotonic(), 0.0))
+            wait_s = min(recheck_at, soon_at) - time.monotonic()
+            changed = self._outbox.take(max(wait_s, 0.0))
             self._foretell(self._outbox.take_hints())
             self._drop_what_came()
+            if time.monotonic() >= soon_at:
+                soon_at = time.monotonic() + self._soon_s
+                changed |= self._page.soon
             if time.monotonic() >= recheck_at:
                 recheck_at = time.monotonic() + self._recheck_s
                 if (code := self._recheck()) is not None:

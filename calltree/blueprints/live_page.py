@@ -24,6 +24,8 @@ class Page:
     name = ""
     ages: frozenset[str] = frozenset()
     """Addresses that are drawn again every minute: their values change with the clock."""
+    soon: frozenset[str] = frozenset()
+    """The same every ten seconds: they show that nothing is heard any more."""
     pulls = True
     """Whether the page gives way to that of a customer whom プレディコール connects (R-DL-2)."""
 

@@ -13,7 +13,14 @@ from typing import Any
 from flask import request
 from sqlalchemy.orm import Session
 
-from calltree.blueprints import campaigns, landing_board, summaries, watch_board, watch_page
+from calltree.blueprints import (
+    campaign_words,
+    campaigns,
+    landing_board,
+    summaries,
+    watch_board,
+    watch_page,
+)
 from calltree.blueprints.given import whole
 from calltree.blueprints.live_page import Changed, Page
 from calltree.blueprints.operator_pages import (
@@ -41,7 +48,7 @@ class CampaignPage(Page):
         self._campaign_id = campaign_id
         self._state: CampaignState | None = None
         super().__init__(viewer)
-        self.ages |= self.addresses()
+        self.soon = self.addresses()
 
     def addresses(self) -> frozenset[str]:
         return frozenset({f"campaign:campaign_id={self._campaign_id}"})
@@ -59,20 +66,42 @@ class CampaignPage(Page):
                 yield partial("campaigns/_presses.html", campaign=campaign)
 
 
+class Alarms:
+    """What the dialler finds wrong, on pages where the floor is watched; sent when it changes."""
+
+    heard = frozenset({"campaign"})
+
+    def __init__(self, besides: frozenset[str] = frozenset()) -> None:
+        self._besides = besides
+        self._said: list[str] | None = None
+
+    def draw(self, session: Session, changed: Changed, *, fresh: bool) -> str:
+        if not (fresh or changed & self.heard):
+            return ""
+        said = campaign_words.alarms(session, besides=self._besides)
+        if said == self._said and not fresh:
+            return ""
+        self._said = said
+        return partial("campaigns/_alarms.html", alarms=said)
+
+
 class WatchPage(Page):
     """オペレータ状況."""
 
     name = "watch"
+    soon = Alarms.heard
 
     def __init__(self, viewer: Viewer) -> None:
         self._board = watch_page.Board(viewer, partial)
+        self._alarms = Alarms()
         super().__init__(viewer)
 
     def addresses(self) -> frozenset[str]:
-        return self._board.heard
+        return self._board.heard | Alarms.heard
 
     def draw(self, session: Session, changed: Changed, fresh: bool) -> Iterator[str]:
         yield from self._board.draw(session, changed, fresh=fresh)
+        yield self._alarms.draw(session, changed, fresh=fresh)
         yield from super().draw(session, changed, fresh)
 
 
@@ -80,14 +109,20 @@ class LandingPage(Page):
     """管理画面 as it opens."""
 
     name = "landing"
+    soon = Alarms.heard
+
+    def __init__(self, viewer: Viewer) -> None:
+        self._alarms = Alarms(besides=campaign_words.OF_TRUNKS)
+        super().__init__(viewer)
 
     def addresses(self) -> frozenset[str]:
-        return frozenset({"figures", "tasks", "lines", *watch_board.ROWS})
+        return frozenset({"figures", "tasks", "lines", *watch_board.ROWS}) | Alarms.heard
 
     def draw(self, session: Session, changed: Changed, fresh: bool) -> Iterator[str]:
         yield from super().draw(session, changed, fresh)
         if changed & {"lines", *watch_board.ROWS}:
             yield partial("admin/_floor.html", floor=watch_board.floor(session, fresh=fresh))
+        yield self._alarms.draw(session, changed, fresh=fresh)
         if changed & {"figures", "tasks"}:
             yield partial("admin/_today.html", today=landing_board.today(session, self.viewer))
 

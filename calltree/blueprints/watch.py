@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
-from calltree.blueprints import watch_board
+from calltree.blueprints import campaign_words, watch_board
 from calltree.blueprints.access import requires, viewer
 from calltree.blueprints.calling import sit_down, toast
 from calltree.db import utcnow
@@ -78,6 +78,7 @@ def index() -> ResponseReturnValue:
         rows=watch_board.rows(session, mine),
         totals=watch_board.totals(session),
         own=watch_board.own(session, mine),
+        alarms=campaign_words.alarms(session),
     )
 
 

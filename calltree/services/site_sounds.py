@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from calltree.errors import NotAllowed, Refused
-from calltree.models import Guidance, Setting, Site
+from calltree.models import Campaign, CampaignMode, Guidance, Setting, Site
 from calltree.services import audit_changes, campaign_sounds, trunks
 from calltree.services.rights import Right, Viewer
 
@@ -45,6 +45,16 @@ def waves(session: Session) -> dict[SiteSound, bytes]:
     asked = select(Guidance.id, Guidance.sound).where(Guidance.id.in_(wanted.values()))
     found = {row.id: row.sound for row in session.execute(asked)}
     return {sound: found[one] for sound, one in wanted.items() if one in found}
+
+
+def names_nobody(session: Session, campaign: Campaign) -> bool:
+    """Whether this campaign would let people go with the switch's own chime, which has no words.
+
+    Nobody is let go on the practice switch, and hardly anybody at one line for each operator.
+    """
+    if session.get_one(Site, 1).practice or campaign.mode is CampaignMode.PROGRESSIVE:
+        return False
+    return campaign.apology_guidance_id is None and SiteSound.APOLOGY not in chosen(session)
 
 
 def choose(

@@ -271,7 +271,7 @@ def test_R_DL_6_one_plain_sentence_says_why_it_does_not_dial(
     alarm = {"code": "alarm_improper", "values": {"name": "秋の架電", "count": 2}}
     with store.write() as session:
         lease = session.scalars(select(make.Lease)).one()
-        mine = told | {"alarms": [alarm], "left": 1234}
+        mine = told | {"alarms": [alarm], "tries_left": [[1, 1000], [3, 234]]}
         note = {"ticked_at": NOW.isoformat(), str(campaign): mine}
         lease.note = lease.note | {"dialler": note}
     page = manager.get(f"{AT}{campaign}")
