@@ -29,10 +29,11 @@ from calltree.services import (
     second_factor,
     setup,
 )
-from calltree.telephony import inspection
+from calltree.telephony import inspection, trunk_loading
 from calltree.telephony.care import wanted_gateways
 from calltree.telephony.config.wanted import ConfigError, Wanted
-from calltree.telephony.config.writing import write
+from calltree.telephony.config.writing import needs_restart, write
+from calltree.telephony.esl import Link, LinkDown
 from calltree.telephony.nodes import nodes
 from calltree.text.folding import fold_name
 from calltree.upkeep import switch_state
@@ -201,6 +202,27 @@ def config(out: Path | None, node: str, test_carrier: bool, group: str) -> None:
         click.echo(f"kept    {name} (your own)")
     click.echo(f"{target}: {len(wanted.gateways)} trunks, {len(written.changed)} files changed")
     click.echo(f"FreeSWITCH reads it with: freeswitch -conf {target.resolve()}")
+
+
+@switch_commands.command("load")
+def load() -> None:
+    """Write every switch's configuration anew and let it read that; calls go on."""
+    if settings().practice or not settings().switch_place.config_dir:
+        raise click.ClickException("ESL_URL and SWITCH_CONFIG_DIR say what to write and where")
+    for node in nodes(settings()):
+        try:
+            with store().read() as session:
+                names = trunk_loading.outdated(session, settings(), node=node.name)
+                wanted = Wanted.read(session, settings(), node=node.name)
+            with Link.connect(node.url) as link:
+                failure = trunk_loading.load(link, wanted, settings())
+        except (ConfigError, OSError, LinkDown) as error:
+            raise click.ClickException(f"{node.name}: {error}") from None
+        if failure:
+            raise click.ClickException(f"{node.name}: {failure}")
+        click.echo(f"{node.name}: {len(names)} files changed")
+        for name in filter(needs_restart, names):
+            click.echo(f"  {name}: read when FreeSWITCH is restarted (that ends calls)")
 
 
 @switch_commands.command("check")

@@ -31,13 +31,50 @@ main() {
     say "  git checkout $before && bash scripts/setup.sh run"
     fail "  deploy/calltree restore --yes FILE (named above) && systemctl start calltree.target"
   fi
+  refresh "$before"
   systemctl start calltree.target
+  if grep -q '^SWITCH_CONFIG_DIR=.' "$ENV_FILE"; then
+    # FreeSWITCH reads it while calls go on; what needs a restart is named
+    calltree switch load || say "FreeSWITCH did not take its configuration: calltree switch load"
+  fi
   wait_ready
 }
 
 calltree() { bash deploy/calltree "$@"; }
 say() { echo "upgrade: $*"; }
 fail() { say "$*" >&2; exit 1; }
+
+# Brings what the installation copied to its places to the new version, unless it was changed there.
+refresh() {
+  local before=$1 root=${CALLTREE_ROOT:-} file
+  for file in deploy/systemd/calltree*; do
+    replace "$before" "$file" "$root/etc/systemd/system/${file##*/}" 644
+  done
+  file=freeswitch.service.d/calltree.conf
+  replace "$before" "deploy/systemd/$file" "$root/etc/systemd/system/$file" 644
+  replace "$before" deploy/calltree "$root/usr/local/bin/calltree" 755
+  replace "$before" deploy/tmpfiles.conf "$root/etc/tmpfiles.d/calltree.conf" 644
+  replace "$before" deploy/journald.conf "$root/etc/systemd/journald.conf.d/calltree.conf" 644
+  replace "$before" deploy/logrotate.conf "$root/etc/logrotate.d/calltree" 644
+  [ -n "$root" ] || systemd-tmpfiles --create /etc/tmpfiles.d/calltree.conf
+  systemctl daemon-reload
+}
+
+replace() {
+  local before=$1 ours=$2 there=$3 mode=$4
+  if [ ! -f "$there" ]; then
+    # new in this version; what was left out on purpose stays out
+    git cat-file -e "$before:$ours" 2>/dev/null || install -D -m "$mode" "$ours" "$there"
+    return
+  fi
+  if cmp -s "$ours" "$there"; then return; fi
+  if git show "$before:$ours" 2>/dev/null | cmp -s - "$there"; then
+    install -m "$mode" "$ours" "$there"
+    say "renewed $there"
+  else
+    say "left $there, which differs from the version before: compare it with $ours"
+  fi
+}
 
 wait_ready() {
   local port

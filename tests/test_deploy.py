@@ -181,6 +181,29 @@ def test_logrotate_reads_its_file(tmp_path: Path) -> None:
     run(rotate, "--debug", "--state", str(tmp_path / "state"), str(file))
 
 
+def signalled(pid_file: Path) -> None:
+    """Run what stands between postrotate and endscript, for the switch of this pid file."""
+    text = (DEPLOY / "logrotate.conf").read_text()
+    script = text.partition("postrotate\n")[2].partition("endscript")[0]
+    assert "/run/freeswitch/freeswitch.pid" in script
+    run("sh", "-c", script.replace("/run/freeswitch/freeswitch.pid", str(pid_file)))
+
+
+def test_after_a_rotation_the_switch_is_told_by_its_pid(tmp_path: Path) -> None:
+    pid = tmp_path / "freeswitch.pid"
+    signalled(pid)  # no switch runs: nothing to tell, and no fault
+    waits = "trap 'exit 7' HUP; echo ready; while :; do sleep 0.05; done"
+    with subprocess.Popen(["sh", "-c", waits], stdout=subprocess.PIPE, text=True) as switch:
+        assert switch.stdout
+        assert switch.stdout.readline() == "ready\n"
+        pid.write_text(f"{switch.pid}\n")
+        try:
+            signalled(pid)
+            assert switch.wait(60) == 7
+        finally:
+            switch.kill()
+
+
 def test_the_settings_read_the_sample_environment(tmp_path: Path) -> None:
     lines = (DEPLOY / "calltree.env").read_text().splitlines()
     given = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
@@ -286,3 +309,34 @@ def test_the_relay_leads_to_freeswitch_for_who_knows_the_password_and_nowhere_el
 def test_bash_reads_the_scripts(script: Path) -> None:
     run("bash", "-n", str(script))
     assert os.access(script, os.X_OK)
+
+
+def test_an_upgrade_renews_what_was_copied_and_leaves_what_was_changed(tmp_path: Path) -> None:
+    git = program("git")
+    site, root = tmp_path / "site", tmp_path / "root"
+    shutil.copytree(DEPLOY, site / "deploy")
+    named = ("-C", str(site), "-c", "user.name=x", "-c", "user.email=x@example.jp")
+    run(git, "init", "--quiet", str(site))
+    run(git, *named, "add", "--all")
+    run(git, *named, "commit", "--quiet", "--message", "before")
+    units = root / "etc/systemd/system"
+    units.mkdir(parents=True)
+    for unit in UNITS:
+        shutil.copy(unit, units)
+    (root / "etc/logrotate.d").mkdir()
+    rotation = root / "etc/logrotate.d/calltree"
+    rotation.write_text("# ours\n")
+    for changed in ("systemd/calltree-web.service", "logrotate.conf"):
+        with (site / "deploy" / changed).open("a") as file:
+            file.write("# of the next version\n")
+    (site / "deploy/systemd/calltree-new.service").write_text("[Unit]\n")
+    lines = (DEPLOY / "upgrade.sh").read_text().splitlines()
+    functions = "\n".join(lines[: lines.index('main "$@"')])
+    script = f"{functions}\nsystemctl() {{ echo systemctl $*; }}\ncd {site}\nrefresh HEAD\n"
+    said = run("bash", "-c", script, CALLTREE_ROOT=str(root))
+    assert (units / "calltree-web.service").read_text().endswith("# of the next version\n")
+    assert (units / "calltree-new.service").is_file()
+    assert rotation.read_text() == "# ours\n"
+    assert f"left {rotation}" in said
+    assert "systemctl daemon-reload" in said
+    assert not (root / "usr/local/bin/calltree").exists()

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 import structlog
+from sqlalchemy.orm import Session
 
 from calltree.config import Settings
 from calltree.telephony import commands
@@ -51,6 +52,20 @@ def load(link: Link, wanted: Wanted, settings: Settings) -> str:
         with suppress(CommandRefused):  # then it is taken when the present tune ends
             link.api(commands.restart_music())
     return failure
+
+
+def outdated(session: Session, settings: Settings, *, node: str) -> list[str]:
+    """Name the files of a switch's directory that the settings and this version would write anew.
+
+    Empty where the directory is not ours or was never written. Raises ConfigError, OSError.
+    """
+    out = settings.switch_place.config_dir_of(node)
+    mark = writing.read_mark(out) if out else {}
+    if out is None or not mark:
+        return []
+    carrier = bool(mark.get("test_carrier"))
+    wanted = Wanted.read(session, settings, node=node, test_carrier=carrier)
+    return writing.differing(out, wanted)
 
 
 def _take(link: Link, changed: list[str], names: list[str]) -> str:

@@ -17,6 +17,8 @@ from calltree.config import Settings
 from calltree.db import Store
 from calltree.launch import checks, own_redis
 from calltree.services import backups, leases
+from calltree.telephony import trunk_loading
+from calltree.telephony.config.wanted import ConfigError
 from calltree.telephony.esl import EslUrl
 from calltree.upkeep import backup, database_checks, machine_checks
 from calltree.upkeep.findings import Finding, green, red, yellow
@@ -136,12 +138,29 @@ def _switch(patient: Patient) -> Iterator[Finding]:
             heard = leases.link_is_up(session, node=name)
         if heard:
             yield green("switch", _("%s is heard") % name)
+            yield from _configuration(patient, name)
         else:
             yield red(
                 "switch",
                 _("Nobody listens to %s: nothing is dialled.") % name,
                 "worker.py switch (systemctl start calltree.target)",
             )
+
+
+def _configuration(patient: Patient, node: str) -> Iterator[Finding]:
+    try:
+        with patient.store.read() as session:
+            names = trunk_loading.outdated(session, patient.settings, node=node)
+    except (ConfigError, OSError) as error:
+        yield yellow("switch", str(error), "flask --app wsgi switch config")
+        return
+    if names:
+        yield yellow(
+            "switch",
+            _("Its configuration is not what this version and these settings would write: %s")
+            % " ".join(names[:5]),
+            "flask --app wsgi switch load",
+        )
 
 
 def _web(patient: Patient) -> Iterator[Finding]:

@@ -112,7 +112,10 @@ SAYS = {
     "switch_writes": Says(N_("FreeSWITCH writes there, and CALLTREE sees it.")),
     "switch_does_not_write": Says(
         N_("FreeSWITCH cannot write there."),
-        N_("Put FreeSWITCH's user into CALLTREE's group, mode 2770, umask 027, and restart it."),
+        N_(
+            "Put both users into the group calltree-switch, the directory to mode 2770, "
+            "UMask to 0007, and restart FreeSWITCH."
+        ),
     ),
     "switch_writes_elsewhere": Says(
         N_("FreeSWITCH writes, but CALLTREE does not see the file."),

@@ -14,7 +14,9 @@ from calltree import create_app
 from calltree.config import Settings
 from calltree.db import Store
 from calltree.extensions import db
-from calltree.telephony.config.writing import MARK
+from calltree.switch_place import SwitchPlace
+from calltree.telephony import trunk_loading
+from calltree.telephony.config.writing import MARK, needs_restart
 from tests.factories import make_site, make_trunk
 from tests.practice import PracticeSwitch
 
@@ -72,6 +74,38 @@ def test_config_says_what_is_missing_and_writes_nothing(typed: Type, tmp_path: P
     assert (others.exit_code, "not empty" in others.output) == (1, True)
     assert [path.name for path in out.iterdir()] == ["freeswitch.xml"]
     assert not (out / MARK).exists()
+
+
+@pytest.mark.one_database
+def test_a_configuration_of_other_settings_is_found_out(
+    typed: Type, settings: Settings, store: Store, tmp_path: Path
+) -> None:
+    out = tmp_path / "conf"
+
+    def outdated(**place: Any) -> list[str]:
+        real = replace(settings, **REAL, switch_place=SwitchPlace(config_dir=str(out), **place))
+        with store.read() as session:
+            return trunk_loading.outdated(session, real, node=real.node_names[0])
+
+    assert outdated() == []  # never written: not ours to speak of
+    assert typed("config", "--out", str(out), **REAL).exit_code == 0
+    assert outdated() == []
+    changed = outdated(rtp_ports=(30000, 30100))
+    assert changed == ["autoload_configs/switch.conf.xml"]
+    assert needs_restart(changed[0])
+    (out / "sounds/guidance.wav").write_bytes(b"the site's own")
+    (out / "dialplan/public.xml").write_text("of another version")
+    assert outdated() == ["dialplan/public.xml"]
+    assert not needs_restart("dialplan/public.xml")
+    assert not needs_restart("sip_profiles/external/trunk1.xml")
+
+
+@pytest.mark.one_database
+def test_load_says_what_is_missing(typed: Type, tmp_path: Path) -> None:
+    assert "SWITCH_CONFIG_DIR" in typed("load").output
+    place = SwitchPlace(config_dir=str(tmp_path / "conf"))
+    away = typed("load", esl_urls=("esl://:x@127.0.0.1:1",), switch_place=place)
+    assert (away.exit_code, "127.0.0.1" in away.output) == (1, True)
 
 
 @pytest.mark.one_database

@@ -66,6 +66,25 @@ def write(out: Path, wanted: Wanted, *, group: str = "") -> Written:
     return Written(tuple(changed), tuple(removed), tuple(kept))
 
 
+def differing(out: Path, wanted: Wanted) -> list[str]:
+    """Name the files that `write` would write, replace or remove. Raises ConfigError as it does."""
+    rendering = render(wanted)
+    before: dict[str, str] = read_mark(out).get("files", {})
+    found = [name for name in before if name not in rendering.files]
+    for name, data in rendering.files.items():
+        path = _below(out, name)
+        there = _digest(path.read_bytes()) if path.is_file() else ""
+        own = name in rendering.replaceable and there and there != before.get(name)
+        if there != _digest(data) and not own:
+            found.append(name)
+    return sorted(found)
+
+
+def needs_restart(name: str) -> bool:
+    """Whether a running switch reads this file only when it starts again."""
+    return not name.startswith((TRUNKS, "dialplan/", "sounds/"))
+
+
 def read_mark(out: Path) -> dict[str, Any]:
     """What was written here last; empty for a directory that is empty or not there.
 
