@@ -302,6 +302,18 @@ def original(import_id: int) -> ResponseReturnValue:
     )
 
 
+@bp.post("/<int:import_id>/file/remove")
+@requires(Right.BULK_WORK)
+def remove_file(import_id: int) -> ResponseReturnValue:
+    """Remove the file as it came; with it go the rows that did not go in."""
+    with writing() as session:
+        name = imports.forget_file(session, viewer=viewer(), import_id=import_id, now=utcnow())
+        if name:  # before the commit: a file that nobody knows any more would stay for ever
+            (settings().uploads_dir / name).unlink(missing_ok=True)
+    flash(_("The file was removed."), "ok")
+    return go(url_for("imports.show", import_id=import_id))
+
+
 @bp.get("/<int:import_id>/rejects.csv")
 @requires(Right.IMPORT)
 def rejects(import_id: int) -> ResponseReturnValue:

@@ -45,6 +45,7 @@ ACTIONS: dict[str, str] = {
     "import.started": N_("Began an import"),
     "import.undone": N_("Undid an import"),
     "import.downloaded": N_("Downloaded an import's file"),
+    "import.file_removed": N_("Removed an import's file"),
     "import.rejects_downloaded": N_("Downloaded the rows an import rejected"),
     "item.saved": N_("Saved an attribute item"),
     "item.retired": N_("Took an attribute item out of use"),

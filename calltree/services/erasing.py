@@ -26,6 +26,7 @@ from calltree.models import (
     DoNotCall,
     Draft,
     ExtraNumber,
+    Import,
     InboundCall,
     MemoEntry,
     RecordCorrection,
@@ -64,6 +65,8 @@ class Known:
     records: int
     recordings: int
     banned: bool
+    files: list[tuple[int, str]]
+    """Imports that brought the customers and still have their file: ids and names."""
 
     @property
     def count(self) -> int:
@@ -100,7 +103,18 @@ def known(
         session.scalar(select(func.count(CallRecord.id)).where(mine)) or 0,
         session.scalar(sounds) or 0,
         session.scalar(ban.limit(1)) is not None,
+        _files(session, ids),
     )
+
+
+def _files(session: Session, customer_ids: Sequence[int]) -> list[tuple[int, str]]:
+    came_by = select(Customer.import_id).where(Customer.id.in_(customer_ids))
+    rows = session.execute(
+        select(Import.id, Import.filename)
+        .where(Import.id.in_(came_by), Import.stored_name != "")
+        .order_by(Import.id)
+    )
+    return [(import_id, name) for import_id, name in rows]
 
 
 def _customer_ids(session: Session, number: str, customer_id: int | None) -> list[int]:

@@ -38,6 +38,9 @@ BELL_S = 15
 """A bell of the sweep that waited for so long is not needed any more: the next has been rung."""
 _ENDS = (func.min, func.max)
 OPEN = (ImportState.UPLOADED, ImportState.CHECKING, ImportState.CHECKED)
+ENDED = (ImportState.DONE, ImportState.CANCELLED, ImportState.FAILED, ImportState.UNDONE)
+NAMING = ("sample", "shown")
+"""Of `Import.findings`: rows of the file as they stood in it."""
 BUSY = (
     ImportState.RUNNING,
     ImportState.PUBLISHED,
@@ -299,6 +302,29 @@ def may_undo(session: Session, *, given: Import) -> bool:
         .exists(),
     )
     return not session.scalar(select(touched))
+
+
+def forget_file(session: Session, *, viewer: Viewer, import_id: int, now: datetime) -> str:
+    """Forget an ended import's file, and with it the rows that it shows (R-LS-11).
+
+    Counts and columns stay, and so does all that was taken in. Returns the file's name under the
+    uploads directory for its removal, "" when it was forgotten before.
+
+    Raises NotAllowed, NotFound; Refused 'import_not_ended'.
+    """
+    if not viewer.may(Right.BULK_WORK):
+        raise NotAllowed(Right.BULK_WORK)
+    found = get(session, viewer=viewer, import_id=import_id, lock=True)
+    if found.state not in ENDED:
+        raise Refused("import_not_ended")
+    name, found.stored_name = found.stored_name, ""
+    found.findings = {key: kept for key, kept in found.findings.items() if key not in NAMING}
+    if name:
+        audit.note(
+            session, viewer=viewer, action="import.file_removed", kind="import",
+            object_id=found.id, now=now,
+        )  # fmt: skip
+    return name
 
 
 def undo(session: Session, *, viewer: Viewer, import_id: int, now: datetime) -> Import:

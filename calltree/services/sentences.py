@@ -284,6 +284,7 @@ SENTENCES: dict[str, str] = {
     "trunk_prefix": N_("%(prefix)s is no prefix. Write digits only, one prefix in each line."),
     "trunk_in_use": N_("A caller number uses this trunk. Choose another trunk for it first."),
     "trunk_gone": N_("This trunk cannot be used. Choose another."),
+    "import_not_ended": N_("This import is not over yet. Wait for its end, or cancel it first."),
     "group_is_rung": N_(
         "Incoming calls to %(number)s ring the group %(name)s. Choose whom they ring first."
     ),

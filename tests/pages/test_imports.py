@@ -232,6 +232,33 @@ def test_R_LS_7_the_original_file_comes_back_byte_for_byte(wizard: Wizard) -> No
     assert answer.headers["Content-Disposition"].startswith("attachment")
 
 
+@pytest.mark.one_database
+def test_R_LS_11_a_file_that_names_the_person_is_found_and_removed_with_what_it_shows(
+    wizard: Wizard, store: Store, browser_of
+) -> None:
+    wizard.upload("電話番号,会社名\r\n03-1234-5678,桜商店\r\nなし,梅商店\r\n")
+    waiting, number = wizard.last(), "0312345678"
+    path = f"/admin/imports/{waiting.id}"
+    wizard.browser.post(f"{path}/file/remove", status=409)
+    wizard.browser.get(path)
+    wizard.press("#start")
+    erasing = wizard.browser.get(f"/admin/erase/?number={number}")
+    assert erasing.one(f"main a[href='{path}']").text == "名簿.csv"
+    with store.write() as session:
+        supervisor = make.make_user(session, Role.SUPERVISOR)
+    browser_of(supervisor).post(f"{path}/file/remove", status=403)
+    wizard.browser.get(path)
+    page = wizard.browser.submit("#remove-file form", follow=True)
+    assert "元のファイルは削除されています" in page.text
+    assert not page.all(f"a[href='{path}/rejects.csv']")
+    assert not (wizard.uploads / waiting.stored_name).exists()
+    assert "商店" not in str(wizard.last().findings)
+    assert wizard.last().counts["new"] == 1
+    for gone in ("file", "rejects.csv"):
+        wizard.browser.get(f"{path}/{gone}", status=404)
+    assert not wizard.browser.get(f"/admin/erase/?number={number}").all(f"main a[href='{path}']")
+
+
 ESL = [
     "originate {a=b}sofia/gateway/x/110 &park",
     "api system rm -rf /",
