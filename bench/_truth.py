@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import pairwise
@@ -124,8 +125,26 @@ def wrongs(truth: Truth) -> dict[str, int]:
         "legs left behind": sum(leg.ended is None for leg in truth.legs.values()),
         "numbers dialled twice at once": _twice_at_once(truth),
         "numbers dialled again too soon": _too_soon(truth),
+        "customers let go though somebody was free": let_go_wrongly(calls, truth.leaders_killed),
         "customers in silence": sum(silence > SILENT_S for silence in truth.silences()),
     }
+
+
+def let_go_wrongly(calls: Iterable[Attempt], leaders_killed: Sequence[float]) -> int:
+    """Count who was abandoned though somebody was free, while a leader was there to join them.
+
+    While none is, the dialplan does what it does without us: the guidance and the apology.
+    """
+    return sum(
+        _improper(call)
+        for call in calls
+        if call.answered_at is not None
+        and call.ended_at is not None
+        and not any(
+            call.answered_at.timestamp() - TAKES_OVER_S <= at <= call.ended_at.timestamp()
+            for at in leaders_killed
+        )
+    )
 
 
 def _improper(call: Attempt) -> bool:

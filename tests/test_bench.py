@@ -4,11 +4,14 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from bench import Options, Result
 from bench.__main__ import main, names
+from bench._truth import let_go_wrongly
+from calltree.models import Attempt
 
 
 def test_the_last_line_is_one_object_with_the_agreed_members() -> None:
@@ -59,3 +62,21 @@ def test_one_that_cannot_be_measured_here_says_why_and_fails() -> None:
     )  # fmt: skip
     assert done.returncode == 1
     assert "FREESWITCH_ESL_URL is not set" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("waited_s", "improper", "killed_s", "wrong"),
+    [
+        (1.5, True, (), 1),
+        (0.5, True, (), 0),
+        (1.5, False, (), 0),
+        (1.5, True, (-3,), 0),  # nobody led
+        (1.5, True, (-60, 9), 1),
+    ],
+)
+def test_an_hour_fails_on_who_was_let_go_though_somebody_was_free(
+    waited_s: float, improper: bool, killed_s: tuple[float, ...], wrong: int
+) -> None:
+    at = datetime(2026, 11, 24, 10, tzinfo=UTC)
+    call = Attempt(improper=improper, answered_at=at, ended_at=at + timedelta(seconds=waited_s))
+    assert let_go_wrongly([call], [at.timestamp() + one for one in killed_s]) == wrong

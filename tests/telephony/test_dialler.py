@@ -1,5 +1,6 @@
 """Campaigns over a real socket: dialled, answered, joined, or apologised to (R-DL-2 … R-DL-8)."""
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -19,6 +20,7 @@ from calltree.models import (
     Customer,
     CustomerHold,
     CustomerList,
+    Guidance,
     Operator,
     OperatorState,
     Preset,
@@ -29,6 +31,8 @@ from calltree.models import (
 from calltree.services import campaign_facts, campaign_team, operators, results
 from calltree.services.results import ResultForm
 from calltree.services.rights import Viewer
+from calltree.telephony.commands import said_file
+from calltree.telephony.config import dialplan
 from tests import factories as make
 from tests.floor import (
     UNHURRIED,
@@ -41,6 +45,7 @@ from tests.floor import (
     wait_for,
 )
 from tests.practice import ANNOUNCEMENT, BUSY, RINGS_ON, STAYS, PracticeSwitch
+from tests.telephony.contract import Link as Heard
 
 NEXT = {digit: iter(range(10, 99)) for digit in "0123456789"}
 
@@ -203,6 +208,36 @@ def test_R_DL_3_nobody_free_is_apologised_to_and_counts_as_abandoned(
         day = campaign_facts.day_of(session, campaign_id=row.id, now=utcnow())
     assert (day.abandoned, day.joined, day.improper) == (1, 0, 0)
     assert floor.lines_open() == 0
+
+
+@pytest.mark.one_database
+def test_R_DL_3_who_nobody_is_free_for_hears_the_campaigns_guidance_then_its_apology(
+    floor: Floor,
+) -> None:
+    assert dialplan.BEFORE_GUIDANCE_MS <= 500
+    with floor.store.write() as session:
+        sounds = [
+            Guidance(name=name, sound=b"RIFF", length_ms=1, size_bytes=4, created_at=utcnow())
+            for name in ("お待たせ", "お詫び")
+        ]
+        session.add_all(sounds)
+        session.flush()
+        own = {"waiting_guidance_id": sounds[0].id, "apology_guidance_id": sounds[1].id}
+    with contextlib.closing(Heard(floor.switch.url)) as heard:
+        heard.send("event plain CHANNEL_ANSWER PLAYBACK_START CHANNEL_HANGUP_COMPLETE")
+        operator = floor.operator()
+        mine = campaign(floor, number(RINGS_ON), **own)
+        ringing = gone_before_the_answer(floor, operator, mine)
+        floor.switch.order(f"answer {ringing.uuid}")
+        heard.wait("CHANNEL_HANGUP_COMPLETE", value=ringing.uuid)
+        floor.wait_state(ringing, CallState.ABANDONED)
+    his = [event for event in heard.events if event.get("Unique-ID") == ringing.uuid]
+    assert [event.get("Playback-File-Path", event.name) for event in his] == [
+        "CHANNEL_ANSWER",
+        said_file(own["waiting_guidance_id"]),
+        said_file(own["apology_guidance_id"]),
+        "CHANNEL_HANGUP_COMPLETE",
+    ]
 
 
 @pytest.mark.parametrize("rate", [1.0])
