@@ -4,6 +4,7 @@ The switch is a socket that the browser's driver answers; sound needs the real o
 test_real_calls.
 """
 
+import json
 import re
 import uuid
 from collections.abc import Callable, Iterator
@@ -382,6 +383,43 @@ def test_R_AR_1_the_check_of_a_computer_says_green_and_red(
     page.get_by_role("button", name="音を鳴らす").click()
     page.get_by_role("button", name="聞こえない").click()
     expect(page.locator('[data-check="speaker"]')).to_contain_text("スピーカーを確認")
+
+
+WATCH_DEVICES = """
+window.asked = { microphones: [], speakers: [] };
+const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+navigator.mediaDevices.getUserMedia = (what) => {
+  window.asked.microphones.push(what.audio.deviceId?.exact);
+  return open(what);
+};
+for (const player of [AudioContext, HTMLMediaElement]) {
+  player.prototype.setSinkId = async (id) => { window.asked.speakers.push([player.name, id]); };
+}
+"""
+
+
+def test_R_AR_1_the_check_tries_the_devices_that_the_telephone_uses(
+    place: Place, listener: Listener
+) -> None:
+    page = place.page(listener(), registers=200)
+    other = page.evaluate(
+        "async () => (await navigator.mediaDevices.enumerateDevices())"
+        ".filter((one) => one.kind === 'audioinput').pop().deviceId"
+    )
+    chosen = {"microphone": other, "speaker": "headset"}
+    page.evaluate("(chosen) => localStorage.setItem('calltree.sound', chosen)", json.dumps(chosen))
+    page.add_init_script(WATCH_DEVICES)
+    page.goto(f"{place.house.web.origin}/check")
+    page.get_by_role("button", name="3秒録音して再生").click()
+    page.get_by_role("button", name="音を鳴らす").click()
+    page.wait_for_function("window.asked.speakers.some(([player]) => player === 'AudioContext')")
+    expect(page.locator("#environment")).to_have_attribute("data-played", re.compile("[1-9]"))
+    asked = page.evaluate("window.asked")
+    assert set(asked["microphones"]) == {other}  # the telephone's own and the check's
+    assert {tuple(one) for one in asked["speakers"]} == {
+        ("AudioContext", "headset"),
+        ("HTMLMediaElement", "headset"),
+    }
 
 
 def test_R_AR_1_what_is_missing_is_red_with_what_to_do(place: Place, listener: Listener) -> None:

@@ -1,6 +1,7 @@
 /* ご利用環境チェック: what this computer and its network can do, each line green or red (R-AR-1). */
 
 import { Microphone } from "./microphone.js";
+import { chosenSound } from "./sound.js";
 
 const CHROME_FROM = 120; // what the pages' markup and styles need
 const SLOW_MS = 300;
@@ -11,6 +12,7 @@ const RECORD_MS = 3000;
 const room = document.getElementById("environment");
 const words = document.getElementById("environment-words").content;
 const microphone = new Microphone();
+const sound = chosenSound(); // what the telephone uses is tried, not what the browser would
 
 const word = (code) => words.querySelector(`[data-code="${code}"]`)?.textContent || "";
 
@@ -72,7 +74,7 @@ function checkSocket(check, address, protocol) {
 
 async function tryMicrophone() {
   say("microphone", "wait", word("microphone.ask"));
-  await microphone.open("", true);
+  await microphone.open(sound.microphone, sound.processing);
 }
 
 function drawLevel() {
@@ -89,10 +91,11 @@ async function echo() {
   const recorder = new MediaRecorder(microphone.stream);
   const pieces = [];
   recorder.addEventListener("dataavailable", (event) => pieces.push(event.data));
-  recorder.addEventListener("stop", () => {
+  recorder.addEventListener("stop", async () => {
     const url = URL.createObjectURL(new Blob(pieces, { type: recorder.mimeType }));
     const audio = new Audio(url);
     audio.addEventListener("ended", () => URL.revokeObjectURL(url));
+    await toSpeaker(audio);
     audio.play();
     room.dataset.played = String(pieces.reduce((sum, piece) => sum + piece.size, 0));
   });
@@ -100,8 +103,13 @@ async function echo() {
   window.setTimeout(() => recorder.stop(), RECORD_MS);
 }
 
-function tone() {
+async function toSpeaker(player) {
+  await player.setSinkId?.(sound.speaker).catch(() => {}); // not here today: as the telephone does
+}
+
+async function tone() {
   const context = new AudioContext();
+  await toSpeaker(context);
   const oscillator = context.createOscillator();
   const gain = context.createGain();
   oscillator.frequency.value = 440;

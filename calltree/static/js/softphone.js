@@ -4,6 +4,7 @@
 
 import { Leg } from "./leg.js";
 import { Microphone } from "./microphone.js";
+import { chosenSound, keepSound } from "./sound.js";
 import { Quality } from "./quality.js";
 
 const REPORT_MS = 10000;
@@ -11,12 +12,11 @@ const RETRY_MS = 3000;
 const SOCKET_GRACE_MS = 2000;
 const UNKNOWN_LEG_MS = 6000;
 const SETTLED_MS = 1500; // by then the server knows of a leg that was just made
-const KEPT = "calltree.sound";
 
 const panel = document.getElementById("softphone-panel");
 const microphone = new Microphone();
 const quality = new Quality();
-const sound = { microphone: "", speaker: "", volume: 1, processing: true, ...read() };
+const sound = chosenSound();
 const audio = new Audio();
 audio.autoplay = true;
 
@@ -30,17 +30,7 @@ let unknownSince = 0;
 let reported = "";
 let shown = "";
 
-function read() {
-  try {
-    return JSON.parse(localStorage.getItem(KEPT) || "{}");
-  } catch {
-    return {};
-  }
-}
-
-function keep() {
-  localStorage.setItem(KEPT, JSON.stringify(sound));
-}
+const keep = () => keepSound(sound);
 
 const at = (name) => panel.querySelector(`[data-${name}]`);
 const word = (code) => panel.querySelector("template").content.querySelector(`[data-code="${code}"]`)?.textContent || "";
