@@ -26,7 +26,10 @@ FULL, ZOOMED_IN, ZOOMED_OUT = 1366, 911, 1707
 
 LOOK = """
 async (where) => {
-  const found = await axe.run(where, {resultTypes: ["violations"], preload: false});
+  const found = await axe.run(where, {
+    resultTypes: ["violations"], preload: false,
+    rules: {"target-size": {enabled: true}},  // of WCAG 2.2, and off unless it is asked for
+  });
   return found.violations.flatMap(
     (one) => one.nodes.map((node) => `${one.id}: ${node.html.slice(0, 160)}`));
 }
@@ -135,8 +138,10 @@ def test_every_page_is_for_everybody(
     assert problems == {}
     assert looked_at > 40  # the walk still finds the pages
     assert set(NEEDED) <= opened
-    page.set_content("<main><img src='/x.png'><button tabindex='-1'>x</button></main>")
-    assert page.evaluate(LOOK, "main")
+    small = "<button style='width:9px;height:9px;padding:0;border:0'>x</button>"
+    page.set_content(f"<main><img src='/x.png'><button tabindex='-1'>x</button>{small * 2}</main>")
+    told = {one.partition(":")[0] for one in page.evaluate(LOOK, "main")}
+    assert {"image-alt", "target-size"} <= told
     assert page.evaluate(REACHES)
 
 

@@ -127,10 +127,11 @@ def axe() -> Callable[[Page], None]:
     test_access looks at every page; here are those that only a morning's presses show.
     """
     source = AXE.read_text()
+    options = "{resultTypes: ['violations'], rules: {'target-size': {enabled: true}}}"
 
     def look(page: Page) -> None:
         page.evaluate(source)
-        found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+        found = page.evaluate(f"axe.run(document, {options})")["violations"]
         told = [
             f"{one['id']}: {one['help']} {[node['html'][:160] for node in one['nodes'][:3]]}"
             for one in found

@@ -290,7 +290,10 @@ def test_every_page_of_the_operators_is_accessible(place: Place) -> None:
 
 def axe(page: Page) -> list[str]:
     page.evaluate(AXE.read_text())
-    found = page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
+    found = page.evaluate(
+        "() => axe.run(document, {resultTypes: ['violations'],"
+        " rules: {'target-size': {enabled: true}}})"
+    )
     return [
         f"{one['id']}: {node['html'][:160]}" for one in found["violations"] for node in one["nodes"]
     ]
