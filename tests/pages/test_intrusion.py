@@ -338,8 +338,11 @@ def test_a_traceback_shows_no_telephone_number(capsys) -> None:
 # --- failures
 
 
-def test_a_failed_statement_still_gets_a_page(app: Flask, world: World, browser_of) -> None:
+def test_R_AR_4_a_failed_statement_still_gets_a_page_whose_receipt_is_in_the_log(
+    app: Flask, world: World, browser_of, capsys
+) -> None:
     """Postgres takes no further statement in a transaction in which one failed."""
+    logs.configure()
 
     @public
     def broken() -> str:
@@ -348,8 +351,12 @@ def test_a_failed_statement_still_gets_a_page(app: Flask, world: World, browser_
 
     app.view_functions["health.alive"] = broken
     page = browser_of(world.users[Role.MANAGER]).get("/healthz", status=500)
-    assert "受付番号" in page.text
+    receipt = re.search(r"受付番号\W*([0-9a-f]{8})", page.text)
+    assert receipt, page.text
     assert "nothing" not in page.html
+    written = capsys.readouterr().err
+    assert f"receipt={receipt[1]}" in written
+    assert "path=/healthz" in written
 
 
 def test_without_a_database_a_sentence_is_left(app: Flask, world: World, browser_of) -> None:
