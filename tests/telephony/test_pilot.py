@@ -3,8 +3,10 @@
 No switch: the test moves calls on as its events would, and the clock as it likes.
 """
 
+import time
 from collections import Counter
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import delete, func, select
@@ -23,6 +25,7 @@ from calltree.models import (
     DncSource,
     DoNotCall,
     ListGrant,
+    NumberDirection,
     Operator,
     OperatorState,
     Project,
@@ -32,6 +35,7 @@ from calltree.models import (
 from calltree.services import records
 from calltree.services.outcomes import BUSY
 from calltree.telephony import endings, joins
+from calltree.telephony.timings import Timings
 from tests import factories as make
 from tests.factories import NOW
 from tests.telephony.campaign_world import LINES, World, world
@@ -185,6 +189,9 @@ def test_R_DL_6_a_paused_campaign_dials_nobody(one: World) -> None:
         ("lines", "campaign_lines_full"),
         ("done", "campaign_no_numbers"),
         ("later", "campaign_numbers_later"),
+        ("no_number", "campaign_no_caller_number"),
+        ("no_days", "campaign_never_open"),
+        ("no_switch", "campaign_switch_down"),
     ],
 )
 def test_R_DL_6_one_sentence_says_why_nothing_is_dialled(
@@ -206,10 +213,33 @@ def test_R_DL_6_one_sentence_says_why_nothing_is_dialled(
                 session.get_one(Site, 1).lines_reserved_inbound = LINES
             case "done":
                 customer.deleted_at = NOW
+            case "no_number":
+                session.get_one(
+                    CallerNumber, project_of(session).main_number_id
+                ).direction = NumberDirection.INBOUND
+            case "no_days":
+                project_of(session).weekdays = []
+            case "no_switch":
+                one.nodes = []
             case "later":
                 customer.next_try_at = one.now + timedelta(hours=1)
     assert one.pilot.tick() == 0
     assert one.pilot.why.code == code
+
+
+def project_of(session: Session) -> Project:
+    return session.scalars(select(Project)).one()
+
+
+def test_R_DL_1_a_leader_that_has_only_just_begun_says_that_it_settles(store: Store) -> None:
+    ours = world(store, 1, mode=CampaignMode.ADAPTIVE, multiplier_tenths=30)
+    assert ours.new_pilot().told()["why"] == "pacing_settling"
+    ours.pilot = ours.new_pilot(settle_s=1e9)
+    while ours.pilot.tick():
+        pass
+    with ours.rows() as session:
+        assert ours.in_flight(session) == len(ours.ready(session)) == 3
+    assert ours.pilot.why.code == "pacing_settling"
 
 
 def test_R_DL_4_the_brake_outlives_a_change_of_leader(one: World) -> None:
@@ -318,6 +348,26 @@ def test_operators_without_a_dial_though_all_is_there_are_an_alarm(one: World) -
             operator.state = OperatorState.AWAY
     one.pilot.tick()
     assert "alarm_idle" not in alarms(one)
+
+
+def test_an_alarm_of_idle_operators_waits_a_minute(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert Timings().idle_alarm_s == 60.0
+    ours = world(store, 1, mode=CampaignMode.PROGRESSIVE, multiplier_tenths=None)
+    with ours.rows() as session:
+        make.add_number(session, project_of(session), make.make_caller_number(session))
+        session.get_one(CallerNumber, project_of(session).main_number_id).line_cap = 0
+    at = 1000.0
+    its_clock = SimpleNamespace(monotonic=lambda: at, sleep=time.sleep)
+    monkeypatch.setattr("calltree.telephony.dialler.pilot.time", its_clock)
+    assert ours.pilot.tick() == 0
+    at += 59.9
+    assert ours.pilot.tick() == 0
+    assert "alarm_idle" not in alarms(ours)
+    at += 0.2
+    assert ours.pilot.tick() == 0
+    assert alarms(ours)["alarm_idle"]["ready"] == 3
 
 
 def add_call(session: Session, ours: World, n: int, **given: object) -> None:

@@ -1,7 +1,8 @@
 """A campaign's pilot over days of chance: what may never happen (R-DL-1 … R-DL-8)."""
 
 import itertools
-from datetime import timedelta
+from collections import Counter
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -11,17 +12,18 @@ from calltree.db import Store
 from calltree.models import (
     Attempt,
     CallState,
+    Campaign,
     CampaignMode,
-    CustomerList,
-    Project,
-    Site,
+    CampaignState,
 )
 from calltree.pacing.rule import round_half_up
-from calltree.services import hours
 from calltree.telephony.pacing import remembered
-from calltree.text.hours import HoursVerdict, hours_verdict
+from calltree.text.days import TOKYO
+from tests.factories import NOW
 from tests.telephony.campaign_world import LINES, World, lines_open, world
 
+STEPS = (5, 60, 600, 1800, 5400, 10_800)
+"""Seconds between two looks; with most nights cut short some four days in all."""
 CEILINGS = {CampaignMode.FIXED: 15, CampaignMode.ADAPTIVE: 20, CampaignMode.PROGRESSIVE: None}
 
 
@@ -44,41 +46,58 @@ def test_R_DL_1_and_R_DL_8_days_of_chance_cross_no_bound(
     if mode is CampaignMode.ADAPTIVE:  # as one that has dialled for an hour: few answer
         ours.pilot.memory = remembered([(n % 4 == 0, 8.0) for n in range(200)], 30)
     k = Decimal(tenths or 10) / 10
-    bold = 0
+    bold, looks = 0, Counter[str]()
     for _ in range(60):
-        step = ours.draw.choice([5, 20, 60, 300, 1800, 5400])
-        ours.now += timedelta(seconds=step)
+        ours.now += timedelta(seconds=ours.draw.choice(STEPS))
+        if ours.now.astimezone(TOKYO).hour >= 20 and ours.draw.random() < 0.7:
+            ours.now += timedelta(hours=12)
         ours.goes_on()
         with ours.rows() as session:
             if ours.draw.random() < 0.05:
                 ours.bans(session)
+            pauses_or_goes_on(session, ours)
+            paused = session.get_one(Campaign, ours.campaign_id).state is CampaignState.PAUSED
             before, ready = ours.in_flight(session), len(ours.ready(session))
         dialled = ours.pilot.tick()
         with ours.rows() as session:
-            if not ready:
+            if not ready or paused or not is_open(ours.now):
                 assert dialled == 0
+            if ready and 9 <= ours.now.astimezone(TOKYO).hour < 20:
+                looks["paused" if paused else day_of_the_week(ours.now)] += 1
             assert ours.in_flight(session) <= max(before, round_half_up(k, ready))
             bold += ours.in_flight(session) > ready > 0
             assert lines_open(session) <= LINES
     assert bold or mode is CampaignMode.PROGRESSIVE, "chance never dialled more than one each"
+    assert looks.keys() >= {"paused", "Tue", "Wed", "Thu", "Fri"}, "chance left a day out"
     with ours.rows() as session:
         made = ours.allowed(session)
         assert len(made) > 10, "chance left nothing to look at"
-        look_at_hours(session, ours, made)
+        assert all(is_open(attempt.created_at) for attempt in made)
+        assert {day_of_the_week(attempt.created_at) for attempt in made} >= {"Tue", "Wed"}
         for attempt in made:
             banned = ours.banned.get(attempt.number)
             assert banned is None or attempt.created_at <= banned
         look_at_gaps(made)
 
 
-def look_at_hours(session: Session, ours: World, made: list[Attempt]) -> None:
-    folder = session.get_one(CustomerList, ours.list_id)
-    rules = hours.rules_of(
-        session,
-        site=session.get_one(Site, 1),
-        project=session.get_one(Project, folder.project_id),
-    )
-    assert {hours_verdict(rules, attempt.created_at) for attempt in made} == {HoursVerdict.OPEN}
+def is_open(moment: datetime) -> bool:
+    """In the words of a calendar: Tuesday to Friday 9–20, on no closed day, in Tokyo."""
+    local = moment.astimezone(TOKYO)
+    return 9 <= local.hour < 20 and day_of_the_week(moment) in ("Tue", "Wed", "Fri")
+
+
+def day_of_the_week(moment: datetime) -> str:
+    """The walk begins on a Tuesday; its Thursday is closed, and it ends by Sunday night."""
+    assert moment - NOW < timedelta(days=6)
+    return f"{moment.astimezone(TOKYO):%a}"
+
+
+def pauses_or_goes_on(session: Session, ours: World) -> None:
+    campaign = session.get_one(Campaign, ours.campaign_id)
+    if campaign.state is CampaignState.PAUSED:
+        campaign.state = ours.draw.choice([CampaignState.PAUSED, CampaignState.RUNNING])
+    elif ours.draw.random() < 0.08:
+        campaign.state = CampaignState.PAUSED
 
 
 def look_at_gaps(made: list[Attempt]) -> None:
