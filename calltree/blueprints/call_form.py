@@ -14,7 +14,7 @@ from calltree.blueprints import call_screen, formats
 from calltree.blueprints.call_screen import Desk
 from calltree.extensions import settings
 from calltree.models import BuiltIn, Customer, ItemTarget, Project, User
-from calltree.services import callback_times, drafts, patterns
+from calltree.services import callback_times, drafts, patterns, scope
 from calltree.services.callback_times import Suggestion
 from calltree.services.sentences import N_
 from calltree.text import keys
@@ -78,17 +78,15 @@ def _selected(session: Session, at: Desk) -> int | None:
 def _task(session: Session, at: Desk, project: Project) -> dict[str, Any]:
     zone = settings().timezone
     saved = at.record.callback_at if at.record else None
-    offered = session.execute(
-        select(User.id, User.name)
-        .where(User.deleted_at.is_(None), User.id != at.viewer.user_id)
-        .where(User.role.in_(("MGR", "SV", "OP", "BY")))
-        .order_by(User.login_key)
-    ).all()
+    query = select(User).where(User.deleted_at.is_(None), User.id != at.viewer.user_id)
+    if at.folder is not None:
+        query = query.where(scope.sees_list(at.folder.id))
+    offered = session.scalars(query.order_by(User.login_key)).all()
     return {
         "callback": f"{saved.astimezone(zone):%Y-%m-%dT%H:%M}" if saved else "",
         "quick": quick_times(session, project=project, user_id=at.viewer.user_id, now=at.now),
         "user_id": None,
-        "users": [(user_id, name) for user_id, name in offered],
+        "users": [(user.id, user.name) for user in offered],
     }
 
 

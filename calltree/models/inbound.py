@@ -29,6 +29,10 @@ class Situation(StrEnum):
     """非通知: the caller does not show a number."""
 
 
+FALLS_BACK_TO = (Situation.AFTER_HOURS, Situation.CLOSED_DAY, Situation.NO_ANSWER)
+"""The first of them that says or forwards anything is what a caller meets while we are away."""
+
+
 class InboundAction(StrEnum):
     """What is done with a call."""
 
@@ -152,7 +156,8 @@ class InboundOutcome(StrEnum):
     """Heard the guidance of closed hours: to be called back as a missed one."""
     FORWARDED = "forwarded"
     REFUSED = "refused"
-    """Busy without an answer: the list of refused callers, no line, a number that takes none."""
+    """Busy without an answer: the list of refused callers, no line, a number that takes none. Or
+    non-disclosed callers who were told so by a guidance."""
 
 
 TO_BE_CALLED_BACK = (InboundOutcome.MISSED, InboundOutcome.VOICEMAIL, InboundOutcome.GUIDANCE)

@@ -163,6 +163,13 @@ async def _sleep(switch: Switch, channel: Channel, data: str) -> bool:
     return False
 
 
+async def _wait_for_answer(switch: Switch, channel: Channel, data: str) -> bool:
+    """Looks ten times a second, as the real one does; the chain is cancelled with its channel."""
+    while not channel.answered:
+        await switch.clock.sleep(0.1)
+    return False
+
+
 def playback_seconds(path: str) -> float:
     """How long a sound lasts: the file's length where there is one, otherwise 3 s."""
     if path.startswith("silence_stream://"):
@@ -309,6 +316,7 @@ _ACTIONS: dict[str, Action] = {
     "pre_answer": _pre_answer,
     "park": _park,
     "sleep": _sleep,
+    "wait_for_answer": _wait_for_answer,
     "playback": _playback,
     "endless_playback": _endless_playback,
     "sched_transfer": _sched_transfer,

@@ -12,13 +12,18 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from calltree.errors import NotFound
-from calltree.models import CallerNumber, InboundAction, NumberForm, Site, Situation
+from calltree.models import (
+    CallerIdForm,
+    CallerNumber,
+    InboundAction,
+    NumberForm,
+    Site,
+    Trunk,
+)
+from calltree.models.inbound import FALLS_BACK_TO
 from calltree.services import guidances, inbound_facts, inbound_routes, trunks
 from calltree.services.inbound_rules import FORWARD_S
 from calltree.text.phones import DialVerdict, may_dial
-
-CLOSED = (Situation.AFTER_HOURS, Situation.CLOSED_DAY, Situation.NO_ANSWER)
-"""The first of them that says or forwards anything is what a caller meets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,9 @@ class Fallback:
     forward_to: str = ""
     """As the trunk wants it."""
     gateway: str = ""
+    caller_id: str = ""
+    """What the target is shown, as the trunk wants it."""
+    caller_id_form: CallerIdForm = CallerIdForm.FROM
     seconds: int = FORWARD_S
 
     @property
@@ -46,15 +54,17 @@ def fallbacks(session: Session) -> list[Fallback]:
 
 def _of(session: Session, number: CallerNumber) -> Fallback:
     rules = inbound_facts.rules_of(session, number_id=number.id)
-    for situation in CLOSED:
+    for situation in FALLS_BACK_TO:
         step = rules.step(situation)
         if step.action is InboundAction.FORWARD:
             if dialled := _dialled(session, step.forward_to):
-                gateway, target = dialled
+                trunk, target = dialled
                 return Fallback(
                     number.number,
                     forward_to=target,
-                    gateway=gateway,
+                    gateway=trunk.gateway,
+                    caller_id=_in_form(trunk, number.number),
+                    caller_id_form=trunk.caller_id_form,
                     seconds=step.seconds or FORWARD_S,
                 )
         elif step.guidance_id is not None and step.action is not InboundAction.REFUSE:
@@ -66,14 +76,19 @@ def _of(session: Session, number: CallerNumber) -> Fallback:
     return Fallback(number.number)
 
 
-def _dialled(session: Session, number: str) -> tuple[str, str] | None:
-    """The gateway and the form of the number by which it is reached; None if it may not be."""
+def _dialled(session: Session, number: str) -> tuple[Trunk, str] | None:
+    """The trunk and the form of the number by which it is reached; None if it may not be."""
     site = session.scalars(select(Site)).one()
     if may_dial(number, site.extra_prefixes) is not DialVerdict.ALLOWED:
         return None
     ways = trunks.gateways(session, number=number, trunk_id=None)
     if not ways:
         return None
-    forms = {trunk.gateway: trunk.number_form for trunk in trunks.all_trunks(session)}
-    abroad = forms.get(ways[0]) is NumberForm.E164
-    return ways[0], f"+81{number[1:]}" if abroad else number
+    known = {trunk.gateway: trunk for trunk in trunks.all_trunks(session)}
+    trunk = known.get(ways[0])
+    return (trunk, _in_form(trunk, number)) if trunk is not None else None
+
+
+def _in_form(trunk: Trunk, number: str) -> str:
+    abroad = trunk.number_form is NumberForm.E164 and number.startswith("0")
+    return f"+81{number[1:]}" if abroad else number

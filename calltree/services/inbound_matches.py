@@ -122,8 +122,21 @@ def find(session: Session, *, viewer: Viewer, number: str, now: datetime) -> Cal
     rows = session.execute(_seen_by(viewer.role), asked).all()
     of_number = session.execute(_NUMBER, asked).one()
     matches = [_match(session, viewer, customer, of) for customer, of in rows]
-    hidden = of_number.everybody - len(rows) if len(rows) < MOST else 0
+    shown = len(rows)
+    if shown == MOST:  # there may be more that they may see, and those are not without permission
+        shown = session.scalars(_seen_in_all(viewer.role), asked).one()
+    hidden = max(of_number.everybody - shown, 0)
     return Caller(number, matches, hidden, banned=bool(of_number.banned))
+
+
+@cache
+def _seen_in_all(role: Role) -> Select[int]:
+    """Counts what `_seen_by` gives the first of."""
+    return (
+        select(func.count(Customer.id))
+        .join(_FOLDER, _FOLDER.id == Customer.list_id)
+        .where(Customer.id.in_(_WITH), scope.customers_in_lists(role, bindparam("viewer")))
+    )
 
 
 @cache

@@ -39,6 +39,7 @@ from calltree.services import (
     inbound_facts,
     inbound_queue,
     inbound_team,
+    inbound_words,
     operators,
     outside_legs,
     records,
@@ -438,7 +439,10 @@ def _outcome(call: InboundCall, message_ms: int) -> InboundOutcome:
     if call.action is InboundAction.VOICEMAIL and message_ms >= LEAST_MESSAGE_MS:
         return InboundOutcome.VOICEMAIL
     if call.action is InboundAction.GUIDANCE and call.step == 0:
-        return InboundOutcome.GUIDANCE
+        if call.reason == "withheld":
+            return InboundOutcome.REFUSED  # nobody could call them back
+        if call.reason in inbound_words.CLOSED:
+            return InboundOutcome.GUIDANCE
     return InboundOutcome.MISSED
 
 

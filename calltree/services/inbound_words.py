@@ -47,6 +47,9 @@ REASONS: dict[str, str] = {
 }
 """Why a plan is as it is; 'closed_day' with a name is 'closed_day_named'."""
 
+CLOSED = ("closed_day", "holiday", "weekday_closed", "after_hours")
+"""The reasons that are times when nobody is there."""
+
 
 def why(reason: str, name: str) -> str:
     """Return the message of a plan's reason."""

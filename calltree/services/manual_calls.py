@@ -19,6 +19,7 @@ from calltree.models import (
     CallRecord,
     CustomerList,
     NumberDirection,
+    Operator,
     Origin,
     Project,
     ProjectNumber,
@@ -143,11 +144,18 @@ def last_attempt(session: Session, *, user_id: int) -> Attempt | None:
 
 
 def in_call(session: Session, *, user_id: int) -> bool:
-    """Whether the user's call that goes on was dialled by hand."""
-    query = select(Attempt.id).where(
-        Attempt.user_id == user_id, Attempt.ended_at.is_(None), Attempt.origin == Origin.MANUAL
+    """Whether the call that the user is in was dialled by hand; a colleague's counts too."""
+    consulted = (
+        select(Operator.attempt_id)
+        .where(Operator.user_id == user_id, Operator.attempt_id.is_not(None))
+        .scalar_subquery()
     )
-    return session.scalar(query) is not None
+    query = select(Attempt.id).where(
+        or_(Attempt.user_id == user_id, Attempt.id == consulted),
+        Attempt.ended_at.is_(None),
+        Attempt.origin == Origin.MANUAL,
+    )
+    return session.scalar(query.limit(1)) is not None
 
 
 def page(

@@ -43,6 +43,7 @@ from calltree.services import (
     patterns,
     records,
     scope,
+    tasks,
     turns,
 )
 from calltree.services.rights import Right, Viewer
@@ -347,6 +348,10 @@ def _values(
         known = user is not None and user.deleted_at is None
         if not known or user is None or not Viewer.of(user).may(Right.SEE_TASKS):
             raise Refused("task_user_unknown", field="task_user_id")
+        if record.list_id is not None and not tasks.may_be_given(
+            session, user=user, list_id=record.list_id
+        ):
+            raise Refused("task_user_without_list", field="task_user_id")
     return values
 
 

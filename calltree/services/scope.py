@@ -34,6 +34,7 @@ from calltree.models import (
     Recording,
     RecordKind,
     Role,
+    User,
 )
 from calltree.services.history_criteria import NO_GROUP
 from calltree.services.rights import Right, Viewer
@@ -69,6 +70,25 @@ def lists_of(role: Role, user_id: int | BindParameter[int]) -> ColumnElement[boo
             return and_(here, granted(user_id))
         case _:
             return false()
+
+
+def sees_list(list_id: int) -> ColumnElement[bool]:
+    """Condition on User: `lists_of` asked the other way round, who sees this list."""
+    this = select(CustomerList.id).where(
+        CustomerList.id == list_id, CustomerList.deleted_at.is_(None)
+    )
+    direct = select(ListGrant.user_id).where(ListGrant.list_id == list_id)
+    by_group = (
+        select(GroupMember.user_id)
+        .join(ListGroupGrant, ListGroupGrant.group_id == GroupMember.group_id)
+        .where(ListGroupGrant.list_id == list_id)
+    )
+    to_them = or_(User.id.in_(direct), User.id.in_(by_group))
+    return or_(
+        User.role.in_((Role.MANAGER, Role.SUPERVISOR)) & this.exists(),
+        (User.role == Role.OPERATOR) & this.where(CustomerList.enabled).exists() & to_them,
+        (User.role == Role.BACKYARD) & this.exists() & to_them,
+    )
 
 
 def lists_dialled(viewer: Viewer) -> ColumnElement[bool]:

@@ -127,6 +127,9 @@ SENTENCES: dict[str, str] = {
     "attribute_wrong": N_("%(name)s cannot be read. Check what was entered."),
     "level_unknown": N_("This level can no longer be chosen. Reload the page."),
     "callback_past": N_("The callback time is in the past. Choose a later one."),
+    "task_user_without_list": N_(
+        "This user does not see the customer's list. Grant them the list, or choose another."
+    ),
     "task_user_unknown": N_("The task cannot be given to this user. Choose another."),
     "task_done": N_("This task has been done already. Reload the page."),
     "line_error_record": N_("The call failed on our side and needs no result."),

@@ -13,7 +13,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from calltree.errors import NotAllowed, Refused
-from calltree.models import Campaign, CampaignMode, Guidance, Setting, Site
+from calltree.models import Campaign, CampaignMode, Guidance, InboundStep, Setting, Site
+from calltree.models.inbound import FALLS_BACK_TO
 from calltree.services import audit_changes, campaign_sounds, trunks
 from calltree.services.rights import Right, Viewer
 
@@ -92,6 +93,15 @@ def choose(
 def bring(
     session: Session, *, viewer: Viewer, guidance_id: int, nodes: Iterable[str], now: datetime
 ) -> None:
-    """Let the switches take the sounds again, if this guidance is one of them or a campaign's."""
-    if guidance_id in {*chosen(session).values(), *campaign_sounds.used(session)}:
+    """Let the switches take the sounds again, if this is played by one without us."""
+    played = {*chosen(session).values(), *campaign_sounds.used(session)}
+    if guidance_id in played or _closes(session, guidance_id):
         trunks.load(session, viewer=viewer, nodes=nodes, now=now)
+
+
+def _closes(session: Session, guidance_id: int) -> bool:
+    """Whether a number's closed hours play it: then the switch does too, without us (R-IN-4)."""
+    query = select(InboundStep.guidance_id).where(
+        InboundStep.guidance_id == guidance_id, InboundStep.situation.in_(FALLS_BACK_TO)
+    )
+    return session.scalar(query.limit(1)) is not None

@@ -170,7 +170,7 @@ def assign(
 ) -> int:
     """Give open tasks to a user, or to 担当なし (None); MGR and SV. Returns how many changed.
 
-    Raises NotAllowed, Refused 'task_user_unknown'.
+    Raises NotAllowed, Refused 'task_user_unknown', 'task_user_without_list'.
     """
     if not viewer.may(Right.ASSIGN_TASKS):
         raise NotAllowed
@@ -178,16 +178,29 @@ def assign(
         user = session.get(User, user_id)
         if user is None or user.deleted_at or not Viewer.of(user).may(Right.SEE_TASKS):
             raise Refused("task_user_unknown", field="user_id")
-    tasks = session.scalars(
+    given = session.scalars(
         select(Task)
         .join(Customer, Customer.id == Task.customer_id)
         .join(CustomerList, CustomerList.id == Customer.list_id)
         .where(Task.id.in_(task_ids), seen(viewer, now))
     ).all()
-    for task in tasks:
+    if user_id is not None and user is not None:
+        lists = {task.list_id for task in given}
+        if not all(may_be_given(session, user=user, list_id=one) for one in lists):
+            raise Refused("task_user_without_list", field="user_id")
+    for task in given:
         task.user_id = user_id
     announce(session, "tasks", user_id=None)
-    return len(tasks)
+    return len(given)
+
+
+def may_be_given(session: Session, *, user: User, list_id: int) -> bool:
+    """Whether a task of this list would be shown to the user it is given to."""
+    viewer = Viewer.of(user)
+    if user.deleted_at is not None or not viewer.may(Right.SEE_TASKS):
+        return False
+    query = select(CustomerList.id).where(CustomerList.id == list_id, scope.lists_seen(viewer))
+    return session.scalar(query) is not None
 
 
 def reschedule(

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session, aliased
 from calltree.models import (
     Attempt,
     CustomerList,
+    Origin,
     Transfer,
     TransferKind,
     TransferState,
@@ -111,12 +112,16 @@ def chain(session: Session, *, attempt_id: int) -> list[tuple[Transfer, str, str
 
 
 def may_be_asked(session: Session, *, user: User, attempt: Attempt) -> bool:
-    """Whether this colleague may work on calls and may see the call's customer."""
+    """Whether this colleague may work on calls and may see the call's customer.
+
+    A call without one has its page where such calls are made or taken: it takes that right.
+    """
     viewer = Viewer.of(user)
     if user.deleted_at is not None or not viewer.may(Right.DIAL):
         return False
     if attempt.list_id is None:
-        return True
+        came_in = attempt.origin is Origin.INBOUND
+        return viewer.may(Right.ANSWER_INBOUND if came_in else Right.DIAL_MANUALLY)
     seen = select(CustomerList.id).where(
         CustomerList.id == attempt.list_id, scope.lists_seen(viewer)
     )

@@ -61,7 +61,7 @@ RINGBACK = "tone_stream://L=-1;%(1000,2000,400,16)"
 
 
 # What the gateway's own setting does not say: P-Asserted-Identity, and whether it may be shown.
-_CALLER_ID = {
+CALLER_ID = {
     CallerIdForm.FROM: {},
     CallerIdForm.ASSERTED: {"sip_cid_type": "pid"},
     CallerIdForm.ANONYMOUS: {
@@ -69,6 +69,7 @@ _CALLER_ID = {
         "origination_privacy": "screen:hide_name:hide_number",
     },
 }
+"""Variables of a leg that tell the carrier our number."""
 
 _HEARD_BY = {
     MonitorMode.LISTEN: ("false", "false"),
@@ -131,7 +132,7 @@ class OutsideCall:
             "originate_timeout": str(self.ring_s + 1),
             "origination_caller_id_number": caller,
             "origination_caller_id_name": caller,
-            **_CALLER_ID[self.caller_id_form],
+            **CALLER_ID[self.caller_id_form],
             "calltree_attempt": str(self.attempt_id),
             "calltree_site": self.site_id,
             **pressed,

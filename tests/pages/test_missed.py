@@ -167,6 +167,11 @@ def test_R_IN_3_a_call_is_given_to_somebody_and_marked_as_done_or_not(
     assert op.get(f"{ROOM}?who={me}").all("[data-missed]") == []
     op.post(f"{ROOM}{call_id}/assign", {"user_id": str(me)}, status=403)  # it is another's
     assert len(boss.get(f"{ROOM}?who={other_id}").all("[data-missed]")) == 1
+    assert "自分が担当する" not in op.get(ROOM).text
+    boss.post(f"{ROOM}{call_id}/assign", {"user_id": ""})
+    assert "自分が担当する" in op.get(ROOM).text
+    op.post(f"{ROOM}{call_id}/assign", {"user_id": str(me)})
+    assert "担当をやめる" in op.get(ROOM).text
     op.post(f"{ROOM}{call_id}/done", {"done": "1"})
     assert op.get(ROOM).all("[data-missed]") == []
     op.post(f"{ROOM}{call_id}/done", {"done": "0", "stand": "done"})

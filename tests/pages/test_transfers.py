@@ -206,3 +206,26 @@ def test_R_RC_3_a_pause_is_red_once_the_switch_paused_and_survives_a_reload(
     with store.write() as session:
         recording_pauses.refused(session, attempt_id=call, now=utcnow())
     assert "録音を一時停止できませんでした" in first.get("/operator/call/").text
+
+
+def test_R_CL_4_who_is_asked_about_a_call_by_hand_has_its_page(
+    two: tuple[Browser, Browser, int], store: Store
+) -> None:
+    """Without a customer there is no call screen: the box stands on 手動発信."""
+    first, second, second_id = two
+    with store.write() as session:
+        call = session.scalars(select(Attempt)).one()
+        call.origin = Origin.MANUAL
+        call.customer_id = call.list_id = call.project_id = None
+        session.get_one(Operator, call.user_id).customer_id = None
+        session.get_one(User, second_id).may_dial_manually = False
+    assert "鈴木" not in first.get(AT).text, "without the right there is no page for it"
+    with store.write() as session:
+        session.get_one(User, second_id).may_dial_manually = True
+    first.post(f"{AT}colleague/{second_id}", {"kind": "attended", "press_id": "one"})
+    second.post(f"{AT}answer", {})
+    with store.write() as session:
+        transfer = transfer_facts.asked_of(session, user_id=second_id)
+        transfer.state = TransferState.CONSULTING
+    second.get("/operator/call/", status=303)
+    assert "抜ける" in second.get("/operator/manual/").text

@@ -13,6 +13,7 @@ from calltree.models import (
     CallState,
     CommandKind,
     InboundAction,
+    InboundCall,
     InboundOutcome,
     InboundRefusal,
     Line,
@@ -292,3 +293,26 @@ def test_R_IN_1_a_number_rings_its_group_alone(site):
     site.route((OPEN, InboundAction.RING_ALL), group_id=group.id)
     call = site.arrives(number=OURS)
     assert (site.rings(inside), site.rings(outside)) == ([call], [])
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize(
+    ("reason", "outcome"),
+    [
+        ("after_hours", InboundOutcome.GUIDANCE),
+        ("holiday", InboundOutcome.GUIDANCE),
+        ("open", InboundOutcome.MISSED),
+        ("nobody_ready", InboundOutcome.MISSED),
+        ("withheld", InboundOutcome.REFUSED),  # nobody could call them back
+    ],
+)
+def test_R_IN_3_a_guidance_is_of_closed_hours_only_when_it_was_closed(
+    site: Incoming, reason: str, outcome: InboundOutcome
+) -> None:
+    attempt_id = site.arrives()
+    with site.store.write() as session:
+        call = session.get_one(InboundCall, attempt_id)
+        call.action, call.step, call.reason = InboundAction.GUIDANCE, 0, reason
+        attempt = session.get_one(Attempt, attempt_id)
+        inbound_walk.call_ended(session, attempt=attempt, message_ms=0, now=NOW)
+    assert site.call(attempt_id).outcome is outcome

@@ -56,6 +56,16 @@ def test_R_IN_2_extra_numbers_and_several_lists_match_and_others_are_counted_onl
     assert (len(everything.matches), everything.hidden) == (3, 0)
 
 
+def test_R_IN_2_what_is_hidden_is_said_beside_a_full_choice_too(desk: Desk) -> None:
+    with desk.store.write() as session:
+        folder = session.get_one(CustomerList, desk.list_id)
+        for _ in range(inbound_matches.MOST + 1):
+            make.make_customer(session, folder, number=desk.number)
+        make.make_customer(session, make.make_list(session), number=desk.number)
+    caller = found(desk, desk.number)
+    assert (len(caller.matches), caller.hidden) == (inbound_matches.MOST, 1)
+
+
 def test_R_IN_2_nobody_is_found_for_an_unknown_or_withheld_number(desk: Desk) -> None:
     assert found(desk, "0699999999").matches == []
     assert found(desk, "") == Caller("", [], 0, banned=False)

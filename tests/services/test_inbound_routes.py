@@ -11,6 +11,7 @@ from calltree.errors import NotAllowed, NotFound, Refused
 from calltree.models import (
     Attempt,
     AuditEntry,
+    CallerIdForm,
     CallerNumber,
     CallState,
     ClosedDay,
@@ -24,12 +25,13 @@ from calltree.models import (
     LegState,
     Line,
     NumberDirection,
+    NumberForm,
     OperatorState,
     Origin,
     Role,
     Situation,
 )
-from calltree.services import inbound_facts, inbound_routes
+from calltree.services import inbound_facts, inbound_fallbacks, inbound_routes
 from calltree.services.inbound_routes import RouteDetails
 from calltree.services.inbound_rules import Plan, Step
 from calltree.services.rights import Viewer
@@ -249,6 +251,27 @@ def test_R_CL_16_a_step_that_cannot_be_is_refused_by_its_field(
         office.step(Situation.AFTER_HOURS, step)
     assert refused.value.field == f"after_hours_{column}"
     assert refused.value.code == code
+
+
+def test_R_IN_4_what_the_switch_does_alone_follows_the_closed_hours(office: Office) -> None:
+    def alone() -> inbound_fallbacks.Fallback:
+        with office.store.read() as session:
+            (one,) = inbound_fallbacks.fallbacks(session)
+        return one
+
+    office.ready()
+    assert alone() == inbound_fallbacks.Fallback(office.number), "the site's own sound"
+    night = Step(InboundAction.FORWARD, forward_to="0355556666", seconds=40)
+    office.step(Situation.AFTER_HOURS, night)
+    with office.store.write() as session:
+        trunk = make.make_trunk(
+            session, number_form=NumberForm.E164, caller_id_form=CallerIdForm.ANONYMOUS
+        )
+        gateway = trunk.gateway
+    target = alone()
+    assert (target.gateway, target.forward_to, target.seconds) == (gateway, "+81355556666", 40)
+    assert target.caller_id == f"+81{office.number[1:]}"
+    assert target.caller_id_form is CallerIdForm.ANONYMOUS
 
 
 def test_R_CL_16_it_forwards_to_allowed_numbers_that_are_not_ours(office: Office) -> None:

@@ -7,7 +7,17 @@ import pytest
 from calltree.config import Settings
 from calltree.db import Store
 from calltree.errors import NotAllowed, Refused
-from calltree.models import AuditEntry, CommandKind, Guidance, Role, SwitchCommand
+from calltree.models import (
+    AuditEntry,
+    CommandKind,
+    Guidance,
+    InboundAction,
+    InboundRoute,
+    InboundStep,
+    Role,
+    Situation,
+    SwitchCommand,
+)
 from calltree.services import guidances, site_sounds
 from calltree.services.guidance_sound import Normal
 from calltree.services.rights import Viewer
@@ -104,6 +114,27 @@ def test_R_IN_1_what_the_site_plays_is_not_retired_and_its_exchange_reaches_the_
     with store.read() as session:
         assert session.get_one(Guidance, one).retired_at is None
         assert site_sounds.chosen(session) == {SiteSound.WAITING: one}
+
+
+def test_R_IN_4_the_exchange_of_what_closed_hours_play_reaches_the_switch(
+    store: Store, manager: Viewer
+) -> None:
+    one, other = (guidance(store, manager, name, b"RIFF") for name in ("甲", "乙"))
+    with store.write() as session:
+        number = make.make_caller_number(session)
+        session.add(InboundRoute(caller_number_id=number.id, hours=[""] * 8))
+        session.flush()
+        for situation, played in ((Situation.CLOSED_DAY, one), (Situation.OPEN, other)):
+            session.add(
+                InboundStep(
+                    caller_number_id=number.id, situation=situation,
+                    action=InboundAction.GUIDANCE, guidance_id=played,
+                )
+            )  # fmt: skip
+    with store.write() as session:
+        for changed in (one, other):
+            site_sounds.bring(session, viewer=manager, guidance_id=changed, nodes=NODES, now=NOW)
+    assert loads(store) == 1
 
 
 def test_R_US_1_a_supervisor_chooses_no_sounds(store: Store, manager: Viewer) -> None:

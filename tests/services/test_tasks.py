@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import delete, select
 
 from calltree.errors import NotAllowed, Refused
 from calltree.models import (
@@ -14,8 +15,9 @@ from calltree.models import (
     ListGrant,
     Role,
     Task,
+    User,
 )
-from calltree.services import tasks
+from calltree.services import scope, tasks
 from calltree.services.rights import Viewer
 from calltree.services.tasks import Tab
 from tests import factories as make
@@ -165,6 +167,16 @@ def test_R_CL_12_managers_give_tasks_away_or_to_nobody(desk: Desk) -> None:
         assign(desk.viewer(), None)
     with pytest.raises(Refused, match="task_user_unknown"):
         assign(supervisor, business.id)
+    stranger = colleague(desk)
+    with desk.store.write() as session:
+        session.execute(delete(ListGrant).where(ListGrant.user_id == stranger.id))
+    with pytest.raises(Refused, match="task_user_without_list"):
+        assign(supervisor, stranger.id)
+    with desk.store.read() as session:
+        query = select(User.id).where(scope.sees_list(desk.list_id))
+        given = set(session.scalars(query))
+    assert {desk.user_id, supervisor.user_id} <= given
+    assert not given & {stranger.id, business.id}
     assert assign(supervisor, None) == 1
     assert desk.get(Task, task_id).user_id is None
     assert shown(desk, Viewer.of(colleague(desk)), Tab.FREE) == [task_id]

@@ -46,7 +46,10 @@ def chain(wanted: Wanted) -> list[str]:
 
 
 def test_R_IN_4_a_ring_is_not_answered_and_ends_after_the_clock_of_ours():
-    assert chain(RINGS) == ["ring_ready:", f"sleep:{(20 + GRACE_S) * 1000}", AWAY]
+    away = f"sched_transfer:+{20 + GRACE_S} {AWAY.removeprefix('transfer:')}"
+    ringing, timer, waits, tone, after = chain(RINGS)
+    assert [ringing, timer, waits, after] == ["ring_ready:", away, "wait_for_answer:", AWAY]
+    assert tone.startswith("playback:tone_stream://L=4;"), "sounds from the answer to the join"
 
 
 @pytest.mark.parametrize(

@@ -170,7 +170,7 @@ def test_R_RC_3_calls_are_answered_recorded_queued_and_take_messages(floor, swit
     calls(switch)
     attempt = newest(lobby, known)
     floor.wait_state(attempt, CallState.ENDED)
-    assert lobby.call(attempt).outcome is InboundOutcome.GUIDANCE
+    assert lobby.call(attempt).outcome is InboundOutcome.MISSED, "it was open"
     known.add(attempt.uuid)
 
     # a message

@@ -16,8 +16,9 @@ from calltree.config import Settings, SettingsError
 from calltree.db import Store
 from calltree.models import CallerIdForm, Role, Transport, TrunkKind
 from calltree.services import trunks
+from calltree.services.inbound_fallbacks import Fallback
 from calltree.switch_place import SwitchPlace
-from calltree.telephony.config import rendering, xml
+from calltree.telephony.config import dialplan, rendering, xml
 from calltree.telephony.config.rendering import render
 from calltree.telephony.config.wanted import ConfigError, Gateway, Wanted
 from calltree.telephony.config.writing import MARK, write
@@ -153,6 +154,28 @@ def test_the_public_side_never_dials_out_and_sets_digits_only() -> None:
     assert not names & {"bridge", "transfer", "execute_extension", "system", "lua"}
     expression = next(context.iter("condition")).attrib["expression"]
     assert expression == r"^(\+?[0-9]{2,20})$"
+
+
+def test_R_IN_4_alone_it_forwards_as_the_trunk_wants_our_number() -> None:
+    own = Fallback(
+        "0312340000", forward_to="+81355556666", gateway="trunk3", caller_id="+81312340000",
+        caller_id_form=CallerIdForm.ANONYMOUS, seconds=40,
+    )  # fmt: skip
+    found = ElementTree.fromstring("".join(dialplan.public([own])))  # noqa: S314 - ours
+    steps = [
+        (a.attrib["application"], a.attrib.get("data", ""))
+        for a in found.find(".//extension[@name='inbound-0312340000']").iter("action")
+    ]
+    (bridge,) = [data for name, data in steps if name == "bridge"]
+    variables, _, target = bridge.removeprefix("{").partition("}")
+    assert target == "sofia/gateway/trunk3/+81355556666"
+    assert set(variables.split(",")) == {
+        "origination_caller_id_number=+81312340000",
+        "origination_caller_id_name=+81312340000",
+        "sip_cid_type=pid",
+        "origination_privacy=screen:hide_name:hide_number",
+    }
+    assert [name for name, _ in steps][-3:] == ["answer", "playback", "hangup"]
 
 
 def test_a_registered_trunk_and_one_known_by_address() -> None:

@@ -10,6 +10,7 @@ from calltree.telephony.commands import (
     APOLOGY_EXTENSION,
     APOLOGY_VARIABLE,
     AWAY_EXTENSION,
+    CALLER_ID,
     GUIDANCE_VARIABLE,
     HOLD_MUSIC,
     ORPHAN_CONTEXT,
@@ -152,7 +153,12 @@ def _fallback(one: Fallback) -> list[str]:
     said = f"$${{conf_dir}}/sounds/{one.file}" if one.file else APOLOGY
     forward: tuple[str, ...] = ()
     if one.forward_to:
-        shown = f"origination_caller_id_number={one.number},origination_caller_id_name={one.number}"
+        variables = {
+            "origination_caller_id_number": one.caller_id,
+            "origination_caller_id_name": one.caller_id,
+            **CALLER_ID[one.caller_id_form],
+        }
+        shown = ",".join(f"{name}={value}" for name, value in variables.items())
         forward = (
             action("set", "hangup_after_bridge=true"),
             action("set", "continue_on_fail=true"),

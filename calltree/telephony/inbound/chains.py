@@ -116,16 +116,22 @@ def _said(wanted: Wanted) -> list[str]:
 def _rings(wanted: Wanted) -> Sequence[str]:
     lasts = wanted.seconds + GRACE_S
     if not wanted.answered and not wanted.guidance:
-        return ["ring_ready:", f"sleep:{lasts * 1000}", _AWAY]
+        # Answered, the leg makes a tone of its own until it is joined: should we die in between,
+        # nobody hears silence, and after the tone comes the apology.
+        tone = RINGBACK.replace("L=-1", f"L={-(-GRACE_S // RINGING_TONE_S)}")
+        return ["ring_ready:", _away_in(lasts), "wait_for_answer:", f"playback:{tone}", _AWAY]
     rounds = -(-lasts // RINGING_TONE_S)
     tone = RINGBACK.replace("L=-1", f"L={rounds}")
     return ["answer:", *_said(wanted), f"playback:{tone}", _AWAY]
 
 
+def _away_in(seconds: int) -> str:
+    return f"sched_transfer:+{seconds} {_AWAY.partition(':')[2]}"
+
+
 def _music(wanted: Wanted) -> Sequence[str]:
-    away = f"sched_transfer:+{wanted.seconds + GRACE_S} {_AWAY.partition(':')[2]}"
     said = [] if wanted.parked else [*_said(wanted), *_place(wanted)]
-    return ["answer:", away, *said, f"endless_playback:{HOLD_MUSIC}"]
+    return ["answer:", _away_in(wanted.seconds + GRACE_S), *said, f"endless_playback:{HOLD_MUSIC}"]
 
 
 def _place(wanted: Wanted) -> list[str]:
