@@ -113,14 +113,40 @@ def test_R_CL_13_the_pad_types_where_the_number_stands(chromium: Windows) -> Non
     expect(page.locator("#n")).to_have_value("090")
 
 
-def test_R_CL_12_a_reminder_is_told_once_on_this_computer(chromium: Windows) -> None:
-    banner = """<div id="task-reminder"><div data-due="7@2026-11-24" data-says="x">
-      <strong>再コール</strong></div></div>"""
-    page = show(chromium.new_page(), "tasks.js", banner)
-    told = "window.localStorage.getItem('calltree:reminded')"
+COUNTS_REMINDERS = """
+window.tones = 0;
+window.notices = [];
+window.AudioContext = class extends AudioContext {
+  createOscillator() { window.tones += 1; return super.createOscillator(); }
+};
+window.Notification = class extends EventTarget {
+  static permission = "granted";
+  constructor(title, given) { super(); window.notices.push([title, given.body]); }
+};
+"""
+
+
+def test_R_CL_12_a_reminder_sounds_once_to_each_who_sits_there(chromium: Windows) -> None:
+    banner = """<div id="task-reminder" data-user="%s"><div data-due="7@2026-11-24" data-says="x">
+      <strong>再コール</strong></div></div><p>y</p>"""
+    page = chromium.new_page()
+    page.add_init_script(COUNTS_REMINDERS)
+    show(page, "tasks.js", banner % 3)
+    told = "window.localStorage.getItem('calltree:reminded:3')"
+    page.wait_for_function("() => window.notices.length === 1")
+    assert page.evaluate("window.notices") == [["再コール", "x"]]
+    assert page.evaluate(told) is None, "nobody has heard it yet"
+    page.get_by_text("y").click()
+    page.wait_for_function("() => window.tones === 2")
     assert page.evaluate(told) == '["7@2026-11-24"]'
+    page.get_by_text("y").click()
     page.reload()
-    assert page.evaluate(told) == '["7@2026-11-24"]'
+    page.get_by_text("y").click()
+    assert page.evaluate("[window.tones, window.notices.length]") == [0, 0], "once"
+    page.unroute_all()
+    show(page, "tasks.js", banner % 4)
+    page.get_by_text("y").click()
+    page.wait_for_function("() => window.tones === 2")
 
 
 COUNTS_TONES = """

@@ -123,6 +123,7 @@ def test_R_CL_12_a_reminder_is_drawn_when_due_and_closed_by_its_press(
     add(desk, 2)
     page = op.get("/operator/tasks/")
     assert "hidden" in page.one("#task-reminder").attrs
+    assert page.one("#task-reminder")["data-user"] == str(desk.user_id), "what is told is theirs"
     drawn = op.part("/operator/tasks/reminder")
     assert str(drawn.one("[data-due]")["data-due"]).startswith(f"{task_id}@")
     assert "再コールの時間です" in drawn.text

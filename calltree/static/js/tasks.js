@@ -1,32 +1,31 @@
 /* Reminders of 対応タスク: the banner is drawn by the server; here it sounds and notifies, once for each task
-   and time on this computer, however many pages are open. */
+   and time and for each who signs in on this computer, however many pages are open. */
 (() => {
   "use strict";
 
   const TOLD = "calltree:reminded";
   const MOST_KEPT = 200;
+  const noticed = new Set();
 
-  function untold(banner) {
-    let told = [];
+  const key = (banner) => `${TOLD}:${banner.dataset.user}`;
+
+  function toldTo(banner) {
     try {
-      told = JSON.parse(window.localStorage.getItem(TOLD) || "[]");
+      return JSON.parse(window.localStorage.getItem(key(banner)) || "[]");
     } catch {
-      /* nothing that can be read: everything is news */
+      return []; // nothing that can be read: everything is news
     }
-    const news = [...banner.querySelectorAll("[data-due]")].filter((row) => !told.includes(row.dataset.due));
-    if (news.length) {
-      const kept = [...told, ...news.map((row) => row.dataset.due)].slice(-MOST_KEPT);
-      window.localStorage.setItem(TOLD, JSON.stringify(kept));
-    }
-    return news;
   }
 
+  function keep(banner, news) {
+    const kept = [...toldTo(banner), ...news.map((row) => row.dataset.due)].slice(-MOST_KEPT);
+    window.localStorage.setItem(key(banner), JSON.stringify(kept));
+  }
+
+  /* A browser lets a page be heard once somebody has pressed something on it; false until then. */
   function sound() {
+    if (!navigator.userActivation?.hasBeenActive) return false;
     const context = new AudioContext();
-    if (context.state === "suspended") { // nobody has touched this page yet
-      context.close();
-      return;
-    }
     const volume = context.createGain();
     volume.gain.setValueAtTime(0.15, context.currentTime);
     volume.gain.exponentialRampToValueAtTime(0.001, context.currentTime + 0.9);
@@ -39,6 +38,7 @@
       tone.stop(context.currentTime + 0.9);
     }
     window.setTimeout(() => context.close(), 1500);
+    return true;
   }
 
   function notify(row) {
@@ -53,10 +53,15 @@
 
   function look() {
     const banner = document.getElementById("task-reminder");
-    const news = banner ? untold(banner) : [];
+    if (!banner) return;
+    const told = toldTo(banner);
+    const news = [...banner.querySelectorAll("[data-due]")].filter((row) => !told.includes(row.dataset.due));
     if (!news.length) return;
-    sound();
-    news.forEach(notify);
+    for (const row of news.filter((one) => !noticed.has(one.dataset.due))) {
+      noticed.add(row.dataset.due);
+      notify(row);
+    }
+    if (sound()) keep(banner, news); // else with the next press on this page, or by another page
   }
 
   function offer() {
@@ -70,6 +75,7 @@
     offer();
   });
 
+  for (const touch of ["click", "keydown"]) document.addEventListener(touch, look);
   document.addEventListener("htmx:after:swap", () => {
     look();
     offer();
