@@ -95,6 +95,7 @@ def create(session: Session, *, viewer: Viewer, details: UserDetails, now: datet
     """
     if not viewer.may(Right.EDIT_USERS) and details.role is not Role.OPERATOR:
         raise NotAllowed(Right.EDIT_USERS)
+    _one_at_a_time(session)
     _check_names(session, details, user_id=None)
     _check_seat(session)
     user = User(
@@ -120,6 +121,7 @@ def change(
     session: Session, *, viewer: Viewer, user_id: int, details: UserDetails, now: datetime
 ) -> User:
     """Change a user. The last manager keeps the role; history follows the new name by itself."""
+    _one_at_a_time(session)
     user = get(session, user_id)
     if user.role is Role.MANAGER and details.role is not Role.MANAGER:
         _require_another_manager(session, user_id)
@@ -246,6 +248,11 @@ def end_sessions(session: Session, user: User, now: datetime) -> None:
 
     user.session_version += 1
     softphones.revoke(session, user_id=user.id, now=now)
+
+
+def _one_at_a_time(session: Session) -> None:
+    # Two who take the last seat, or the same login id, in one moment must not both find it free.
+    session.execute(select(Site.id).where(Site.id == 1).with_for_update())
 
 
 def _check_names(session: Session, details: UserDetails, *, user_id: int | None) -> None:
