@@ -61,7 +61,9 @@ class Settings:
     switch_secret: str = field(default="", repr=False)
     """Password of the user `switch` at that address (basic authentication)."""
     switch_place: SwitchPlace = field(default_factory=SwitchPlace)
-    """Where the real switch stands, for its configuration."""
+    """Where the real switch stands, the first of several, for its configuration."""
+    switch_places: tuple[SwitchPlace, ...] = ()
+    """Where each stands, in the order of `esl_urls`; `place_of` tells."""
     switch_wss_urls: tuple[str, ...] = ()
     """Where operators' pages reach each switch, in the order of `esl_urls`; empty: `/sip` of the
     address that the page came from (the proxy passes it on), on this machine the switch itself."""
@@ -90,6 +92,7 @@ class Settings:
         if len(switches) > 1 and ways and len(ways) != len(switches):
             # pages would be sent to a switch that their operator's telephone is not on
             raise SettingsError("SWITCH_WSS_URL: write one for each switch of ESL_URL")
+        places = _switch_places(env, max(len(switches), 1))
         return cls(
             database_url=_database_url(env.get("DATABASE_URL"), data_dir),
             data_dir=data_dir,
@@ -106,7 +109,8 @@ class Settings:
             switch_recordings=env.get("SWITCH_RECORDINGS") or None,
             switch_directory_url=_directory_url(env),
             switch_secret=env.get("SWITCH_SECRET") or _kept_secret(data_dir / "switch_secret"),
-            switch_place=_switch_place(env),
+            switch_place=places[0],
+            switch_places=places,
             switch_wss_urls=ways,
             host_name=_host_name(env),
             ice_servers=_ice_servers(env.get("ICE_SERVERS", "")),
@@ -136,6 +140,12 @@ class Settings:
         if self.practice:
             return ("practice",)
         return tuple(_node_name(url) for url in self.esl_urls)
+
+    def place_of(self, node: str) -> SwitchPlace:
+        """Where this switch stands; the only place there is, where several were not told."""
+        if len(self.switch_places) < 2 or node not in self.node_names:
+            return self.switch_place
+        return self.switch_places[self.node_names.index(node)]
 
     def switch_wss_url(self, node: str) -> str:
         """Where browsers reach this switch, the first if it is no name of one; empty: not told."""
@@ -268,9 +278,9 @@ def _directory_url(env: Mapping[str, str]) -> str:
     return url
 
 
-def _switch_place(env: Mapping[str, str]) -> SwitchPlace:
+def _switch_places(env: Mapping[str, str], switches: int) -> tuple[SwitchPlace, ...]:
     try:
-        return SwitchPlace.from_env(env)
+        return SwitchPlace.each(env, switches)
     except ValueError as error:
         raise SettingsError(str(error)) from None
 

@@ -12,6 +12,16 @@ from typing import Self
 AUTO = "auto"
 _HOST = r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,200}[A-Za-z0-9])?"
 _EXTERNAL = re.compile(rf"(?:host:|stun:){_HOST}(?::[0-9]{{1,5}})?")
+_OF_ONE = (
+    "SWITCH_ADDRESS",
+    "SWITCH_EXTERNAL",
+    "SWITCH_RTP_PORTS",
+    "SWITCH_SIP_PORT",
+    "SWITCH_TRUNK_PORT",
+    "SWITCH_WS_LISTEN",
+    "SWITCH_WSS_LISTEN",
+)
+"""What may differ from switch to switch."""
 _PATH = re.compile(r"/[A-Za-z0-9_./-]+")
 _GROUP = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,31}")
 
@@ -42,6 +52,21 @@ class SwitchPlace:
     """Browsers, directly; needs `certs`."""
     certs: str = ""
     """Directory with wss.pem."""
+
+    @classmethod
+    def each(cls, env: Mapping[str, str], switches: int) -> tuple[Self, ...]:
+        """Read one for each switch: a variable has one value for all, or one each, with commas.
+
+        Raises ValueError naming the variable and the expected form.
+        """
+        given = {name: [one.strip() for one in env.get(name, "").split(",")] for name in _OF_ONE}
+        for name, values in given.items():
+            if len(values) not in (1, switches):
+                raise ValueError(f"{name}: write one value, or one for each switch of ESL_URL")
+        return tuple(
+            cls.from_env({**env, **{name: each[at % len(each)] for name, each in given.items()}})
+            for at in range(switches)
+        )
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:

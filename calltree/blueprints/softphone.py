@@ -91,8 +91,9 @@ def _via(url: str) -> str:
     It answers no request whose Via says otherwise, without a word. Where it listens itself for TLS
     (SWITCH_WSS_LISTEN) that port is WSS; all else comes through a proxy that ends TLS, or has none.
     """
-    own_port = settings().switch_place.wss.rpartition(":")[2]
-    return "WSS" if own_port and str(urlsplit(url).port) == own_port else "WS"
+    of = settings()
+    own = {of.place_of(node).wss.rpartition(":")[2] for node in of.node_names} - {""}
+    return "WSS" if str(urlsplit(url).port) in own else "WS"
 
 
 def _ice(server: str) -> dict[str, str]:

@@ -352,3 +352,21 @@ def test_a_variable_of_the_wrong_form_is_named(tmp_path: Path, name: str, value:
 def test_wss_needs_certificates(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="SWITCH_CERTS"):
         Settings.from_env({"DATA_DIR": str(tmp_path), "SWITCH_WSS_LISTEN": "0.0.0.0:7443"})
+
+
+def test_each_of_several_switches_stands_in_its_own_place(store: Store, tmp_path: Path) -> None:
+    env = {
+        "DATA_DIR": str(tmp_path),
+        "ESL_URL": "esl://:x@10.0.0.1,esl://:y@10.0.0.2",
+        "SWITCH_EXTERNAL": "203.0.113.1, 203.0.113.2",
+        "SWITCH_RTP_PORTS": "20000-29999,30000-39999",
+        "SWITCH_TRUNK_PORT": "5090",
+    }
+    several = Settings.from_env(env)
+    with store.read() as session:
+        places = [Wanted.read(session, several, node=node).place for node in several.node_names]
+    assert [one.external for one in places] == ["203.0.113.1", "203.0.113.2"]
+    assert [one.rtp_ports[0] for one in places] == [20000, 30000]
+    assert [one.trunk_port for one in places] == [5090, 5090]
+    with pytest.raises(SettingsError, match="SWITCH_EXTERNAL: write one value, or one for each"):
+        Settings.from_env(env | {"SWITCH_EXTERNAL": "a,b,c"})

@@ -219,7 +219,10 @@ def test_R_CL_10_a_trunk_fault_is_no_attempt_on_the_customer(calls: Calls, now: 
 # --- another trunk
 
 
-@pytest.mark.parametrize("how", [FAULT, ("NETWORK_OUT_OF_ORDER", "502")])
+@pytest.mark.parametrize(
+    "how",
+    [FAULT, ("NETWORK_OUT_OF_ORDER", "502"), ("NORMAL_TEMPORARY_FAILURE", "500")],
+)
 def test_a_cannot_before_any_ring_goes_to_the_next_trunk(calls: Calls, now: datetime, how) -> None:
     first, second = calls.trunks("主回線", "副回線")
     attempt, gateway = calls.dial(now)

@@ -81,7 +81,7 @@ class Wanted:
         return cls(
             node=found[0].name,
             esl=found[0].url,
-            place=settings.switch_place,
+            place=settings.place_of(found[0].name),
             directory_url=settings.switch_directory_url,
             secret=settings.switch_secret,
             recordings=recordings,
