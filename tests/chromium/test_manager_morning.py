@@ -66,7 +66,15 @@ ROWS = [
     ("0990-123-456", "許可なし", "東京都", "", ""),
 ]
 GOOD = 11
-REFUSED = {"指数", "市外局番なし", "番号なし", "桁不足", "内線付き", "許可なし"}
+REFUSED = {
+    "指数": "指数表記",
+    "市外局番なし": "市外局番なし",
+    "番号なし": "番号なし",
+    "桁不足": "桁数",
+    "内線付き": "内線付き",
+    "許可なし": "許可されていない番号",
+}
+"""Company and the reason that comes back with the row (R-LS-5)."""
 
 
 def a_file_with_faults() -> bytes:
@@ -343,12 +351,15 @@ def test_R_HS_4_R_LS_1_the_managers_morning(
     morning.upload()
     morning.choose()
     rejected = morning.rejects()
-    assert {row[rejected[0].index("会社名")] for row in rejected[1:]} == REFUSED
-    assert all(row[-1] or row[0] for row in rejected[1:])
-    assert morning.overview()[9] != ""
+    name, reason = (rejected[0].index(head) for head in ("会社名", "理由"))
+    assert {row[name]: row[reason] for row in rejected[1:]} == REFUSED
+    assert "未公開（無効、権限なし）" in morning.overview()[9]
     page.go_back()
     morning.open_list(operator)
     assert morning.steps_done()[:5] == [True] * 5
+    shown = morning.overview()[9]
+    assert "有効" in shown
+    assert "未公開" not in shown
 
     theirs = signed_in(operator)
     expect(theirs.locator("main")).to_contain_text(LIST)
@@ -399,7 +410,8 @@ def test_R_HS_4_R_LS_1_the_managers_morning(
         form={"csrf_token": page.locator("[name=csrf_token]").first.input_value()},
         headers={"Referer": page.url},
     )
-    assert "発信" in answer.text() or "架電" in answer.text()
+    assert answer.status == 409
+    assert "すでに発信しているため、取り消せません" in answer.text()
     with house.store.read() as session:
         assert session.get_one(Import, given_import.id).state == given_import.state
         assert len(session.scalars(select(Customer)).all()) == GOOD

@@ -6,6 +6,7 @@ import time
 from contextlib import suppress
 
 import pytest
+from sqlalchemy.orm import Session
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from calltree.db import announce
@@ -95,15 +96,25 @@ def test_R_US_1_nobody_hears_of_another_operator(site: Site) -> None:
 @pytest.mark.one_database
 def test_R_US_1_a_page_without_the_right_hears_nothing_of_it(site: Site) -> None:
     with site.store.write() as session:
-        backyard = make.make_user(session, Role.BACKYARD)
-    line = site.open(backyard, "imports:1")
-    line.next()
-    line = site.open(backyard, "call")
-    line.next()
+        backyard, manager = (make.make_user(session, r) for r in (Role.BACKYARD, Role.MANAGER))
+        given = running_import(session, site, manager)
+    kept_out = [site.open(backyard, channel) for channel in (f"imports:{given.id}", "call")]
+    hearing = site.open(manager, f"imports:{given.id}")
+    calling = site.open(site.desk.user_id)
+    for line in (*kept_out, hearing, calling):
+        line.next()
     with site.store.write() as session:
+        session.get_one(make.Site, 1).lines = 7
+        session.get_one(Import, given.id).rows_done = 500
         announce(session, "lines")
-        announce(session, "imports", import_id=1)
-    assert line.hears_nothing(1.0) or "call-lines" not in line.heard[-1]
+        announce(session, "imports", import_id=given.id)
+    hearing.until("import-status", 'value="500"')  # those with the right do hear of it
+    calling.until("回線 0 / 7")
+    for line in kept_out:
+        while not line.hears_nothing(1.0):
+            pass
+        told = "".join(line.heard)
+        assert [part for part in ("import-status", "call-lines") if part in told] == []
 
 
 def test_lines_in_use_reach_every_page_at_most_twice_a_second(site: Site) -> None:
@@ -209,22 +220,28 @@ def _stuck(site: Site) -> bool:
     return "slow reader" in site.web.log.read_text()
 
 
+def running_import(session: Session, site: Site, manager: User) -> Import:
+    given = Import(
+        project_id=site.desk.project_id,
+        user_id=manager.id,
+        filename="名簿.csv",
+        stored_name="x.upload",
+        size_bytes=1,
+        state=ImportState.RUNNING,
+        rows_total=1000,
+        rows_done=0,
+        created_at=make.NOW,
+    )
+    session.add(given)
+    session.flush()
+    return given
+
+
 @pytest.mark.one_database
 def test_an_imports_progress_arrives_and_its_end_leads_on(site: Site) -> None:
     with site.store.write() as session:
         manager = make.make_user(session, Role.MANAGER)
-        given = Import(
-            project_id=site.desk.project_id,
-            user_id=manager.id,
-            filename="名簿.csv",
-            stored_name="x.upload",
-            size_bytes=1,
-            state=ImportState.RUNNING,
-            rows_total=1000,
-            rows_done=0,
-            created_at=make.NOW,
-        )
-        session.add(given)
+        given = running_import(session, site, manager)
     line = site.open(manager, f"imports:{given.id}")
     assert 'hx-trigger="every 10s"' in line.until("import-status")
     with site.store.write() as session:
