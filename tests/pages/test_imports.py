@@ -17,7 +17,7 @@ from sqlalchemy import func, select
 from calltree.config import Settings
 from calltree.db import Store
 from calltree.models import Customer, CustomerList, Import, ImportState, Role, User
-from calltree.services import import_run, import_undo, imports
+from calltree.services import import_run, import_undo, imports, scope
 from tests import factories as make
 from tests.browser import Answer, Browser
 from tests.factories import NOW
@@ -301,6 +301,11 @@ def hostile() -> Iterator[tuple[str, bytes]]:
     for magic in (b"PK\x03\x04", b"%PDF-1.7", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"<html>"):
         for n in range(8):
             yield f"magic{n}.xlsx", magic + draw.randbytes(n * 50)
+    for n in range(16):  # what can be started: good rows among such as nobody should send
+        bad = ["=1+1,=HYPERLINK(1)", "<b>,<script>", "bgapi originate,x", "090,,"]
+        lines = [f"03-1234-{n:02}{row:02},桜" for row in range(20)] + draw.choices(bad, k=8)
+        draw.shuffle(lines)
+        yield f"mixed{n}.csv", "\r\n".join(["電話番号,会社名", *lines]).encode("cp932")
     yield "nul.csv", good + b"\0" * 100
     yield "quotes.csv", good + b'"' * 1001
     yield "wide.csv", b"," * 20_000 + b"\n1"
@@ -339,3 +344,28 @@ def test_R_LS_4_hundreds_of_malformed_files_are_answered_with_a_page(
     with store.read() as session:
         assert session.scalar(select(func.count(Customer.id))) == 0
     assert {path.suffix for path in wizard.uploads.iterdir()} == {".upload"}
+    started = sum(starts(wizard, path, form["csrf_token"]) for path in accepted)
+    assert started * every >= 16
+
+
+def starts(wizard: Wizard, path: str, csrf_token: str) -> bool:
+    """Start a file that was accepted: all rows that its check called good are in then, or none.
+
+    False: its check did not let it be started.
+    """
+    before = wizard.given(int(path.rsplit("/", 1)[1]))
+    answer = wizard.browser.client.post(f"{path}/start", data={"csrf_token": csrf_token})
+    answer.close()
+    wizard.work(path)
+    given = wizard.given(before.id)
+    with wizard.store.read() as session:
+        mine = Customer.import_id == given.id
+        stored = session.scalar(select(func.count(Customer.id)).where(mine))
+        seen = session.scalar(select(func.count(Customer.id)).where(mine, scope.is_present()))
+    if answer.status_code == 409:
+        assert (given.state, stored) == (ImportState.CHECKED, 0), before.filename
+        return False
+    assert answer.status_code == 303, before.filename
+    assert given.state is ImportState.DONE, before.filename
+    assert stored == seen == before.findings["counts"]["new"] > 0, before.filename
+    return True
