@@ -15,6 +15,7 @@
 | `practice answer UUID` / `practice leave UUID [CAUSE]` | the far end answers, or hangs up |
 | `practice inbound FROM DID` | somebody calls one of our numbers; FROM `anonymous`: 非通知 |
 | `practice fallback SECONDS` | how long a call that comes in waits for the application |
+| `practice dialled UUID` | how many originates asked for it; no fault, a question |
 | `practice heard UUID` | what who called in heard, as JSON |
 | `practice calm` | end every fault |
 """
@@ -43,6 +44,7 @@ USAGE = "-USAGE: practice " + "|".join(
         "leave",
         "inbound",
         "fallback",
+        "dialled",
         "heard",
         "calm",
     )
@@ -162,6 +164,8 @@ class Faults:
             return f"+OK {ring_in(self._switch, values[0], values[1])}\n"
         elif name == "fallback":
             self._switch.ordered.fallback_s = float(values[0])
+        elif name == "dialled":
+            return f"{self._switch.dialled[values[0]]}\n"
         elif name == "heard":
             return self._switch.heard.tell(values[0])
         elif name == "calm":

@@ -23,6 +23,7 @@ async def originate(switch: Switch, text: str) -> str:
     except DialError as error:
         reason = str(error)
         return reason if reason.startswith("-USAGE") else f"-ERR {reason}\n"
+    switch.dialled.update(_asked_for(request))
     if switch.ordered.refusals:
         return f"-ERR {switch.ordered.refusals.popleft()}\n"
     channel, outcome = await race(switch, request)
@@ -30,6 +31,11 @@ async def originate(switch: Switch, text: str) -> str:
         begin(switch, channel, request)
         return f"+OK {channel.uuid}\n"
     return f"-ERR {outcome}\n"
+
+
+def _asked_for(request: Request) -> set[str]:
+    own = [request.variables, *(target.variables for target in request.targets)]
+    return {one["origination_uuid"] for one in own if "origination_uuid" in one}
 
 
 async def race(switch: Switch, request: Request) -> tuple[Channel | None, str]:

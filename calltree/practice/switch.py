@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import logging
 import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,6 +68,8 @@ class Switch:
         self.gateways = {name: Gateway(name) for name in options.gateways}
         self.ordered = Ordered()
         self.heard = Heard()
+        self.dialled: Counter[str] = Counter()
+        """How often an originate asked for a channel of this id, refused ones too."""
         self.attempts: dict[str, int] = {}
         self.started_us = self.clock.now_us()
         self.session_count = 0

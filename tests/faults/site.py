@@ -40,6 +40,7 @@ class Site:
         self.data_dir = data_dir
         self.switch = PracticeSwitch(data_dir, rate=rate, port=free_port())
         self.log = (data_dir / "site.log").open("ab")
+        self.switch_was_lost = False
         self.processes: dict[str, subprocess.Popen[bytes] | Forked] = {}
         self.env = os.environ | {
             "DATABASE_URL": database_url,
@@ -74,6 +75,7 @@ class Site:
         """kill -9."""
         if name == "practice":
             self.switch.kill()
+            self.switch_was_lost = True
             return
         process = self.processes.pop(name)
         process.kill()
@@ -154,12 +156,21 @@ class ProcessFloor(Floor):
             session.execute(update(Lease).values(until=utcnow() - timedelta(seconds=1)))
 
     def check_truth(self) -> None:
-        """No record lost, none doubled, no line or operator held, no channel but legs."""
+        """No record lost or doubled, nobody dialled twice, no line held, no channel but legs."""
         with self.store.read() as session:
             dialled = session.scalars(select(Attempt.id).where(Attempt.dialled_at.is_not(None)))
             recorded = session.scalars(select(CallRecord.attempt_id))
             assert sorted(dialled) == sorted(recorded)
             uuids = set(session.scalars(select(Attempt.uuid)))
+            answered = session.scalars(
+                select(Attempt.uuid).where(
+                    Attempt.dialled_at.is_not(None), Attempt.answered_at.is_not(None)
+                )
+            ).all()
+        asked = {uuid: int(self.switch.api(f"practice dialled {uuid}")) for uuid in uuids}
+        assert {uuid: count for uuid, count in asked.items() if count > 1} == {}, "dialled twice"
+        if not self.site.switch_was_lost:  # a new one was asked for none of them
+            assert {asked[uuid] for uuid in answered} <= {1}
         assert self.lines_open() == 0
         wait_for(lambda: not self.channels() & uuids, "no customer's channel left")
 

@@ -385,3 +385,15 @@ def test_an_originate_to_a_chain_runs_it(live: Live) -> None:
     assert executed == ["sleep", "playback", "hangup"]
     assert [a.name for a, b in itertools.pairwise(told) if b.name == "CHANNEL_HANGUP_COMPLETE"]
     assert json.loads(live.link.api("show channels as json"))["row_count"] >= 0
+
+
+def test_the_switch_says_how_often_a_channel_was_dialled(hurried: PracticeSwitch) -> None:
+    """Asked by the fault tests: nobody may be dialled twice for one attempt."""
+    once, twice = str(uuid.uuid4()), str(uuid.uuid4())
+    for leg in (once, twice, twice):
+        hurried.api(
+            f"originate {{origination_uuid={leg},ignore_early_media=true}}"
+            "sofia/gateway/carrier/0312345671 &park"
+        )
+    asked = [hurried.api(f"practice dialled {leg}").strip() for leg in (once, twice, "nobody")]
+    assert asked == ["1", "2", "0"]
