@@ -387,3 +387,27 @@ def test_R_US_5_a_group_is_made_renamed_and_deleted_on_its_page(
         last = session.scalars(select(AuditEntry).order_by(AuditEntry.id.desc())).first()
         assert (last.action, last.detail["name"]) == ("group.deleted", "夜間組")
     browser.post(f"{path}/delete", status=404)
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize(
+    ("role", "start"),
+    [
+        (Role.MANAGER, "/admin/"),
+        (Role.SUPERVISOR, "/admin/"),
+        (Role.OPERATOR, "/operator/"),
+        (Role.BUSINESS, "/reports/"),
+        (Role.BACKYARD, "/customers/"),
+    ],
+)
+def test_R_US_1_each_role_lands_where_its_work_is(
+    app: Flask, store: Store, role: Role, start: str
+) -> None:
+    password_hash = generate_password_hash("correct horse", "pbkdf2:sha256:1")
+    with store.write() as session:
+        make_site(session)
+        user = make_user(session, role, password_hash=password_hash)
+    browser = Browser(app)
+    browser.get("/sign-in")
+    signed_in = browser.submit("form.form", login_id=user.login_id, password="correct horse")
+    assert signed_in.location == start

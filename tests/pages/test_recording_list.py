@@ -205,6 +205,18 @@ def test_R_RC_2_managers_are_warned_at_home(shelf: Shelf, browser_of, manager: U
 
 
 @pytest.mark.one_database
+def test_R_RC_2_the_hours_and_days_left_stand_on_the_page(
+    shelf: Shelf, browser_of, manager: User
+) -> None:
+    for day in range(10):  # 1 GB of 100 hours on each of ten days
+        at = utcnow() - timedelta(days=day + 1)
+        shelf.put(started_at=at, size_bytes=1_000_000_000, length_ms=360_000_000)
+    said = browser_of(manager).get(LIST).one("section.space").text
+    assert "残り約4,000時間分" in said
+    assert "あと約40日" in said
+
+
+@pytest.mark.one_database
 def test_R_RC_2_a_project_says_how_long_its_recordings_are_kept(
     shelf: Shelf, browser_of, manager: User
 ) -> None:
