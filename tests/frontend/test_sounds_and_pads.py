@@ -205,3 +205,22 @@ def test_R_IN_2_the_box_of_the_ring_tone_makes_room_for_whoever_calls(chromium: 
     expect(box).to_be_visible()  # for the same call nothing is closed twice
     page.evaluate("document.querySelector('#ringing').dataset.rings = '1 2'")
     expect(box).to_be_hidden(timeout=PATIENCE_MS)
+
+
+def test_R_IN_2_a_speaker_that_is_gone_is_said(chromium: Windows) -> None:
+    page = chromium.new_page()
+    page.add_init_script(
+        """localStorage.setItem("calltree.ring", '{"speaker":"gone"}');
+        sessionStorage.setItem("calltree.desk", "1");
+        // what a browser answers for a device that was pulled out; this page is not https
+        AudioContext.prototype.setSinkId = async (id) => { if (id) throw new Error("gone"); };"""
+    )
+    show(
+        page,
+        "ring.js",
+        "<p data-ring-lost hidden>使えません</p><p>y</p>"
+        '<section id="ringing" data-rings="1" data-says="着信 03"></section>',
+    )
+    expect(page.locator("[data-ring-lost]")).to_be_hidden()
+    page.get_by_text("y").click()
+    expect(page.locator("[data-ring-lost]")).to_be_visible(timeout=PATIENCE_MS)

@@ -1,5 +1,6 @@
 """R-IN-1, R-IN-2, R-CL-8: who is rung, who gets the caller, and what follows by time."""
 
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -30,7 +31,7 @@ from calltree.services.gate import DialRequest
 from calltree.telephony import endings
 from tests import factories as make
 from tests.factories import NOW
-from tests.services.incoming import CALLER, OURS, Incoming, open_incoming
+from tests.services.incoming import CALLER, NODE, OURS, Incoming, open_incoming
 
 OPEN, NO_ANSWER, ALL_BUSY = Situation.OPEN, Situation.NO_ANSWER, Situation.ALL_BUSY
 
@@ -316,3 +317,17 @@ def test_R_IN_3_a_guidance_is_of_closed_hours_only_when_it_was_closed(
         attempt = session.get_one(Attempt, attempt_id)
         inbound_walk.call_ended(session, attempt=attempt, message_ms=0, now=NOW)
     assert site.call(attempt_id).outcome is outcome
+
+
+def test_R_IN_4_whom_the_switch_serves_already_is_taken_in_as_answered(site: Incoming) -> None:
+    """A leader that comes back finds them in the fallback: they ring with a tone of ours."""
+    with site.store.write() as session:
+        gate.take_turn(session)
+        attempt, _call = inbound_walk.arrive(
+            session, channel=str(uuid.uuid4()), number=OURS, caller=CALLER, node=NODE, epoch=1,
+            answered=True, now=NOW,
+        )  # fmt: skip
+        attempt_id = attempt.id
+    taken = site.attempt(attempt_id)
+    assert (taken.state, taken.answered_at) == (CallState.ANSWERED, NOW)
+    assert site.call(attempt_id).outcome is InboundOutcome.OPEN

@@ -40,7 +40,13 @@
   }
 
   function useSpeaker() {
-    context?.setSinkId?.(chosen.speaker).catch(() => {});
+    context?.setSinkId?.(chosen.speaker).then(() => sayLost(false), () => sayLost(true));
+  }
+
+  /* pulled out, or not allowed: it rings where the computer has its sound */
+  function sayLost(lost) {
+    const line = document.querySelector("[data-ring-lost]");
+    if (line) line.hidden = !lost;
   }
 
   function ring() {
