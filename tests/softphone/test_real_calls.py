@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, expect
 from calltree.models import CallState, LegState, OperatorState
 from calltree.services import recordings
 from tests.floor import wait_for
+from tests.sip_phone import SipPhone
 from tests.softphone.conftest import OPERATOR_HZ
 from tests.softphone.real import RealSeat, RealSite
 from tests.softphone.relay import relaying
@@ -258,12 +259,30 @@ def test_signing_out_ends_the_leg_and_what_it_signed_in_with(
     site: RealSite, listener: Listener, voice: Path
 ) -> None:
     seat: RealSeat = site.seat(listener(voice), *numbers(STAYS))
+    seat.connected()
+    with seat.page.expect_response("**/operator/softphone/connect") as told:
+        seat.page.reload()
+    given = told.value.json()
     leg = seat.connected().leg_uuid
+    assert _may_register(site, given)
     seat.at(".topbar-end details summary").click()
     seat.at('form[action$="/sign-out"] button').click()
     expect(seat.at('input[name="login_id"]')).to_be_visible()
     wait_for(lambda: not seat.leg_lives(leg), "the leg is ended")
     assert seat.operator().state is OperatorState.SIGNED_OUT
+    assert not _may_register(site, given), "the token was taken back"
+
+
+def _may_register(site: RealSite, given: dict[str, str]) -> bool:
+    """Whether the switch lets in who has what a page signed in with."""
+    told = site.api("sofia xmlstatus profile internal")
+    port = re.search(r"<url>sip:[^<]*:([0-9]+)</url>", told)
+    assert port, told
+    user = given["uri"].removeprefix("sip:").partition("@")[0]
+    with SipPhone(user, given["password"], int(port[1])) as phone:
+        phone.register()
+        wait_for(lambda: phone.registered is not None, "the switch has said")
+        return bool(phone.registered)
 
 
 def test_R_CL_14_standing_by_wants_a_microphone_that_delivers(
