@@ -21,6 +21,7 @@ from calltree.models import (
     PauseEnd,
     Recording,
     RecordingPause,
+    Site,
     SwitchCommand,
     User,
 )
@@ -170,6 +171,27 @@ def test_R_RC_3_a_pause_on_a_broken_link_is_asked_again(
         pause = session.scalars(select(RecordingPause)).one()
     assert (again.kind, again.taken_at) == (CommandKind.RECORD_PAUSE, None)
     assert pause.ended_by is PauseEnd.REQUESTED
+
+
+def test_R_IN_1_an_ordered_caller_reaches_the_practice_switch_and_no_other(
+    store: Store, practice_switch: PracticeSwitch
+) -> None:
+    furnish(store)
+    failures = []
+    with Link.connect(EslUrl.parse(practice_switch.url)) as link:
+        for practice in (False, True):
+            with store.write() as session:
+                session.get_one(Site, 1).practice = practice
+                command = switch_commands.ask(
+                    session, kind=CommandKind.CALL_IN, node="practice",
+                    args={"caller": "0998765432", "number": "0312340000"}, now=NOW,
+                )  # fmt: skip
+            serving(store).serve(command.id, link)
+            with store.read() as session:
+                failures.append(session.get_one(SwitchCommand, command.id).failure)
+        channels = link.api("show channels as json")
+    assert failures == ["practice_only", ""]
+    assert channels.count('"dest":"0312340000"') == 1
 
 
 def test_a_mute_that_came_too_late_for_its_leg_is_the_next_ones(
