@@ -78,7 +78,8 @@ class Page:
         ]
         if changed & self._reminds:
             due = task_reminders.due(session, viewer=self.viewer, now=utcnow())
-            badges.append(partial("tasks/_reminder.html", "outerHTML", reminded=due))
+            mine = {"reminded": due, "user_id": self.viewer.user_id}
+            badges.append(partial("tasks/_reminder.html", "outerHTML", **mine))
         if changed & self._switch:
             badges.append(partial("operator/_switch_lost.html"))
         if changed & self._cares:

@@ -48,6 +48,12 @@ def test_what_is_committed_arrives_as_the_pages_own_fragment(site: Site) -> None
 
 
 @pytest.mark.one_database
+def test_R_CL_12_the_reminder_arrives_with_whose_it_is(site: Site) -> None:
+    line = site.open(site.desk.user_id)
+    line.until('id="task-reminder"', f'data-user="{site.desk.user_id}"')
+
+
+@pytest.mark.one_database
 def test_R_WT_1_a_supervisors_page_is_told_of_the_row_that_changed(site: Site) -> None:
     other = colleague(site.desk)
     with site.store.write() as session:
