@@ -227,5 +227,5 @@ def test_R_CL_4_who_is_asked_about_a_call_by_hand_has_its_page(
     with store.write() as session:
         transfer = transfer_facts.asked_of(session, user_id=second_id)
         transfer.state = TransferState.CONSULTING
-    second.get("/operator/call/", status=303)
+    assert second.get("/operator/call/", status=303).headers["Location"] == "/operator/manual/"
     assert "抜ける" in second.get("/operator/manual/").text
