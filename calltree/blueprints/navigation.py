@@ -179,8 +179,15 @@ def navigation() -> list[Section]:
         return []
     sections = ADMIN if screen() == "admin" else OPERATOR
     told = dict(one.partition(":")[::2] for one in request.cookies.get(COOKIE, "").split("."))
+    here, badges = _entry(), _badges()
     shown = [
-        (title, [_item(endpoint, label) for endpoint, label in _allowed(entries)])
+        (
+            title,
+            [
+                _item(endpoint, label, active=endpoint == here, badge=badges.get(endpoint))
+                for endpoint, label in _allowed(entries)
+            ],
+        )
         for title, entries in sections
     ]
     return _folded([(title, items) for title, items in shown if items], told)
@@ -217,11 +224,8 @@ def _may_open(endpoint: str) -> bool:
     return right is None or viewer().may(right)
 
 
-def _item(endpoint: str, label: str) -> Item:
-    return Item(
-        _(label), url_for(endpoint), endpoint == _entry(),
-        badge=_badges().get(endpoint), key=_key(endpoint),
-    )  # fmt: skip
+def _item(endpoint: str, label: str, *, active: bool, badge: int | None) -> Item:
+    return Item(_(label), url_for(endpoint), active, badge=badge, key=_key(endpoint))
 
 
 def _badges() -> dict[str, int]:

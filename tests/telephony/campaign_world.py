@@ -115,7 +115,9 @@ class World:
     def goes_on(self) -> None:
         """Every call under way may move, every operator may change their mind."""
         with self.rows() as session:
-            for attempt in session.scalars(select(Attempt).where(Attempt.ended_at.is_(None))):
+            for attempt in session.scalars(
+                select(Attempt).where(Attempt.ended_at.is_(None)).order_by(Attempt.id)
+            ):
                 if attempt.state is CallState.QUEUED:
                     self.leaves(session, attempt)
                 elif attempt.state is CallState.RINGING:
@@ -126,7 +128,7 @@ class World:
                         self.ends(session, attempt, "USER_BUSY" if what == "busy" else "NO_ANSWER")
                 elif self.draw.random() < 0.6:
                     self.ends(session, attempt)
-            for operator in session.scalars(select(Operator)):
+            for operator in session.scalars(select(Operator).order_by(Operator.user_id)):
                 self.works(session, operator)
 
     def works(self, session: Session, operator: Operator) -> None:
@@ -142,7 +144,9 @@ class World:
             operators.become_ready(session, user_id=user_id, now=now)
 
     def bans(self, session: Session) -> None:
-        number = self.draw.choice(session.scalars(select(Customer.number)).all())
+        number = self.draw.choice(
+            session.scalars(select(Customer.number).order_by(Customer.id)).all()
+        )
         session.add(DoNotCall(number=number, source=DncSource.FORM, note="", created_at=self.now))
         self.banned.setdefault(number, self.now)
 
