@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
 from calltree.blueprints.call_screen import Desk, chosen_number
-from calltree.blueprints.formats import moment
+from calltree.blueprints.formats import by_whom, moment
 from calltree.extensions import settings
 from calltree.models import (
     CallRecord,
@@ -240,9 +240,8 @@ def _past_row(row: history.Row, record: CallRecord, customer: Customer) -> dict[
     return {
         "id": row.id,
         "at": row.started_at,
-        "user": row.user,
+        "user": by_whom(row),
         "result": row.result,
-        "kind_word": row.kind_name,
         "manual": row.by_hand,
         "other_list": row.list_name if elsewhere else "",
         "number": row.number if row.number != customer.number else "",

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import Protocol
 
 from flask import Flask
 from flask_babel import gettext as _
 
 from calltree.extensions import settings
+from calltree.models import RecordKind
+from calltree.services.record_names import KIND_WORDS, nobody_word
+from calltree.services.recordings import Sound
 from calltree.services.sentences import N_
 from calltree.services.tasks import MOST_COUNTED
 from calltree.text import phones
@@ -66,6 +70,28 @@ def switch_name(node: str) -> str:
     return str(_("Practice telephone")) if settings().practice else node
 
 
+class _Recorded(Protocol):
+    @property
+    def kind(self) -> RecordKind: ...
+    @property
+    def user(self) -> str: ...
+
+
+def record_kind(row: _Recorded) -> str:
+    """種別 of a call record, or of the call of a recording."""
+    return str(_(KIND_WORDS[row.kind]))
+
+
+def by_whom(row: _Recorded) -> str:
+    """Whose call it was; 自動発信 or 応答なし where it was nobody's."""
+    return row.user or str(_(nobody_word(row.kind)))
+
+
+def sound_result(sound: Sound) -> str:
+    """How the call of a recording ended; 手動発信 has no results."""
+    return record_kind(sound) if sound.kind is RecordKind.MANUAL else sound.result
+
+
 def iso(value: datetime | None) -> str:
     """A moment for `<time datetime>` and the running clocks."""
     return value.isoformat() if value else ""
@@ -76,6 +102,18 @@ WEEKDAY_IDS = (N_("Mon"), N_("Tue"), N_("Wed"), N_("Thu"), N_("Fri"), N_("Sat"),
 
 def init_app(app: Flask) -> None:
     """Register the filters."""
-    for filter_ in (moment, day, clock, capped, duration, phone, iso, switch_name):
+    for filter_ in (
+        moment,
+        day,
+        clock,
+        capped,
+        duration,
+        phone,
+        iso,
+        switch_name,
+        record_kind,
+        by_whom,
+        sound_result,
+    ):
         app.add_template_filter(filter_)
     app.add_template_global(percent)

@@ -39,6 +39,7 @@ from calltree.services import (
     history,
     lists,
     patterns,
+    record_names,
     recording_space,
     records,
     results,
@@ -120,10 +121,12 @@ def choices(criteria: HistoryCriteria) -> dict[str, Any]:
         ],
         "users": [
             *((str(user.id), user.name) for user in history.offered_users(session)),
-            (AUTOMATIC, history.AUTOMATIC_NAME),
-            (UNANSWERED, history.UNANSWERED_NAME),
+            (AUTOMATIC, _(record_names.AUTOMATIC_WORD)),
+            (UNANSWERED, _(record_names.UNANSWERED_WORD)),
         ],
-        "kinds": [(kind.value, name) for kind, name in history.KIND_NAMES.items()],
+        "kinds": [
+            (kind.value, _(record_names.KIND_WORDS[kind])) for kind in record_names.KIND_NAMES
+        ],
         "levels": [(level, level) for level in levels],
         "items": patterns.items_of_any(session, [p.id for p in chosen], ItemTarget.RESULT),
     }

@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
 from calltree.blueprints import summary_sheets
@@ -30,6 +31,7 @@ from calltree.extensions import reading
 from calltree.models import OperatorState
 from calltree.services import history, lists, people, summaries
 from calltree.services.history_criteria import AUTOMATIC, NO_GROUP, UNANSWERED
+from calltree.services.record_names import AUTOMATIC_WORD, UNANSWERED_WORD
 from calltree.services.rights import Right, Viewer
 from calltree.services.sentences import N_
 from calltree.services.summary_criteria import Axis, Period, SummaryCriteria
@@ -263,8 +265,8 @@ def _choices(asked: SummaryCriteria) -> dict[str, Any]:
     if who.manages:
         chosen["users"] = [
             *((str(user.id), user.name) for user in history.offered_users(session)),
-            (AUTOMATIC, history.AUTOMATIC_NAME),
-            (UNANSWERED, history.UNANSWERED_NAME),
+            (AUTOMATIC, _(AUTOMATIC_WORD)),
+            (UNANSWERED, _(UNANSWERED_WORD)),
         ]
         chosen["groups"] = [(str(key), name) for key, name in people.group_names(session)]
         chosen["no_group"] = NO_GROUP

@@ -20,6 +20,7 @@ from calltree.services.history_criteria import (
     Counted,
     HistoryCriteria,
 )
+from calltree.services.record_names import AUTOMATIC_WORD, UNANSWERED_WORD
 from calltree.services.sentences import N_
 from calltree.services.summaries import UNANSWERED_KEY, Figures, Line, Summary
 from calltree.services.summary_criteria import Axis, Period, SummaryCriteria
@@ -206,6 +207,10 @@ AXIS_NAMES = {
 }
 
 
+NOBODY_WORDS = {None: AUTOMATIC_WORD, UNANSWERED_KEY: UNANSWERED_WORD}
+"""Who stands where a user's name does, by the line's key."""
+
+
 def columns_of(table: Summary) -> list[Column]:
     """Leave out what has nothing to say in this table."""
     everything = [table.total, *(line.figures for line in table.lines)]
@@ -225,6 +230,8 @@ def label(axis: Axis, key: Any, name: str) -> str:
         return day_text(key)
     if axis is Axis.HOUR:
         return str(_("%(hour)s:00–", hour=key))
+    if axis is Axis.USER and key in NOBODY_WORDS:
+        return str(_(NOBODY_WORDS[key]))
     if key is None:
         return name or (str(_("In no group")) if axis is Axis.GROUP else "–")
     return name

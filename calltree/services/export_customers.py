@@ -22,7 +22,7 @@ from calltree.models import (
     User,
 )
 from calltree.services import export_queries as queries
-from calltree.services import history, names, scope, search
+from calltree.services import names, record_names, scope, search
 from calltree.services.criteria import Criteria
 from calltree.services.export_sheets import (
     LONG,
@@ -191,7 +191,7 @@ def _customer_page(
         customer_ids, numbers, cells, kept, levels, status_ids, system, cycles, dials, connects,
         dialled_at, user_ids, due_at, notes,
     ) = zip(*rows, strict=True)  # fmt: skip
-    users, automatic = plan.users, history.AUTOMATIC_NAME
+    users, automatic = plan.users, record_names.AUTOMATIC_NAME
     counted = [cycle == folder.cycle for cycle in cycles]
     results = result_names(plan.statuses, status_ids, system)
     # A column at once: half the time of a row at once.

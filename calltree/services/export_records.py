@@ -25,7 +25,7 @@ from calltree.models import (
     User,
 )
 from calltree.services import export_queries as queries
-from calltree.services import history, names, scope
+from calltree.services import history, names, record_names, scope
 from calltree.services.export_sheets import (
     LONG,
     PAGE,
@@ -172,7 +172,7 @@ def _record_page(read: Reader, plan: _Records, ids: array[int]) -> Iterator[Row]
     # A column at once: half the time of a row at once.
     return zip(
         map(str, record_ids),
-        [history.KIND_NAMES[kind] for kind in kinds],
+        [record_names.KIND_NAMES[kind] for kind in kinds],
         local.column(started_at),
         [str(ms // 1000) for ms in talk_ms],
         [projects.get(project_id, "") for project_id in project_ids],
@@ -188,7 +188,7 @@ def _record_page(read: Reader, plan: _Records, ids: array[int]) -> Iterator[Row]
         ],
         [callers.get(caller_id, "") for caller_id in caller_ids],
         [
-            users.get(user_id) or history.nobody_name(kind)
+            users.get(user_id) or record_names.nobody_name(kind)
             for user_id, kind in zip(user_ids, kinds, strict=True)
         ],
         result_names(plan.statuses, status_ids, system),

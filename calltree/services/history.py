@@ -44,16 +44,6 @@ from calltree.text.days import TOKYO
 
 PAGE = 50
 RECENT = timedelta(hours=24)
-KIND_NAMES = {
-    RecordKind.OUTBOUND: "発信",
-    RecordKind.INBOUND: "受電",
-    RecordKind.ENTRY: "手入力",
-    RecordKind.PREDICTIVE: "プレディコール",
-}
-"""種別, in the order in which they are offered; data like the names of results."""
-AUTOMATIC_NAME = "自動発信"
-UNANSWERED_NAME = "応答なし"
-"""Of a call that came in and reached nobody of ours."""
 # Not the tables themselves: whose records one sees asks some of them on its own account.
 _PROJECT, _LIST = aliased(Project), aliased(CustomerList)
 _USER, _STATUS = aliased(User), aliased(ResultStatus)
@@ -83,16 +73,12 @@ class Row:
     project: str
     list_name: str
     user: str
+    """Empty: nobody of ours (record_names says who is named instead)."""
     result: str
     prospect_level: str
     memo: str
     recording_id: int | None
     """Set only if the viewer may play it and it can be played."""
-
-    @property
-    def kind_name(self) -> str:
-        """種別."""
-        return KIND_NAMES.get(self.kind, "")
 
     @property
     def by_hand(self) -> bool:
@@ -377,7 +363,7 @@ def _rows(session: Session, viewer: Viewer, records: list[CallRecord]) -> list[R
             customer_id=record.customer_id if around[record.id].has_page else None,
             project=around[record.id].project or "",
             list_name=around[record.id].list or "",
-            user=around[record.id].user or nobody_name(record.kind),
+            user=around[record.id].user or "",
             result=around[record.id].status or SYSTEM_RESULT_NAMES.get(record.system, ""),
             prospect_level=record.prospect_level,
             memo=record.memo,
@@ -391,11 +377,6 @@ def of_nobody(user: str) -> ColumnElement[bool]:
     """Condition on a record: 自動発信's, or of a caller whom nobody answered."""
     came_in = CallRecord.kind == RecordKind.INBOUND
     return and_(CallRecord.user_id.is_(None), came_in if user == UNANSWERED else ~came_in)
-
-
-def nobody_name(kind: RecordKind) -> str:
-    """Name who stands in the user's place of a record that has none."""
-    return UNANSWERED_NAME if kind is RecordKind.INBOUND else AUTOMATIC_NAME
 
 
 def _around(session: Session, viewer: Viewer, record_ids: list[int]) -> dict[int, Any]:

@@ -24,7 +24,7 @@ from calltree.models import (
     Role,
     User,
 )
-from calltree.services import do_not_call, history, scope
+from calltree.services import do_not_call, scope
 from calltree.services.rights import Right, Viewer
 
 MOST = 8
@@ -77,7 +77,7 @@ class Past(NamedTuple):
     """A call record, as far as it is shown before answering."""
 
     started_at: datetime
-    kind_name: str
+    kind: RecordKind
     result: str
     user: str
 
@@ -167,9 +167,9 @@ def _match(session: Session, viewer: Viewer, customer: Customer, folder: Custome
     records = [
         Past(
             row.started_at,
-            history.KIND_NAMES.get(row.kind, ""),
+            row.kind,
             row.status or SYSTEM_RESULT_NAMES.get(row.system, ""),
-            row.user or history.nobody_name(row.kind),
+            row.user or "",
         )
         for row in (session.execute(_RECORDS, of) if viewer.may(Right.SEE_RECORDS) else ())
     ]

@@ -375,7 +375,7 @@ class _Parcel:
             sound.project,
             sound.list_name,
             record.number,
-            sound.user,
-            sound.result,
+            sound.named_user,
+            sound.named_result,
             remark,
         )

@@ -6,8 +6,6 @@ together and is the only one that writes or deletes a file.
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
@@ -31,9 +29,10 @@ from calltree.models import (
     ResultStatus,
     User,
 )
-from calltree.services import audit, effects, history, results, scope
+from calltree.services import audit, effects, record_names, results, scope
 from calltree.services.rights import Viewer
 from calltree.services.sound import Heard
+from calltree.text import file_names
 from calltree.text.days import site_day
 
 TALK_MS = 2_000
@@ -371,13 +370,30 @@ class Sound:
     project: str
     list_name: str
     user: str
+    """Empty: nobody of ours."""
     result: str
+    """Empty for a number dialled by hand."""
+
+    @property
+    def kind(self) -> RecordKind:
+        """種別 of its call."""
+        return self.record.kind
+
+    @property
+    def named_user(self) -> str:
+        """Name whose call it was, in a file."""
+        return self.user or record_names.nobody_name(self.kind)
+
+    @property
+    def named_result(self) -> str:
+        """Name how it ended, in a file."""
+        return record_names.MANUAL_NAME if self.kind is RecordKind.MANUAL else self.result
 
     def file_name(self, zone: tzinfo) -> str:
         """Name the download: 20261122-143012_案件_番号_ユーザー_結果.mp3 (R-RC-1)."""
         moment = self.record.started_at.astimezone(zone)
-        parts = (self.project, self.record.number, self.user, self.result)
-        return "_".join([f"{moment:%Y%m%d-%H%M%S}", *map(_file_part, parts)]) + ".mp3"
+        parts = (self.project, self.record.number, self.named_user, self.named_result)
+        return "_".join([f"{moment:%Y%m%d-%H%M%S}", *map(file_names.part, parts)]) + ".mp3"
 
 
 def find(session: Session, *, viewer: Viewer, recording_id: int) -> Sound:
@@ -470,26 +486,15 @@ def sounds_of(session: Session, recordings: Sequence[Recording]) -> list[Sound]:
     for recording in recordings:
         record, project, folder, user = found[recording.record_id]
         result = results.result_name(session, record)
-        if record.kind is RecordKind.MANUAL:
-            result = "手動発信"
         sounds.append(
             Sound(
                 recording,
                 record,
                 project or "",
                 folder or "",
-                user or history.nobody_name(record.kind),
-                result,
+                user or "",
+                "" if record.kind is RecordKind.MANUAL else result,
             )
         )
     del statuses
     return sounds
-
-
-_FORBIDDEN = re.compile(r'[\\/:*?"<>|_\s\x00-\x1f\x7f]+')
-
-
-def _file_part(text: str) -> str:
-    """Make a name fit for Windows and phones; `_` separates the parts and so stands in none."""
-    plain = "".join(c for c in text if unicodedata.category(c) not in ("Cf", "Cc", "Cs"))
-    return _FORBIDDEN.sub("-", plain).strip(".-")[:40] or "-"

@@ -35,7 +35,7 @@ from calltree.models import (
 from calltree.models.moments import local_hour, weekday_of
 from calltree.services import hours, scope
 from calltree.services.figures import DIALLED, rate
-from calltree.services.history import AUTOMATIC_NAME, UNANSWERED_NAME, of_nobody
+from calltree.services.history import of_nobody
 from calltree.services.history_criteria import NOBODY
 from calltree.services.rights import Viewer
 from calltree.services.summary_criteria import Axis, SummaryCriteria
@@ -397,5 +397,5 @@ def _names(session: Session, axes: tuple[Axis, ...]) -> list[dict[Any, str]]:
     if Axis.STATUS in named:
         named[Axis.STATUS] |= {code.value: name for code, name in SYSTEM_RESULT_NAMES.items()}
     if Axis.USER in named:
-        named[Axis.USER] |= {UNANSWERED_KEY: UNANSWERED_NAME, None: AUTOMATIC_NAME}
+        named[Axis.USER] |= {UNANSWERED_KEY: "", None: ""}
     return [named[axis] for axis in axes]

@@ -11,7 +11,7 @@ from calltree.blueprints.api.shapes import Page, RecordItem, RecordsQuery
 from calltree.db import utcnow
 from calltree.extensions import reading
 from calltree.models import CallRecord
-from calltree.services import customer_facts, history, keyed_pages
+from calltree.services import customer_facts, history, keyed_pages, record_names
 from calltree.services.api_tokens import Caller, Scope
 from calltree.services.history_criteria import HistoryCriteria, Span
 from calltree.services.rights import Viewer
@@ -33,7 +33,7 @@ def _told(session: Session, viewer: Viewer, records: Sequence[CallRecord]) -> li
             project_id=record.project_id,
             project=row.project,
             user_id=record.user_id,
-            user=row.user,
+            user=row.user or record_names.nobody_name(row.kind),
             result=row.result,
             attributes=customer_facts.named(record.attributes, names),
             prospect_level=record.prospect_level,
