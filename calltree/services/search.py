@@ -90,7 +90,8 @@ def page(
     conditions = Conditions(session, folder=folder, criteria=criteria, viewer=viewer, now=now)
     start = _after(session, conditions, criteria, after)
     order = _order(conditions, criteria)
-    if conditions.uses_index and criteria.order is Order.FILE and not criteria.descending:
+    may_fill = conditions.uses_index and not conditions.is_of_few
+    if may_fill and criteria.order is Order.FILE and not criteria.descending:
         early = _window(conditions, after)
         statement = select(Customer).where(*conditions.all(indexed=False), *start, early)
         rows = list(session.scalars(statement.order_by(*order).limit(size + 1)))

@@ -64,6 +64,7 @@ from calltree.text.phones import digits_fragment
 
 SMALL_LIST = 2000
 """Below this many customers a list is read through sooner than the index of all lists is asked."""
+FIRST_CYCLE = 1
 MAX_TERMS = 3000
 """Trigrams that may begin with two characters before the index is not worth asking."""
 _SEARCH = table("customer_search", column("rowid"))
@@ -121,6 +122,12 @@ class Conditions:
     def uses_index(self) -> bool:
         """Whether the index of words helps with these criteria."""
         return bool(self._indexable) and not self._small
+
+    @property
+    def is_of_few(self) -> bool:
+        """Whether a whole telephone number is asked for, which one customer has, or a handful."""
+        numbers = [self._digits, *map(_number_in, words(self.criteria.text))]
+        return any(map(is_whole, filter(None, numbers)))
 
     @property
     def _digits(self) -> str:
@@ -335,7 +342,10 @@ class Conditions:
         return []
 
     def _never_dialled(self) -> ColumnElement[bool]:
-        return or_(~self._cycle, Customer.dials == 0)
+        never = Customer.dials == literal_column("0")  # as the index of the undialled has it
+        if self.folder is not None and self.folder.cycle == FIRST_CYCLE:
+            return never  # whose counters are of no 周回 has none
+        return or_(~self._cycle, never)
 
     def _statuses(self, wanted: tuple[str, ...]) -> list[ColumnElement[bool]]:
         if not wanted:

@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 
 from calltree.db import Store
 from calltree.models import Role
-from calltree.services import history, list_bin, watching
+from calltree.services import history, list_bin, search, watching
+from calltree.services.criteria import NOT_DIALLED, Criteria
 from calltree.services.history_criteria import HistoryCriteria, Span
 from calltree.services.rights import Viewer
 from tests import factories as make
@@ -24,6 +25,12 @@ BIN = "ix_customers_bin"
 def of_a_user_and_a_project(session: Session, viewer: Viewer) -> object:
     criteria = HistoryCriteria(span=Span.ALL, project_id=1, user=str(viewer.user_id))
     return history.page(session, viewer=viewer, criteria=criteria, now=NOW)
+
+
+def of_the_undialled(session: Session, viewer: Viewer) -> object:
+    folder = make.make_list(session)
+    criteria = Criteria(statuses=(NOT_DIALLED,))
+    return search.page(session, list_id=folder.id, criteria=criteria, viewer=viewer, now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -39,8 +46,15 @@ def of_a_user_and_a_project(session: Session, viewer: Viewer) -> object:
             "FROM customers",
             BIN,
         ),
+        (of_the_undialled, "FROM customers", "ix_customers_undialled "),
     ],
-    ids=["the day's figures", "a user's records of a project", "the bin", "a list's bin"],
+    ids=[
+        "the day's figures",
+        "a user's records of a project",
+        "the bin",
+        "a list's bin",
+        "a list's undialled",
+    ],
 )
 def test_sqlite_goes_along_the_index_that_is_as_long_as_the_answer(
     store: Store, ask: Ask, table: str, index: str
