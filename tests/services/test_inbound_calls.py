@@ -19,6 +19,8 @@ from calltree.models import (
     InboundRefusal,
     Line,
     OperatorState,
+    Project,
+    ProjectState,
     RecordKind,
     Role,
     Situation,
@@ -331,3 +333,28 @@ def test_R_IN_4_whom_the_switch_serves_already_is_taken_in_as_answered(site: Inc
     taken = site.attempt(attempt_id)
     assert (taken.state, taken.answered_at) == (CallState.ANSWERED, NOW)
     assert site.call(attempt_id).outcome is InboundOutcome.OPEN
+
+
+@pytest.mark.one_database
+def test_R_PJ_2_a_stopped_projects_number_goes_on_being_answered(site):
+    site.route((OPEN, InboundAction.RING_ALL))
+    user = site.ready()
+    with site.store.write() as session:
+        session.get_one(Project, site.project_id).state = ProjectState.STOPPED
+    call = site.arrives()
+    assert (site.attempt(call).verdict, site.call(call).action) == (
+        gate.ALLOWED, InboundAction.RING_ALL,
+    )  # fmt: skip
+    assert site.rings(user) == [call]
+    site.answer(user, call)
+    assert (site.attempt(call).user_id, site.state(user)) == (user, OperatorState.OFFERED)
+    with site.store.write() as session:
+        attempt = session.get_one(Attempt, call)
+        attempt.state, attempt.answered_at, attempt.joined_at = CallState.TALKING, NOW, NOW
+        inbound_walk.joined(session, attempt=attempt, now=NOW)
+    assert site.call(call).outcome is InboundOutcome.JOINED
+    with site.store.read() as session:
+        record = session.scalars(select(CallRecord)).one()
+        line = session.scalars(select(Line)).one()
+    assert (record.kind, record.number, record.user_id) == (RecordKind.INBOUND, CALLER, user)
+    assert (line.kind, line.caller_number_id) == ("inbound", site.number_id)

@@ -16,8 +16,9 @@ import pytest
 
 from calltree.practice.carrier import ANSWER_CHANCE, script
 from calltree.practice.originate import DialError, inline_apps, parse, variables_of
+from calltree.telephony import events
 from tests.practice import PracticeSwitch
-from tests.telephony.contract import Live, Story
+from tests.telephony.contract import Link, Live, Story
 
 RATE = 8
 OPERATOR_HZ, CUSTOMER_HZ = 600, 440
@@ -397,3 +398,17 @@ def test_the_switch_says_how_often_a_channel_was_dialled(hurried: PracticeSwitch
         )
     asked = [hurried.api(f"practice dialled {leg}").strip() for leg in (once, twice, "nobody")]
     assert asked == ["1", "2", "0"]
+
+
+def test_it_beats_for_ever_and_says_how_many_legs_it_has(tmp_path: Path) -> None:
+    with PracticeSwitch(tmp_path, rate=200) as switch:  # a beat each 0.1 s
+        link = Link(switch.url)
+        assert link.send("event plain HEARTBEAT").startswith("+OK")
+        first = link.wait("HEARTBEAT", header="Event-Info", value="System Ready")
+        following = str(int(first["Event-Sequence"]) + 1)
+        second = link.wait("HEARTBEAT", header="Event-Sequence", value=following)
+        link.close()
+    heard = [events.read(one) for one in (first, second)]
+    assert [type(one) for one in heard] == [events.Heartbeat] * 2
+    assert [one.sessions for one in heard if isinstance(one, events.Heartbeat)] == [0, 0]
+    assert int(second["Uptime-msec"]) > int(first["Uptime-msec"])
