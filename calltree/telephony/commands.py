@@ -149,12 +149,13 @@ class OutsideCall:
         return number
 
 
-def originate_manual(call: OutsideCall) -> ApiCommand:
+def originate_manual(call: OutsideCall, *, recording: SwitchPath | None) -> ApiCommand:
     """Dial and park, so that ringing and announcements can be heard once bridged.
 
-    `park_timeout` ends a leg that nobody joins: without us `&park` is silence for ever.
+    `park_timeout` ends a leg that nobody joins: without us `&park` is silence for ever. It records
+    from the answer on however late the join comes; joined before, `record_start` has begun already.
     """
-    variables = call._variables()
+    variables = call._variables() | _recorded_from_answer(recording)
     variables["park_timeout"] = str(call.ring_s + _PARK_GRACE_S)
     return _originate(variables, call._dial_string(), "&park")
 
@@ -178,10 +179,13 @@ def originate_predictive(
     variables[WAIT_VARIABLE] = str(as_seconds(wait_s, limit=60) * 1000)
     variables[GUIDANCE_VARIABLE] = said_file(guidance) if guidance else "guidance.wav"
     variables[APOLOGY_VARIABLE] = said_file(apology) if apology else "apology.wav"
-    if recording is not None:
-        variables["execute_on_answer"] = f"'record_session {as_path(recording)}'"
+    variables |= _recorded_from_answer(recording)
     then = f"{ANSWERED_EXTENSION} XML {ORPHAN_CONTEXT}"
     return _originate(variables, call._dial_string(), then)
+
+
+def _recorded_from_answer(file: SwitchPath | None) -> dict[str, str]:
+    return {} if file is None else {"execute_on_answer": f"'record_session {as_path(file)}'"}
 
 
 def originate_transfer(call: OutsideCall, *, transfer_id: int, heard_ringing: bool) -> ApiCommand:

@@ -49,12 +49,12 @@ def dial(order: Order) -> Plan:
 
 def _originate(order: Order, attempt: Attempt, call: commands.OutsideCall) -> ApiCommand:
     """A campaign's customer waits in the dialplan once they answer; a press's is parked."""
-    if attempt.campaign_id is None:
-        return commands.originate_manual(call)
     path = None
     if order.recordings_root:
         name = recordings.raw_name(attempt)
         path = safe_parts.switch_path(order.recordings_root, *name.split("/"))
+    if attempt.campaign_id is None:
+        return commands.originate_manual(call, recording=path)
     campaign = order.session.get_one(Campaign, attempt.campaign_id)
     return commands.originate_predictive(
         call,

@@ -346,7 +346,11 @@ def _mend_living(
     """Bring a living call's row up to what its channel says."""
     records.open_for_attempt(session, attempt=attempt, now=now)
     if dump.get("Answer-State") == "answered":
+        missed = attempt.answered_at is None
         joins.note_answer(session, attempt, now, now)
+        if missed and attempt.origin is not Origin.INBOUND:
+            # the switch records whom we dial from the answer on, and told nobody
+            endings.recording_begun(session, attempt, now)
     operator = session.get(Operator, attempt.user_id) if attempt.user_id else None
     leg = operator.leg_uuid if operator else ""
     if dump.get("Channel-State") in BRIDGED:

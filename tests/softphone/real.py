@@ -5,6 +5,7 @@ reach it), FREESWITCH_DIRECTORY_PORT (the port of this machine at which it asks 
 FREESWITCH_SECRET (the password it asks with).
 """
 
+import json
 import os
 import re
 import signal
@@ -23,6 +24,7 @@ from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 from rq import Worker
 from sqlalchemy import create_engine, select
+from sqlalchemy.orm import Session
 
 from calltree import create_app, doorbells
 from calltree.config import Settings
@@ -34,6 +36,7 @@ from calltree.models import (
     LegKind,
     LegState,
     Operator,
+    Project,
     Recording,
     RecordingState,
     ResultPattern,
@@ -138,20 +141,22 @@ class RealSite:
         """A real site whose one list may be called at any hour."""
         with self.store.write() as session:
             make.make_site(session, lines=20, practice=False)
-            pattern = session.scalars(
-                select(ResultPattern.id).where(ResultPattern.name == "標準")
-            ).one()
-            project = make.make_project(
-                session,
-                audience=Audience.B2B,
-                weekdays=[0, 1, 2, 3, 4, 5, 6],
-                on_holidays=True,
-                opens=clock_time(0, 0),
-                closes=clock_time(23, 59),
-                ring_time_s=30,
-                pattern_id=pattern,
-            )
-            self.list_id = make.make_list(session, project).id
+            self.list_id = make.make_list(session, self._project(session)).id
+
+    def _project(self, session: Session, **given: Any) -> Project:
+        pattern = session.scalars(
+            select(ResultPattern.id).where(ResultPattern.name == "標準")
+        ).one()
+        values: dict[str, Any] = {
+            "audience": Audience.B2B,
+            "weekdays": [0, 1, 2, 3, 4, 5, 6],
+            "on_holidays": True,
+            "opens": clock_time(0, 0),
+            "closes": clock_time(23, 59),
+            "ring_time_s": 30,
+            "pattern_id": pattern,
+        }
+        return make.make_project(session, **(values | given))
 
     def answers(self) -> bool:
         address = f"{self.origin}/healthz"
@@ -177,15 +182,25 @@ class RealSite:
             link.close()
 
     def seat(
-        self, browser: Browser, *numbers: str, role: Role = Role.OPERATOR, script: str = ""
+        self,
+        browser: Browser,
+        *numbers: str,
+        role: Role = Role.OPERATOR,
+        script: str = "",
+        alone: bool = False,
     ) -> "RealSeat":
-        """An operator with customers of these numbers, in this browser; `script` runs first."""
+        """An operator with customers of these numbers, in this browser; `script` runs first.
+
+        `alone`: on a list of their own, whose customers are dialled one after the other.
+        """
         with self.store.write() as session:
             user = make.make_user(session, role, leg_kind=LegKind.BROWSER)
             folder = session.get_one(make.CustomerList, self.list_id)
+            if alone:
+                folder = make.make_list(session, self._project(session, auto_dial_delay_s=0))
             make.grant(session, folder, user)
             customers = [make.make_customer(session, folder, number=n).id for n in numbers]
-        seat = RealSeat(self, user.id, customers, script)
+        seat = RealSeat(self, user.id, customers, script, list_id=folder.id)
         seat.open(browser)
         return seat
 
@@ -201,6 +216,7 @@ class RealSeat:
     user_id: int
     customers: list[int]
     script: str = ""
+    list_id: int = 0
     page: Page = field(init=False)
     context: BrowserContext = field(init=False)
 
@@ -244,7 +260,7 @@ class RealSeat:
 
     def opens(self, index: int = 0) -> None:
         """Open one customer by hand."""
-        self.page.goto(f"{self.site.origin}/operator/lists/{self.site.list_id}")
+        self.page.goto(f"{self.site.origin}/operator/lists/{self.list_id}")
         self.page.locator(f'form[action$="/open/{self.customers[index]}"] button').click()
         expect(self.at("#call")).to_be_visible()
         self.connected()
@@ -307,6 +323,15 @@ class RealSeat:
         self.page.evaluate(
             "() => window.seenSockets.filter(s => s.protocol === 'sip').forEach(s => s.close())"
         )
+
+    def far_end(self) -> str:
+        """The leg with which the test carrier has answered the last call."""
+        told = json.loads(self.site.api("show channels as json")).get("rows", [])
+        number = self.attempt().number
+        (found,) = [
+            row["uuid"] for row in told if (row["context"], row["dest"]) == ("testcarrier", number)
+        ]
+        return str(found)
 
     def leg_lives(self, uuid: str) -> bool:
         return self.site.api(f"uuid_exists {uuid}") == "true"

@@ -291,7 +291,7 @@ def dial(live: Live, **given: object) -> str:
         uuid=leg, number="0312345670", caller_number="0501112222", gateway="trunk7",
         attempt_id=1, site_id="k3f9", ring_s=25, **given,
     )  # fmt: skip
-    live.link.job(str(commands.originate_manual(call)))
+    live.link.job(str(commands.originate_manual(call, recording=None)))
     live.link.wait("CHANNEL_ANSWER", value=leg)
     return leg
 

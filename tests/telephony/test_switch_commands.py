@@ -37,7 +37,7 @@ def variables(command: str) -> dict[str, str]:
 
 
 def test_a_manual_call_is_parked_with_our_ids() -> None:
-    command = commands.originate_manual(call())
+    command = commands.originate_manual(call(), recording=FILE)
     assert command.startswith("originate {")
     assert command.endswith("}sofia/gateway/carrier/0312345670 &park")
     assert variables(command) == {
@@ -52,7 +52,9 @@ def test_a_manual_call_is_parked_with_our_ids() -> None:
         "RECORD_USE_THREAD": "false",
         "transfer_after_bridge": "orphan:XML:calltree",
         "park_timeout": "30",
+        "execute_on_answer": f"'record_session {FILE}'",
     }
+    assert "execute_on_answer" not in variables(commands.originate_manual(call(), recording=None))
 
 
 def test_a_predictive_call_is_released_by_the_switch_alone() -> None:
@@ -126,13 +128,14 @@ def test_a_leg_is_never_bridged_with_itself() -> None:
 
 
 BUILDERS: list[Callable[[str], object]] = [
-    lambda t: commands.originate_manual(call(number=t)),
-    lambda t: commands.originate_manual(call(caller_number=t)),
-    lambda t: commands.originate_manual(call(uuid=t)),
-    lambda t: commands.originate_manual(call(gateway=t)),
-    lambda t: commands.originate_manual(call(site_id=t)),
-    lambda t: commands.originate_manual(call(attempt_id=t)),
-    lambda t: commands.originate_manual(call(ring_s=t)),
+    lambda t: commands.originate_manual(call(number=t), recording=None),
+    lambda t: commands.originate_manual(call(caller_number=t), recording=None),
+    lambda t: commands.originate_manual(call(uuid=t), recording=None),
+    lambda t: commands.originate_manual(call(gateway=t), recording=None),
+    lambda t: commands.originate_manual(call(site_id=t), recording=None),
+    lambda t: commands.originate_manual(call(attempt_id=t), recording=None),
+    lambda t: commands.originate_manual(call(ring_s=t), recording=None),
+    lambda t: commands.originate_manual(call(), recording=SwitchPath(t)),
     lambda t: commands.originate_predictive(call(), recording=SwitchPath(t), wait_s=1),
     lambda t: commands.originate_predictive(call(), recording=FILE, wait_s=t),
     lambda t: commands.originate_operator_device(
