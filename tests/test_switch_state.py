@@ -45,6 +45,7 @@ def trunk(state: str, status: str) -> tuple[GatewayState, ...]:
     [
         ({"down": "auth"}, "link", Light.RED, "link_refused"),
         ({"down": "down"}, "link", Light.RED, "link_down"),
+        ({"down": "down", "practice": True}, "link", Light.RED, "practice_down"),
         ({"version": "1.8.7"}, "version", Light.RED, "version_old"),
         ({"version": ""}, "version", Light.RED, "version_old"),
         ({"clock_s": -2.6}, "clock", Light.RED, "clock_off"),

@@ -92,7 +92,7 @@ def alarms_of(readings: Iterable[dict[str, Any]]) -> list[str]:
     """Say once what is red in these readings."""
     now = utcnow()
     alarms = [
-        say(one, _)[0]
+        _("Telephone system (%(part)s): %(what)s", part=_(PARTS[one.part]), what=say(one, _)[0])
         for kept in readings
         for one in switch_state.judge(switch_state.Reading.from_json(kept), now=now)
         if one.light is Light.RED

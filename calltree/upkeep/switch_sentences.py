@@ -38,6 +38,9 @@ SAYS = {
         N_("FreeSWITCH does not answer."),
         N_("Start FreeSWITCH, and compare ESL_URL with event_socket.conf.xml."),
     ),
+    "practice_down": Says(
+        N_("The practice switch does not answer."), N_("Start CALLTREE again (make run).")
+    ),
     "link_refused": Says(
         N_("FreeSWITCH refuses the password."),
         N_("Make the configuration again (switch config) and restart FreeSWITCH."),

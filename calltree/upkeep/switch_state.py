@@ -84,7 +84,8 @@ class Judged:
 def judge(reading: Reading, *, now: datetime) -> list[Judged]:
     """Say of each part whether it is as it should be."""
     if reading.down:
-        code = "link_refused" if reading.down == "auth" else "link_down"
+        code = "practice_down" if reading.practice else "link_down"
+        code = "link_refused" if reading.down == "auth" else code
         return [Judged("link", Light.RED, code)]
     found = [Judged("link", Light.GREEN, "link_up"), _version(reading), _clock(reading)]
     if reading.practice:

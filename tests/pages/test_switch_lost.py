@@ -67,7 +67,7 @@ def test_R_CL_10_a_lost_switch_is_said_in_plain_words_with_one_press(
 ) -> None:
     browser = browser_of(worker)
     bar = browser.get("/operator/").one("#switch-lost")
-    assert "お使いの電話設備に接続できません" in bar.get_text()
+    assert "お使いの電話システムに接続できません" in bar.get_text()
     assert "Shift+F8" in bar.get_text()
     answer = browser.submit("#switch-lost form", follow=True)
     assert answer.one("#switch-lost").has_attr("hidden")
@@ -87,7 +87,7 @@ def test_a_press_that_came_too_late_changes_nothing_and_says_so(
     browser.get("/operator/")
     heard(store, *NODES)
     answer = browser.submit("#switch-lost form", follow=True)
-    assert "電話設備に再び接続できました" in answer.text
+    assert "電話システムに再び接続できました" in answer.text
     with store.read() as session:
         assert session.get_one(Operator, worker.id).leg_node == NODES[0]
 
@@ -97,7 +97,7 @@ def test_with_no_switch_left_there_is_a_word_and_no_button(
 ) -> None:
     heard(store)
     page = browser_of(worker).get("/operator/")
-    assert "どの電話設備にも接続できません" in page.one("#switch-lost").get_text()
+    assert "どの電話システムにも接続できません" in page.one("#switch-lost").get_text()
     assert page.all("#switch-lost form") == []
 
 
@@ -113,7 +113,7 @@ def test_pages_that_are_open_are_told_when_it_happens(
         with store.read() as session:
             told = "".join(page.draw(session, {"switch"}, fresh=False))
     assert '<hx-partial hx-target="#switch-lost"' in told
-    assert "お使いの電話設備に接続できません" in told
+    assert "お使いの電話システムに接続できません" in told
 
 
 def test_a_manager_is_told_on_an_open_page_what_is_red_about_a_switch(
@@ -131,7 +131,7 @@ def test_a_manager_is_told_on_an_open_page_what_is_red_about_a_switch(
         with store.read() as session:
             told = "".join(page.draw(session, {"switch"}, fresh=False))
     assert '<hx-partial hx-target="#switch-bar"' in told
-    assert "電話設備：FreeSWITCHのパスワードが違います" in told
+    assert "電話システム（接続）：FreeSWITCHのパスワードが違います" in told
 
 
 def test_each_switch_has_its_way_for_pages() -> None:

@@ -175,7 +175,7 @@ def test_the_check_says_green_and_red_and_what_to_do(
         switch_checks.keep(session, node="practice", reading=good.as_json())
         switch_commands.finish(session, command_id=order.id, now=utcnow())
     page = browser.get("/admin/switch/")
-    assert "本線 が登録されていません（FAIL_WAIT）" in page.text
+    assert "「本線」が登録されていません（FAIL_WAIT）" in page.text
     assert "通信事業者の通知と合っているか確認" in page.text
     assert "要対応" in page.text
     assert "正常" in page.text

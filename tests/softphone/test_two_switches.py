@@ -74,7 +74,7 @@ def test_R_CL_10_a_page_goes_to_the_other_switch_by_one_press_and_calls_on(
     seat.opens()
     assert seat.operator().leg_node == names[0]
     switches[0].process.kill()
-    button = seat.page.get_by_role("button", name="別の電話設備に切り替える")
+    button = seat.page.get_by_role("button", name="別の電話システムに切り替える")
     expect(button).to_be_visible()
     seat.page.keyboard.press("Shift+F8")
     wait_for(lambda: seat.operator().leg_node == names[1], "moved")

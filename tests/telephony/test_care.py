@@ -230,7 +230,8 @@ def test_a_switch_that_lets_nobody_in_is_said_on_the_page_and_nothing_is_dialled
     todo: str,
 ) -> None:
     url = replace(EslUrl.parse(practice_switch.url), **wrong)
-    desk = Desk(store, "test", Timings(), utcnow, Care(settings, store))
+    real = replace(settings, esl_urls=(practice_switch.url,))
+    desk = Desk(store, "test", Timings(), utcnow, Care(real, store))
     warm = Warm(Node("practice", url), desk, Timings())
     with store.write() as session:
         order = switch_checks.ask(session, viewer=manager, nodes=["practice"], now=utcnow())[0]
