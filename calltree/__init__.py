@@ -21,10 +21,12 @@ def create_app(settings: Settings | None = None) -> Flask:
     from calltree import blueprints, cli, doorbells, extensions, locale, logs
     from calltree.db import Store
     from calltree.telephony.withdrawing import withdraw_dials
+    from calltree.templating import Environment
 
     settings = settings or Settings.from_env(os.environ)
     logs.configure()
     app = Flask(__name__, static_folder=None)
+    app.jinja_environment = Environment
     app.config.from_mapping(settings.flask_config())
     app.extensions["calltree.settings"] = settings
     if settings.trusted_proxies:

@@ -10,7 +10,7 @@ import enum
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ from sqlalchemy.engine import Connection, Dialect, Engine
 from sqlalchemy.orm import DeclarativeBase, ORMExecuteState, Session
 from sqlalchemy.types import TypeDecorator
 
+from calltree.glance import Glance, Glances
 from calltree.turnstile import Turnstile
 
 NAMING = {
@@ -114,6 +115,7 @@ class Store:
         self.engine = engine
         self._told = {CLOCK_RATE: clock_rate}
         self.publisher: Publisher | None = None
+        self._glances = Glances(engine)
         self._writer = threading.Lock()
         self._writing = threading.local()
         self._turnstile: Turnstile | None = None
@@ -130,6 +132,10 @@ class Store:
         """Give a session that sees one moment of the database and never writes."""
         with Session(self.engine, expire_on_commit=False, info=self._told) as session:
             yield session
+
+    def glance(self) -> AbstractContextManager[Glance]:
+        """Give quick reads without a transaction, for what somebody waits for."""
+        return self._glances.one()
 
     @contextmanager
     def write(self, *, synced: bool = True) -> Iterator[Session]:

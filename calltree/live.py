@@ -33,7 +33,11 @@ DEAF = "deaf"
 """Told to every outbox while announcements cannot be heard: pages poll."""
 
 FORETOLD = "foretold"
-"""A hint for one person's pages is handed on as it is; of all else only that it changed."""
+"""The state of one's own call, ahead of the ledger."""
+ARRIVES = "arrives"
+"""Who calls in, ahead of the ledger."""
+_HINTS = {FORETOLD: "call", ARRIVES: "inbound"}
+"""Hints go as they are to the pages that hear of these; of all else only that it changed."""
 
 SHARED_EVERY_S = 0.5
 STUCK_S = 10.0
@@ -211,8 +215,8 @@ class Hub:
 
     def publish(self, topic: str, ids: dict[str, Any]) -> None:
         """Tell whoever hears; what is shared waits until its half second is over."""
-        if topic == FORETOLD:
-            self._foretell(ids)
+        if topic in _HINTS:
+            self._foretell(topic, ids)
             return
         now = time.monotonic()
         for address in addresses(topic, ids):
@@ -223,11 +227,16 @@ class Hub:
             else:
                 self._tell(address, now)
 
-    def _foretell(self, ids: dict[str, Any]) -> None:
+    def _foretell(self, topic: str, ids: dict[str, Any]) -> None:
+        users = ids["user_ids"] if topic == ARRIVES else [ids["user_id"]]
         with self._lock:
-            outboxes = list(self._outboxes.get(f"call:user_id={ids['user_id']}", ()))
+            outboxes = [
+                outbox
+                for user_id in users
+                for outbox in self._outboxes.get(f"{_HINTS[topic]}:user_id={user_id}", ())
+            ]
         for outbox in outboxes:
-            outbox.hint(ids)
+            outbox.hint({"topic": topic} | ids)
 
     def _tell(self, address: str, now: float) -> None:
         if is_shared(address):

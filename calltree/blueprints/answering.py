@@ -2,35 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+import structlog
 from flask import Blueprint, Flask, Response, flash, redirect, render_template, request, url_for
 from flask import session as kept
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from calltree.blueprints import call_screen, calling, navigation
 from calltree.blueprints.access import requires, viewer
 from calltree.db import utcnow
 from calltree.errors import Refused
-from calltree.extensions import reading, writing
+from calltree.extensions import reading, settings, store, writing
 from calltree.htmx import wants_fragment
 from calltree.models import Attempt, CallerNumber, CustomerList, Project
 from calltree.services import (
+    inbound_ahead,
     inbound_calls,
     inbound_desk,
     inbound_matches,
     inbound_practice,
     inbound_words,
     scope,
+    sealing,
 )
-from calltree.services.inbound_calls import Ringing
+from calltree.services.inbound_calls import NOT_WRITTEN, Ringing
 from calltree.services.inbound_matches import Caller
 from calltree.services.inbound_practice import Who
-from calltree.services.rights import Right
+from calltree.services.rights import Right, Viewer
+
+log = structlog.get_logger(__name__)
 
 bp = Blueprint("answering", __name__, url_prefix="/operator/inbound")
 
@@ -61,6 +69,26 @@ def ringing() -> list[Shown]:
         Shown(call, inbound_matches.find(session, viewer=mine, number=call.caller, now=now))
         for call in inbound_calls.ringing_for(session, user_id=mine.user_id, now=now)
     ]
+
+
+def arriving(*, viewer: Viewer, told: Mapping[str, Any], now: datetime) -> list[Shown]:
+    """Return a call that the ledger does not have yet, as it is foretold (decision 22).
+
+    It has no id, so there is nothing to press. Nobody when the number cannot be unsealed.
+    """
+    key = settings().secret_key
+    number = sealing.opened_now(told["caller"], key=key, purpose=inbound_ahead.PURPOSE)
+    if not number:
+        return []
+    since = datetime.fromisoformat(told["at"])
+    call = Ringing(NOT_WRITTEN, number, told["number"], told["label"], since, 0, None, False, "")
+    try:
+        with store().glance() as look:
+            caller = inbound_matches.look_up(look, viewer=viewer, number=number, now=now)
+    except SQLAlchemyError as error:  # the ledger's own follows, or the fault is met there
+        log.warning("caller not shown ahead", error=type(error).__name__)
+        return []
+    return [Shown(call, caller)]
 
 
 @bp.get("/ringing")

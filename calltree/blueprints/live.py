@@ -41,6 +41,8 @@ FAILED = 1011
 PING_S = 25
 RECHECK_S = 60.0
 SOON_S = 10.0
+SETTLE_S = 3.0
+"""What was foretold and is not confirmed by then is drawn as the ledger has it."""
 BUFFER_BYTES = 128 * 1024  # what may be under way to a reader who does not read
 LONGEST_MESSAGE = 4096  # nothing is ever said on this line
 _FAREWELL_S = 2.0
@@ -132,6 +134,8 @@ class Line:
         self._outbox = outbox
         self._page = page
         self._recheck_s = RECHECK_S / settings().clock_rate
+        self._settle_s = SETTLE_S / settings().clock_rate
+        self._settle_at = float("inf")
         self._soon_s = SOON_S / settings().clock_rate if page.soon else float("inf")
 
     def serve(self) -> int:
@@ -152,7 +156,7 @@ class Line:
         recheck_at = time.monotonic() + self._recheck_s
         soon_at = time.monotonic() + self._soon_s
         while self._outbox.closing is None:
-            wait_s = min(recheck_at, soon_at) - time.monotonic()
+            wait_s = min(recheck_at, soon_at, self._settle_at) - time.monotonic()
             changed = self._outbox.take(max(wait_s, 0.0))
             self._foretell(self._outbox.take_hints())
             self._drop_what_came()
@@ -164,6 +168,8 @@ class Line:
                 if (code := self._recheck()) is not None:
                     return code
                 changed |= self._page.ages
+            if time.monotonic() >= self._settle_at:
+                changed |= self._page.awaits
             if DEAF in changed:
                 self._say_hearing()
             self._draw(changed - {DEAF})
@@ -186,11 +192,14 @@ class Line:
                     self._send(message)
         finally:
             db.session.remove()  # the next drawing must see a later moment
+        if not self._page.awaits:
+            self._settle_at = float("inf")
 
     def _foretell(self, hints: list[dict[str, Any]]) -> None:
         for told in hints:
             if text := self._page.foretell(told):
                 self._send(text)
+                self._settle_at = time.monotonic() + self._settle_s
 
     def _drop_what_came(self) -> None:
         """Nothing is said on this line; raises ConnectionClosed when the other side is gone."""

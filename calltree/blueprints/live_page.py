@@ -7,11 +7,12 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from calltree.blueprints import call_screen, navigation, switches
+from calltree.blueprints import answering, call_screen, navigation, switches
 from calltree.blueprints.assets import kept_url
 from calltree.blueprints.panel_parts import partial
 from calltree.db import utcnow
 from calltree.extensions import settings
+from calltree.live import ARRIVES
 from calltree.services import switch_checks, task_reminders
 from calltree.services.rights import Right, Viewer
 
@@ -26,6 +27,8 @@ class Page:
     """Addresses that are drawn again every minute: their values change with the clock."""
     soon: frozenset[str] = frozenset()
     """The same every ten seconds: they show that nothing is heard any more."""
+    awaits: frozenset[str] = frozenset()
+    """Addresses of what is shown ahead of the ledger, until the ledger's own is drawn over it."""
     pulls = True
     """Whether the page gives way to that of a customer whom プレディコール connects (R-DL-2)."""
 
@@ -50,6 +53,7 @@ class Page:
         self._beside = frozenset({f"supervision:user_id={viewer.user_id}"} if beside else ())
         self._asked = frozenset({own} if beside else ())
         rings = viewer.may(Right.ANSWER_INBOUND) and navigation.screen() == "operator"
+        self._ringing = False
         self._rings = frozenset({own, f"inbound:user_id={viewer.user_id}"} if rings else ())
         self.heard: frozenset[str] = (
             frozenset(self._badges) | self.addresses() | self._switch | self._own_calls
@@ -66,7 +70,7 @@ class Page:
         Each is to be sent before the next is asked for: what somebody waits for comes first.
         """
         if changed & self._rings:
-            yield partial("answering/_ringing.html")  # a caller waits
+            yield self._draw_ringing()  # a caller waits
         if changed & self._asked:
             yield partial("operator/_offer.html")  # a customer hears music
         if pulled := self._pull(session, changed, fresh):
@@ -109,8 +113,23 @@ class Page:
         )
 
     def foretell(self, told: Mapping[str, Any]) -> str:
-        """Give the fragment that shows what is foretold; empty when it says nothing here."""
-        return ""
+        """Give the fragment that shows what is foretold; empty when it says nothing here.
+
+        Who calls is shown ahead of the ledger where nothing rings yet: a call that rings has
+        buttons, which must not go and come again.
+        """
+        if told["topic"] != ARRIVES or not self._rings or self._ringing:
+            return ""
+        shown = answering.arriving(viewer=self.viewer, told=told, now=utcnow())
+        if not shown:
+            return ""
+        self.awaits = self._rings
+        return partial("answering/_ringing.html", shown=shown)
+
+    def _draw_ringing(self) -> str:
+        shown = answering.ringing()
+        self._ringing, self.awaits = bool(shown), frozenset()
+        return partial("answering/_ringing.html", shown=shown)
 
 
 BADGES_CHANGE_WITH = {

@@ -19,6 +19,7 @@ from calltree.blueprints.assets import kept_url
 from calltree.blueprints.live_page import Changed, Page
 from calltree.blueprints.panel_parts import LINES, instead_of_main, lines_in_use, partial
 from calltree.db import utcnow
+from calltree.live import FORETOLD
 from calltree.locale import choose_locale
 from calltree.services.rights import Viewer
 
@@ -74,6 +75,8 @@ class CallPage(Page):
 
     def foretell(self, told: Mapping[str, Any]) -> str:
         """Draw the call box ahead of the ledger (telephony.foretelling)."""
+        if told["topic"] != FORETOLD:
+            return super().foretell(told)
         ahead = self._box.foretell(told, utcnow()) if self._box else None
         return self._draw_box(ahead) if ahead else ""
 

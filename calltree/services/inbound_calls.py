@@ -45,6 +45,8 @@ from calltree.services.inbound_rules import RINGS, Step
 from calltree.services.operators import Move
 from calltree.services.rights import Right, Viewer
 
+NOT_WRITTEN = 0
+"""Id of a call that the ledger does not have yet."""
 PARK_S = 60
 """So long a parked caller waits until it rings again."""
 
@@ -54,6 +56,7 @@ class Ringing:
     """A call that this operator may answer now."""
 
     attempt_id: int
+    """`NOT_WRITTEN` while the call is shown ahead of the ledger."""
     caller: str
     """Normal form; empty: 非通知."""
     number: str

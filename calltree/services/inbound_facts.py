@@ -5,12 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
-from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, exists, func, literal_column, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+)
 from sqlalchemy.orm import Session
 
+from calltree.glance import Glance, Kept, Question
 from calltree.models import (
     CallerNumber,
     ClosedDay,
@@ -31,6 +41,7 @@ from calltree.models import (
 from calltree.services.inbound_rules import Facts, Plan, Rules, Step, route
 from calltree.text.days import site_day
 from calltree.text.opening import read_opening
+from calltree.text.phones import Phone, normalise
 
 
 def plan(session: Session, *, number: str, caller: str, now: datetime) -> Plan:
@@ -44,21 +55,43 @@ def plan_if(session: Session, *, number: str, caller: str, ready: bool, now: dat
     return route(number, now, replace(known, ready=ready, lines_free=True))
 
 
+def normal_form(text: str) -> str:
+    """A number in normal form; of one from abroad its digits; empty for none (anonymous)."""
+    read = normalise(text)
+    if isinstance(read, Phone):
+        return read.number
+    return "".join(letter for letter in text if letter in "0123456789")[:16]
+
+
 def facts(session: Session, *, number: str, caller: str, now: datetime) -> Facts:
     """Ask everything that the decision looks at.
 
     One statement; a route that was saved since this process last read it costs two more.
     """
-    found = (
-        session.connection()
-        .execute(_facts(), {"number": number, "caller": caller, "today": site_day(now)})
-        .one_or_none()
-    )
+    return facts_and(session, Glance.over(session), number=number, caller=caller, now=now)[0]
+
+
+def facts_and(
+    session: Session,
+    look: Glance,
+    *more: Question,
+    number: str,
+    caller: str,
+    now: datetime,
+) -> tuple[Facts, list[list[Any]]]:
+    """Ask the facts by `look`, and more in the same breath; a route is read by the session."""
+    today = site_day(now)
+    asked = (_FACTS, {"number": number, "caller": caller, "today": today})
+    rows, *others = look.several(asked, *more)
+    return _facts_of(session, look, rows[0] if rows else None, caller), others
+
+
+def _facts_of(session: Session, look: Glance, found: Any, caller: str) -> Facts:
     if found is None:
         return Facts(None, caller)
     lines_free = found.lines > found.lines_taken
     if found.line_cap is not None:
-        lines_free = lines_free and found.line_cap > _taken_of(session, found.id)
+        lines_free = lines_free and found.line_cap > look.first(_TAKEN_OF, number=found.id).taken
     return Facts(
         _rules(session, found.id, found.version),
         caller,
@@ -108,17 +141,11 @@ def step_of(row: InboundStep) -> Step:
     return Step(row.action, row.guidance_id, row.forward_to, row.seconds, row.tells_position)
 
 
-def _taken_of(session: Session, number_id: int) -> int:
-    return session.connection().execute(_TAKEN_OF, {"number": number_id}).scalar_one()
+_TAKEN = select(func.count().label("taken")).select_from(Line).where(Line.released_at.is_(None))
+_TAKEN_OF = Kept(_TAKEN.where(Line.caller_number_id == bindparam("number")))
 
 
-_TAKEN = select(func.count()).select_from(Line).where(Line.released_at.is_(None))
-_TAKEN_OF = _TAKEN.where(Line.caller_number_id == bindparam("number"))
-
-
-@cache
-def _facts() -> Any:
-    """Built once: building it costs more than running it."""
+def _facts() -> Select[Any]:
     today: Any = bindparam("today")
     return (
         select(
@@ -180,3 +207,6 @@ def _somebody_ready() -> Any:
         )
         .correlate(InboundRoute)
     )
+
+
+_FACTS = Kept(_facts())

@@ -7,11 +7,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Select, bindparam, case, func, select, union
+from sqlalchemy import ColumnElement, Select, Subquery, bindparam, case, func, select, union
 from sqlalchemy.orm import Session, aliased
 
+from calltree.glance import Glance, Kept
 from calltree.models import (
     SYSTEM_RESULT_NAMES,
     CallRecord,
@@ -43,33 +44,14 @@ _WITH = union(
     select(ExtraNumber.customer_id).where(ExtraNumber.number == bindparam("caller")),
 )
 """Ids by main and by extra number, as one set: of an OR Postgres would read all customers."""
-_NUMBER = select(
-    select(func.count(Customer.id))
-    .where(Customer.id.in_(_WITH), scope.is_present())
-    .scalar_subquery()
-    .label("everybody"),
-    do_not_call.banned(bindparam("caller"), None, bindparam("now")).label("banned"),
-)
-_RECORDS = (
+_NUMBER = Kept(
     select(
-        CallRecord.started_at,
-        CallRecord.kind,
-        CallRecord.system,
-        ResultStatus.name.label("status"),
-        User.name.label("user"),
+        select(func.count(Customer.id))
+        .where(Customer.id.in_(_WITH), scope.is_present())
+        .scalar_subquery()
+        .label("everybody"),
+        do_not_call.banned(bindparam("caller"), None, bindparam("now")).label("banned"),
     )
-    .outerjoin(ResultStatus, ResultStatus.id == CallRecord.status_id)
-    .outerjoin(User, User.id == CallRecord.user_id)
-    .where(CallRecord.customer_id == bindparam("customer"), CallRecord.kind != RecordKind.MANUAL)
-    .order_by(CallRecord.started_at.desc(), CallRecord.id.desc())
-    .limit(LAST)
-)
-"""Who sees a customer sees their records."""
-_MEMOS = (
-    select(MemoEntry.text)
-    .where(MemoEntry.customer_id == bindparam("customer"))
-    .order_by(MemoEntry.id.desc())
-    .limit(LAST)
 )
 
 
@@ -82,12 +64,22 @@ class Past(NamedTuple):
     user: str
 
 
+class Named(NamedTuple):
+    """A customer, as far as they are shown before answering."""
+
+    id: int
+    number: str
+    cells: list[str]
+    prospect_level: str
+    short_note: str
+
+
 @dataclass(frozen=True, slots=True)
 class Match:
     """A customer whom the viewer may see, with what was last."""
 
-    customer: Customer
-    folder: CustomerList
+    customer: Named
+    list_name: str
     records: list[Past]
     memos: list[str]
     """The newest first."""
@@ -116,39 +108,138 @@ class Known:
 
 def find(session: Session, *, viewer: Viewer, number: str, now: datetime) -> Caller:
     """Look a caller up in every list; an empty number (非通知) matches nobody."""
+    return look_up(Glance.over(session), viewer=viewer, number=number, now=now)
+
+
+def look_up(look: Glance, *, viewer: Viewer, number: str, now: datetime) -> Caller:
+    """As `find`, asked by quick reads."""
     if not number:
         return Caller("", [], 0, banned=False)
     asked = {"caller": number, "viewer": viewer.user_id, "now": now}
-    rows = session.execute(_seen_by(viewer.role), asked).all()
-    of_number = session.execute(_NUMBER, asked).one()
-    matches = [_match(session, viewer, customer, of) for customer, of in rows]
+    may_see_records = viewer.may(Right.SEE_RECORDS)
+    rows, of_number, memos, *records = look.several(
+        (_seen_by(viewer.role), asked),
+        (_NUMBER, asked),
+        (_memos_of(viewer.role), asked),
+        *([(_records_of(viewer.role), asked)] if may_see_records else []),
+    )
     shown = len(rows)
     if shown == MOST:  # there may be more that they may see, and those are not without permission
-        shown = session.scalars(_seen_in_all(viewer.role), asked).one()
-    hidden = max(of_number.everybody - shown, 0)
-    return Caller(number, matches, hidden, banned=bool(of_number.banned))
+        shown = look.first(_seen_in_all(viewer.role), **asked).seen
+    past = _by_customer(records[0] if records else [])
+    said = _by_customer(memos)
+    matches = [
+        Match(
+            Named(*row[:-1]),
+            row.list_name,
+            [_past(record) for record in past[row.id]],
+            [memo.text for memo in said[row.id]],
+        )
+        for row in rows
+    ]
+    everybody, banned = of_number[0]
+    return Caller(number, matches, max(everybody - shown, 0), banned=bool(banned))
+
+
+def _by_customer(rows: list[Any]) -> defaultdict[int, list[Any]]:
+    found: defaultdict[int, list[Any]] = defaultdict(list)
+    for row in rows:
+        found[row.customer_id].append(row)
+    return found
+
+
+def _past(record: Any) -> Past:
+    return Past(
+        record.started_at,
+        record.kind,
+        record.status or SYSTEM_RESULT_NAMES.get(record.system, ""),
+        record.user or "",
+    )
 
 
 @cache
-def _seen_in_all(role: Role) -> Select[int]:
+def _seen_in_all(role: Role) -> Kept:
     """Counts what `_seen_by` gives the first of."""
-    return (
-        select(func.count(Customer.id))
+    return Kept(
+        select(func.count(Customer.id).label("seen"))
         .join(_FOLDER, _FOLDER.id == Customer.list_id)
         .where(Customer.id.in_(_WITH), scope.customers_in_lists(role, bindparam("viewer")))
     )
 
 
 @cache
-def _seen_by(role: Role) -> Select[Customer, CustomerList]:
-    """Binds `caller` and `viewer`."""
-    return (
-        select(Customer, _FOLDER)
+def _seen_by(role: Role) -> Kept:
+    """Binds `caller` and `viewer`; the columns of `Named`, then the list's name."""
+    return Kept(
+        _first_seen(role)
+        .with_only_columns(
+            Customer.id,
+            Customer.number,
+            Customer.cells,
+            Customer.prospect_level,
+            Customer.short_note,
+            _FOLDER.name.label("list_name"),
+        )
         .join(_FOLDER, _FOLDER.id == Customer.list_id)
+    )
+
+
+def _first_seen(role: Role) -> Select[int]:
+    return (
+        select(Customer.id)
         .where(Customer.id.in_(_WITH), scope.customers_in_lists(role, bindparam("viewer")))
         .order_by(Customer.last_dialled_at.desc().nulls_last(), Customer.id)
         .limit(MOST)
     )
+
+
+@cache
+def _records_of(role: Role) -> Kept:
+    """The last of each customer who is shown: who sees a customer sees their records."""
+    last = _last(
+        select(CallRecord.id.label("id"), CallRecord.customer_id),
+        (CallRecord.started_at.desc(), CallRecord.id.desc()),
+        CallRecord.customer_id.in_(_first_seen(role)),
+        CallRecord.kind != RecordKind.MANUAL,
+    )
+    return Kept(
+        select(
+            CallRecord.customer_id,
+            CallRecord.started_at,
+            CallRecord.kind,
+            CallRecord.system,
+            ResultStatus.name.label("status"),
+            User.name.label("user"),
+        )
+        .join(last, last.c.id == CallRecord.id)
+        .outerjoin(ResultStatus, ResultStatus.id == CallRecord.status_id)
+        .outerjoin(User, User.id == CallRecord.user_id)
+        .where(last.c.place <= LAST)
+        .order_by(last.c.customer_id, last.c.place)
+    )
+
+
+@cache
+def _memos_of(role: Role) -> Kept:
+    last = _last(
+        select(MemoEntry.customer_id, MemoEntry.text),
+        (MemoEntry.id.desc(),),
+        MemoEntry.customer_id.in_(_first_seen(role)),
+    )
+    return Kept(
+        select(last.c.customer_id, last.c.text)
+        .where(last.c.place <= LAST)
+        .order_by(last.c.customer_id, last.c.place)
+    )
+
+
+def _last(
+    rows: Select[Any, Any], order: tuple[ColumnElement[Any], ...], *which: ColumnElement[bool]
+) -> Subquery:
+    """Rows with their place, from 1, in the order of each customer's own."""
+    customer = rows.selected_columns.customer_id
+    place = func.row_number().over(partition_by=customer, order_by=order).label("place")
+    return rows.add_columns(place).where(*which).subquery()
 
 
 def only_one(session: Session, *, viewer: Viewer, number: str) -> int | None:
@@ -160,20 +251,6 @@ def only_one(session: Session, *, viewer: Viewer, number: str) -> int | None:
         select(Customer.id).where(Customer.id.in_(_WITH), mine).limit(2), {"caller": number}
     ).all()
     return found[0] if len(found) == 1 else None
-
-
-def _match(session: Session, viewer: Viewer, customer: Customer, folder: CustomerList) -> Match:
-    of = {"customer": customer.id}
-    records = [
-        Past(
-            row.started_at,
-            row.kind,
-            row.status or SYSTEM_RESULT_NAMES.get(row.system, ""),
-            row.user or "",
-        )
-        for row in (session.execute(_RECORDS, of) if viewer.may(Right.SEE_RECORDS) else ())
-    ]
-    return Match(customer, folder, records, list(session.scalars(_MEMOS, of)))
 
 
 def known(session: Session, *, viewer: Viewer, numbers: Collection[str]) -> Mapping[str, Known]:

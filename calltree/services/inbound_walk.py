@@ -46,7 +46,6 @@ from calltree.services import (
 )
 from calltree.services.inbound_rules import Plan, Step
 from calltree.services.operators import Move
-from calltree.text.phones import Phone, normalise
 
 log = structlog.get_logger(__name__)
 
@@ -112,7 +111,7 @@ def arrive(
     The caller of this has `gate.take_turn`, before anything else was locked: lines are counted.
     A refused call is an attempt with its verdict, and neither line nor record.
     """
-    ours, shown = _normal(number), _normal(caller)
+    ours, shown = inbound_facts.normal_form(number), inbound_facts.normal_form(caller)
     around = session.connection().execute(_AROUND, {"channel": channel, "number": ours}).one()
     if around.known:
         return None
@@ -153,14 +152,6 @@ def arrive(
     log.info("call came in", attempt=attempt.id, reason=plan.reason, action=call.action)
     inbound_calls.tell(session, attempt, call)
     return attempt, call
-
-
-def _normal(text: str) -> str:
-    """A number in normal form; of one from abroad its digits; empty for none (anonymous)."""
-    read = normalise(text)
-    if isinstance(read, Phone):
-        return read.number
-    return "".join(letter for letter in text if letter in "0123456789")[:16]
 
 
 def _row(attempt: Attempt, plan: Plan, group_id: int | None, now: datetime) -> InboundCall:

@@ -49,7 +49,7 @@ from calltree.telephony.dialler.loop import Dialler
 from calltree.telephony.esl import LinkDown
 from calltree.telephony.foretelling import Foretelling
 from calltree.telephony.hearing import Hearing, Told
-from calltree.telephony.inbound import callers
+from calltree.telephony.inbound import ahead, callers
 from calltree.telephony.lease import Reign, take_lease
 from calltree.telephony.nodes import Node, nodes
 from calltree.telephony.reconcile import Reconciler
@@ -229,8 +229,14 @@ class Leader:
             self._give_way(waiting)
             while waiting and not self._reign.over.is_set():
                 batch, waiting = waiting[:BATCH], waiting[BATCH:]
+                self._tell_ahead(batch)
                 if not self._written(batch):
                     return
+
+    def _tell_ahead(self, batch: list[Told]) -> None:
+        if self._role.settings is not None:
+            key = self._role.settings.secret_key
+            ahead.tell(self._role.store, batch, key=key, now=self._clock())
 
     def _written(self, batch: list[Told]) -> bool:
         """Write it down, as often as it takes; False: another leads by now."""

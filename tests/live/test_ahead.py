@@ -8,7 +8,9 @@ import redis
 
 from calltree import doorbells
 from calltree.db import announce, utcnow
-from calltree.models import Attempt, CallState, Operator
+from calltree.models import Attempt, CallState, Customer, Operator
+from calltree.services import inbound_ahead, sealing
+from calltree.text import phones
 from tests.live.conftest import Line, Site
 from tests.services.desks import colleague
 
@@ -30,9 +32,13 @@ def foretell(site: Site, call: Attempt, state: str, **ids: Any) -> None:
     """The hint alone, as the switch role publishes it: nothing is in the ledger."""
     told = {"user_id": site.desk.user_id, "uuid": call.uuid, "state": state}
     told |= {"at": utcnow().isoformat()} | ids
+    publish(site, "foretold", told)
+
+
+def publish(site: Site, topic: str, ids: dict[str, Any]) -> None:
     key = doorbells.site_key(site.store)
     with redis.from_url(site.web.env["REDIS_URL"]) as link:
-        link.publish(doorbells.live_channel(key), json.dumps([{"topic": "foretold", "ids": told}]))
+        link.publish(doorbells.live_channel(key), json.dumps([{"topic": topic, "ids": ids}]))
 
 
 def watching(site: Site) -> Line:
@@ -84,3 +90,54 @@ def test_a_hint_for_another_call_or_another_operator_shows_nothing(
     with site.store.write() as session:
         announce(session, "call", attempt_id=call.id, user_id=site.desk.user_id)
     assert 'class="pane call-status dialling"' in line.until('id="call-status"')
+
+
+def arrives(site: Site, number: str, *user_ids: int, key: str = "") -> None:
+    """Who calls, as the switch role tells it: nothing is in the ledger."""
+    key = key or site.web.settings.secret_key
+    told = {
+        "user_ids": user_ids or [site.desk.user_id],
+        "caller": sealing.seal_for_now(number, key=key, purpose=inbound_ahead.PURPOSE),
+        "number": "0312340000",
+        "label": "代表",
+        "at": utcnow().isoformat(),
+    }
+    publish(site, "arrives", told)
+
+
+def panels(line: Line) -> list[str]:
+    return [message for message in line.heard if 'hx-target="#ringing"' in message]
+
+
+def test_R_IN_2_who_calls_is_shown_before_the_ledger_has_it_and_nothing_can_be_pressed(
+    site: Site,
+) -> None:
+    line = site.open(site.desk.user_id, "plain")
+    line.until('id="ringing"')
+    arrives(site, site.desk.number)
+    shown = line.until('class="ringing-call')
+    with site.store.read() as session:
+        customer = session.get_one(Customer, site.desk.customer_id)
+    assert customer.cells[0] in shown
+    assert phones.format_national(site.desk.number) in shown
+    for pressed in ("<form", "<button", "data-rings"):
+        assert pressed not in shown
+
+
+def test_who_was_announced_and_is_not_written_down_goes_away_again(site: Site) -> None:
+    line = site.open(site.desk.user_id, "call")
+    line.until('id="ringing"')
+    arrives(site, site.desk.number)
+    line.until('class="ringing-call')
+    assert "ringing-call" not in line.until('id="ringing"')
+
+
+def test_who_calls_is_told_to_nobody_else_and_never_by_another_key(site: Site) -> None:
+    line = site.open(site.desk.user_id, "plain")
+    line.until('id="ringing"')
+    arrives(site, site.desk.number, colleague(site.desk).id)
+    arrives(site, site.desk.number, key="of another site")
+    with site.store.write() as session:
+        announce(session, "inbound", user_id=site.desk.user_id)
+    line.until('id="ringing"')
+    assert not any("ringing-call" in shown for shown in panels(line))

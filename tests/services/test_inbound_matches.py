@@ -1,6 +1,6 @@
 """R-IN-2: who calls is known before the call is answered, as far as the operator may see."""
 
-from sqlalchemy import event
+import pytest
 
 from calltree.models import BuiltIn, Customer, CustomerList, DoNotCall, MemoEntry, Role
 from calltree.services import inbound_matches
@@ -27,13 +27,36 @@ def test_R_IN_2_a_caller_is_found_with_the_last_records_and_memos(desk: Desk) ->
     assert (caller.hidden, caller.banned) == (0, False)
 
 
-def test_who_calls_is_asked_in_few_statements(desk: Desk) -> None:
-    desk.calls()
-    desk.save(BuiltIn.PROSPECT, memo="折り返し希望")
+@pytest.mark.one_database
+def test_who_calls_is_asked_in_four_statements_however_many_match(desk: Desk) -> None:
+    with desk.store.write() as session:
+        folder = session.get_one(CustomerList, desk.list_id)
+        for _ in range(3):
+            make.make_customer(session, folder, number=desk.number)
     viewer, said = desk.viewer(), []
-    event.listen(desk.store.engine, "before_cursor_execute", lambda *told: said.append(told[2]))
-    assert len(found(desk, desk.number, viewer).matches) == 1
-    assert 0 < len([text for text in said if not text.startswith("BEGIN")]) <= 4
+    with desk.store.glance() as look:
+        look.link.set_trace_callback(said.append)
+        asked = {"viewer": viewer, "number": desk.number, "now": NOW}
+        assert len(inbound_matches.look_up(look, **asked).matches) == 4
+    assert len(said) == 4
+
+
+def test_R_IN_2_each_match_has_its_own_last_records_and_memos(desk: Desk) -> None:
+    desk.calls()
+    desk.save(BuiltIn.PROSPECT)
+    with desk.store.write() as session:
+        folder = session.get_one(CustomerList, desk.list_id)
+        second = make.make_customer(session, folder, number=desk.number)
+        session.add_all(
+            MemoEntry(customer_id=customer_id, at=NOW, text=f"{customer_id}の{place}")
+            for place in range(inbound_matches.LAST + 2)
+            for customer_id in (desk.customer_id, second.id)
+        )
+    by_id = {match.customer.id: match for match in found(desk, desk.number).matches}
+    assert [row.result for row in by_id[desk.customer_id].records] == ["見込"]
+    assert by_id[second.id].records == []
+    for customer_id, match in by_id.items():
+        assert match.memos == [f"{customer_id}の{place}" for place in (4, 3, 2)]
 
 
 def test_R_IN_2_extra_numbers_and_several_lists_match_and_others_are_counted_only(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeGuard
 
 import structlog
 from sqlalchemy import select
@@ -64,7 +65,7 @@ class Carry(Act):
     forward: OutsideCall | None
 
 
-def is_arrival(event: events.SwitchEvent) -> bool:
+def is_arrival(event: events.SwitchEvent) -> TypeGuard[events.ChannelCreated]:
     """Whether somebody calls one of our numbers."""
     return (
         isinstance(event, events.ChannelCreated)
