@@ -13,6 +13,8 @@ HEIGHT = 96
 WIDTH = 960
 _TICKS = 12
 _GAP = 0.3
+_BORDER = 40
+"""Half of the longest tick."""
 _FEWEST = 10
 """Bars that would fill the width; fewer are not drawn wider."""
 
@@ -29,6 +31,15 @@ class Bar:
     title: str
     tick: str
     """What stands under it; empty under most where there are many."""
+
+    @property
+    def anchor(self) -> tuple[float, str]:
+        """Where the tick is set, and by which end: at the borders a name would be cut off."""
+        if self.x < _BORDER:
+            return self.x, "start"
+        if self.x + self.width > WIDTH - _BORDER:
+            return self.x + self.width, "end"
+        return self.x + self.width / 2, "middle"
 
 
 @dataclass(frozen=True, slots=True)

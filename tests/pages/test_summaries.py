@@ -142,6 +142,22 @@ def test_R_WT_2_a_table_by_user_shows_every_figure(manager: Browser) -> None:
     assert (total["目標"], total["達成率"], total["回線エラー"]) == ("4", "25.0%", "1")
 
 
+def test_R_WT_2_a_chart_is_as_high_as_its_figures(manager: Browser) -> None:
+    page = manager.get("/figures/table?period=today&by=user")
+    chart = page.one("#summary figure.chart svg")
+    full = float(str(chart["viewbox"]).split()[3]) - 18  # what is under the bars are names
+    for kind, column in (("dials", "コール数"), ("connects", "コネクト数")):
+        bars = [float(str(bar["height"])) for bar in chart.select(f"rect.{kind}")]
+        header, *rows = table_of(page)
+        figures = [int(row[header.index(column)]) for row in rows[:-1]]
+        most = max(int(row[header.index("コール数")]) for row in rows[:-1])
+        assert bars == pytest.approx([full * one / most for one in figures], abs=0.06)
+        assert any(figures)
+    titles = [title.get_text() for title in chart.select("title")]
+    assert "山田太郎 3 / 2" in [" ".join(title.split()) for title in titles]
+    assert not manager.get("/figures/table?period=today&by=user&then=status").all("#summary svg")
+
+
 def test_R_WT_2_every_figure_leads_to_its_records(house: House, manager: Browser) -> None:
     pages = [f"/figures/table?period=today&by={axis}" for axis in Axis]
     pages += ["/figures/table?period=today&by=user&then=status", "/figures/heat?period=today"]
