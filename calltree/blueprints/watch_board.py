@@ -47,6 +47,7 @@ TROUBLE_WORDS = {
     "mic_missing": N_("No microphone"),
     "mic_unplugged": N_("Headset unplugged"),
     "mic_silent": N_("Microphone silent"),
+    "no_path": N_("No way for sound"),
     "no_audio": N_("No sound arrives"),
     "unstable": N_("Unstable connection"),
     "unregistered": N_("Telephone not signed in"),

@@ -89,6 +89,10 @@ SENTENCES: dict[str, str] = {
     "mic_missing": N_("No microphone was found. Connect the headset."),
     "mic_unplugged": N_("The headset was unplugged. Connect it again."),
     "mic_silent": N_("The microphone is silent. Check the mute switch and the chosen microphone."),
+    "no_path": N_(
+        "Sound does not get through to the telephone system. A firewall may stop UDP: ask your "
+        "administrator."
+    ),
     "mic_unknown": N_("The microphone is still being checked. Wait a moment and try again."),
     "no_inbound_number": N_("No number takes calls. Register one for inbound calls first."),
     "no_practice_customer": N_("There is no customer in your lists who could call."),

@@ -33,6 +33,8 @@ TOKEN_LIVES = timedelta(minutes=5)
 REPORT_LIVES = timedelta(seconds=35)
 """Three of the page's reports: what it said before is not believed any more."""
 MICROPHONE_OK = "ok"
+NO_PATH = "no_path"
+"""Sound finds no way to the switch; the leg's signalling may be as it should be."""
 TROUBLES = frozenset(
     {
         "network",
@@ -41,6 +43,7 @@ TROUBLES = frozenset(
         "mic_unplugged",
         "mic_silent",
         "no_audio",
+        NO_PATH,
         "unstable",
         "unregistered",
         "switch",
@@ -147,7 +150,7 @@ def revoke(session: Session, *, user_id: int, now: datetime) -> None:
 
 
 def why_not_ready(session: Session, *, user_id: int, now: datetime) -> str:
-    """Return '' when the operator's microphone delivers, else what is wrong with it (R-CL-10).
+    """Return '' when the operator would be heard, else what is wrong (R-CL-10).
 
     A desk phone has a microphone of its own, of which nothing is known here.
     """
@@ -157,6 +160,8 @@ def why_not_ready(session: Session, *, user_id: int, now: datetime) -> str:
     row = session.get(Softphone, user_id, populate_existing=True)
     if row is None or row.reported_at is None or now - row.reported_at > REPORT_LIVES:
         return "mic_unknown"
+    if row.trouble == NO_PATH:
+        return NO_PATH
     return "" if row.microphone == MICROPHONE_OK else row.microphone or "mic_unknown"
 
 

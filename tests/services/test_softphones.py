@@ -47,10 +47,12 @@ def known(store: Store, sip_user: str, after: timedelta = timedelta()) -> softph
         return softphones.find(session, sip_user=sip_user, now=NOW + after)
 
 
-def reports(store: Store, user: User, microphone: str = "ok", page: str = PAGE) -> bool:
+def reports(
+    store: Store, user: User, microphone: str = "ok", page: str = PAGE, trouble: str = ""
+) -> bool:
     with store.write() as session:
         return softphones.report(
-            session, user_id=user.id, page_id=page, microphone=microphone, trouble="", now=NOW
+            session, user_id=user.id, page_id=page, microphone=microphone, trouble=trouble, now=NOW
         )
 
 
@@ -243,6 +245,16 @@ def test_R_CL_10_no_standing_by_without_a_microphone_that_delivers(
         desk.stand_by(session, user_id=worker.id, now=NOW)
     with store.read() as session:
         assert session.get_one(Operator, worker.id).state is OperatorState.READY
+
+
+def test_R_CL_10_no_standing_by_where_a_firewall_stops_the_sound(
+    store: Store, worker: User
+) -> None:
+    issue(store, worker)
+    reports(store, worker, trouble="no_path")
+    with store.write() as session, pytest.raises(Refused) as refusal:
+        desk.stand_by(session, user_id=worker.id, now=NOW)
+    assert refusal.value.code == "no_path"
 
 
 def test_R_CL_14_what_a_page_said_a_minute_ago_is_not_believed(store: Store, worker: User) -> None:

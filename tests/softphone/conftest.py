@@ -14,11 +14,12 @@ from tests.databases import PostgresDatabases, SqliteDatabases
 from tests.softphone.real import NEEDS, RealSite, open_real_site
 from tests.windows import Windows
 
+FAKE_DEVICES = "--use-fake-device-for-media-stream"
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
     "--disable-background-networking",
-    "--use-fake-device-for-media-stream",
+    FAKE_DEVICES,
     "--allow-loopback-in-peer-connection",
     "--disable-features=WebRtcHideLocalIpsWithMdns",
 ]
@@ -64,14 +65,21 @@ def beeping(chromium: Windows) -> Iterator[dict[bool, Browser]]:
 
 @pytest.fixture
 def listener(chromium: Windows, beeping: dict[bool, Browser]) -> Iterator[Callable[..., Browser]]:
-    """`listener(wav)`: a Chromium whose microphone hears this file; without one, beeps."""
+    """`listener(wav)`: a Chromium whose microphone hears this file; without one, beeps.
+
+    `headset=False`: on a computer that has no microphone at all.
+    """
     opened = chromium.others
 
-    def launch(wav: Path | None = None, *, allowed: bool = True, mark: str = "") -> Browser:
-        if wav is None and allowed in beeping:
+    def launch(
+        wav: Path | None = None, *, allowed: bool = True, mark: str = "", headset: bool = True
+    ) -> Browser:
+        if wav is None and headset and allowed in beeping:
             opened.append(beeping[allowed])
             return opened[-1]
         flags = [*FLAGS, *([ALLOWED] if allowed else [])]
+        if not headset:
+            flags.remove(FAKE_DEVICES)
         if wav is not None:
             flags.append(f"--use-file-for-fake-audio-capture={wav}")
         if mark:
@@ -79,7 +87,7 @@ def listener(chromium: Windows, beeping: dict[bool, Browser]) -> Iterator[Callab
         kind = chromium.browser.browser_type
         path = os.environ.get("CHROMIUM") or _path()
         opened.append(kind.launch(executable_path=path, args=flags))
-        if wav is None:
+        if wav is None and headset:
             beeping[allowed] = opened[-1]
         return opened[-1]
 

@@ -21,6 +21,8 @@ class Relay:
 
     def __init__(self) -> None:
         self.page_side, self.switch_side = _socket(), _socket()
+        self.closed = False
+        """Nothing passes at all, as behind a firewall."""
         self.lost = 0
         """RTP packets that were on their way to the page."""
         self._lose_every = 0
@@ -52,7 +54,7 @@ class Relay:
                 return
             self._heard[here] = sender
             to = self._heard.get(there)
-            if to is None or (here is self.switch_side and self._loses(packet)):
+            if to is None or self.closed or (here is self.switch_side and self._loses(packet)):
                 continue
             with suppress(OSError):
                 there.sendto(packet, to)

@@ -205,6 +205,11 @@ def test_R_CL_10_a_refused_microphone(place: Place, listener: Listener) -> None:
     says(page, "mic_denied", "マイクの使用が許可されていません")
 
 
+def test_R_CL_10_a_computer_without_a_microphone(place: Place, listener: Listener) -> None:
+    page = place.page(listener(headset=False))
+    says(page, "mic_missing", "マイクが見つかりません")
+
+
 def test_R_CL_10_a_silent_microphone(place: Place, listener: Listener, silence: Path) -> None:
     says(place.page(listener(silence)), "mic_silent", "マイクが無音です")
 
@@ -321,6 +326,25 @@ def test_R_CL_10_packets_that_are_lost_on_the_way_are_said(
         relay.lose(0)
         expect(live).to_be_visible()
         expect(box).to_be_hidden()
+
+
+def test_R_AR_1_sound_that_a_firewall_stops_is_said_by_the_telephone_and_by_the_check(
+    place: Place, listener: Listener
+) -> None:
+    with relaying() as relay:
+        relay.closed = True
+        page = place.page(listener(), speaks=True, through=relay)
+        check = page.context.new_page()
+        check.goto(f"{place.house.web.origin}/check")
+        line = check.locator('[data-check="path"]')
+        expect(line).to_contain_text("音声が電話システムに届きません")
+        expect(line.locator(".badge")).to_have_text("要対処")
+        says(page, "no_path", "ファイアウォールでUDPが止められている")
+        relay.closed = False
+        expect(line.locator(".badge")).to_have_text("問題なし")
+        expect(page.locator('#softphone-panel[data-state="live"]')).to_be_visible()
+        page.close()
+        expect(line).to_contain_text("オペレータ画面を別のウィンドウで開いてください")
 
 
 def test_R_CL_10_a_switch_whose_certificate_has_expired(

@@ -9,6 +9,8 @@ const TRIES = 5;
 const SOCKET_MS = 15000;
 const RECORD_MS = 3000;
 
+const TELEPHONE_MS = 5000; // a page with a telephone tells of it every second
+
 const room = document.getElementById("environment");
 const words = document.getElementById("environment-words").content;
 const microphone = new Microphone();
@@ -70,6 +72,19 @@ function checkSocket(check, address, protocol) {
     window.clearTimeout(late);
     if (!opened) say(check, "bad");
   });
+}
+
+/* Sound goes another way than the signalling, and firewalls often close it: the telephone itself knows. */
+function checkPath() {
+  let late = 0;
+  const unknown = () => say("path", "none", word("path.ask"));
+  new BroadcastChannel("calltree.path").addEventListener("message", ({ data }) => {
+    window.clearTimeout(late);
+    late = window.setTimeout(unknown, TELEPHONE_MS);
+    if (data.path === "ok") say("path", "ok", `${Math.round(data.roundTrip * 1000)} ms`);
+    else say("path", data.path || "wait", word(`path.${data.path || "wait"}`));
+  });
+  unknown();
 }
 
 async function tryMicrophone() {
@@ -137,8 +152,12 @@ checkBrowser();
 checkScreen();
 checkLatency();
 checkSocket("live", room.dataset.live, "");
-if (room.dataset.switch) checkSocket("switch", room.dataset.switch, "sip");
-else say("switch", "none");
+if (room.dataset.switch) {
+  checkSocket("switch", room.dataset.switch, "sip");
+  checkPath();
+} else {
+  for (const check of ["switch", "path"]) say(check, "none", word("switch.none"));
+}
 say("microphone", "wait", word("microphone.ask"));
 say("speaker", "wait", word("speaker.ask"));
 window.addEventListener("resize", checkScreen);

@@ -15,6 +15,7 @@ export class Leg extends EventTarget {
   connected = false;
   live = false;
   stale = false; // the socket was lost under this leg: the switch cannot tell us of its end any more
+  path = ""; // "ok": sound has a way to the switch, "bad": it found none and is tried again, "": not known
   pc = null;
   #given;
   #stream;
@@ -97,6 +98,7 @@ export class Leg extends EventTarget {
     const session = this.#session;
     this.#session = null;
     this.pc = null;
+    if (this.path === "ok") this.path = "";
     this.live = this.stale = false;
     window.clearTimeout(this.#iceTimer);
     try {
@@ -146,6 +148,12 @@ export class Leg extends EventTarget {
     this.#session = session;
   }
 
+  /* A firewall that stops sound lets the call be answered all the same. */
+  #lostPath() {
+    this.path = "bad";
+    this.redial();
+  }
+
   #hook(pc) {
     this.pc = pc;
     pc.addEventListener("track", (event) => {
@@ -156,9 +164,10 @@ export class Leg extends EventTarget {
       if (this.pc !== pc) return;
       window.clearTimeout(this.#iceTimer);
       const state = pc.iceConnectionState;
-      if (state === "failed") this.redial();
+      if (["connected", "completed"].includes(state)) this.path = "ok";
+      if (state === "failed") this.#lostPath();
       if (state === "disconnected") {
-        this.#iceTimer = window.setTimeout(() => this.pc === pc && this.redial(), ICE_GRACE_MS);
+        this.#iceTimer = window.setTimeout(() => this.pc === pc && this.#lostPath(), ICE_GRACE_MS);
       }
     });
   }

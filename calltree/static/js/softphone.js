@@ -11,6 +11,7 @@ const REPORT_MS = 10000;
 const RETRY_MS = 3000;
 const SOCKET_GRACE_MS = 2000;
 const UNKNOWN_LEG_MS = 6000;
+const PATH_CHANNEL = new BroadcastChannel("calltree.path"); // the check of the computer is another page
 const SETTLED_MS = 1500; // by then the server knows of a leg that was just made
 
 const panel = document.getElementById("softphone-panel");
@@ -147,6 +148,7 @@ function trouble() {
   if (mic && mic !== "ok" && mic !== "mic_silent") return mic;
   if (down) return "switch";
   if (leg && leg.connected && !leg.registered && !leg.live) return "unregistered";
+  if (leg?.path === "bad") return "no_path";
   if (leg?.live && talking() && quality.silent) return "no_audio";
   if (mic === "mic_silent") return mic;
   if (leg?.live && inCall() && quality.unstable) return "unstable";
@@ -211,6 +213,7 @@ async function watch() {
   }
   drawQuality();
   show();
+  PATH_CHANNEL.postMessage({ path: leg?.path || "", roundTrip: quality.roundTrip });
 }
 
 function drawLevel() {
