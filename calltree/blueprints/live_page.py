@@ -13,7 +13,7 @@ from calltree.blueprints.panel_parts import partial
 from calltree.db import utcnow
 from calltree.extensions import settings
 from calltree.live import ARRIVES
-from calltree.services import switch_checks, task_reminders
+from calltree.services import switch_checks, switch_nodes, task_reminders
 from calltree.services.rights import Right, Viewer
 
 Changed = frozenset[str] | set[str]
@@ -42,8 +42,8 @@ class Page:
         own = f"operator:user_id={viewer.user_id}"
         self._own_calls = frozenset({own} if self.pulls and viewer.may(Right.DIAL) else ())
         self._pulled: int | None = None
-        several = len(settings().node_names) > 1 and viewer.may(Right.DIAL)
-        self._switch = frozenset({"switch", own} if several else ())
+        self._switch = frozenset({"switch", own} if viewer.may(Right.DIAL) else ())
+        self.soon |= self._switch - {own}  # a leader that died tells nobody
         cares = viewer.may(Right.SEE_SETTINGS) and navigation.screen() == "admin"
         self._cares = frozenset({"switch"} if cares else ())
         self._reminds = frozenset(
@@ -85,7 +85,10 @@ class Page:
             mine = {"reminded": due, "user_id": self.viewer.user_id}
             badges.append(partial("tasks/_reminder.html", "outerHTML", **mine))
         if changed & self._switch:
-            badges.append(partial("operator/_switch_lost.html"))
+            lost = switch_nodes.lost(
+                session, user_id=self.viewer.user_id, nodes=settings().node_names
+            )
+            badges.append(partial("operator/_switch_lost.html", lost=lost))
         if changed & self._cares:
             looks = [switch_checks.last(session, node=node) for node in settings().node_names]
             alarms = switches.alarms_of(filter(None, looks))

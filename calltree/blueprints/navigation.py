@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from flask import Flask, current_app, g, request, session, url_for
 from flask_babel import gettext as _
@@ -19,7 +19,13 @@ from calltree.errors import NotAllowed
 from calltree.extensions import reading, settings
 from calltree.locale import choose_locale
 from calltree.models import Role, Site
-from calltree.services import missed_calls, recording_problems, switch_checks, tasks
+from calltree.services import (
+    missed_calls,
+    recording_problems,
+    switch_checks,
+    switch_nodes,
+    tasks,
+)
 from calltree.services.rights import Right
 from calltree.services.sentences import N_
 
@@ -235,11 +241,13 @@ def _badges() -> dict[str, int]:
         counted = [BADGES[endpoint]().scalar_subquery() for endpoint in shown]
         calls = missed_calls.on_their_way().scalar_subquery()
         looks = [switch_checks.kept(node).scalar_subquery() for node in _looked_after()]
-        row = reading().execute(select(calls, *counted, *looks)).one()
+        desk = switch_nodes.at_work(reading(), viewer().user_id)
+        row = reading().execute(select(calls, *desk, *counted, *looks)).one()
         g.somebody_calls = bool(row[0])
-        counts = row[1 : len(shown) + 1]
+        g.switch_lost = switch_nodes.lost_of(row[1], row[2], row[3], settings().node_names)
+        counts, looked = row[4 : 4 + len(shown)], row[4 + len(shown) :]
         g.badges = {endpoint: count or 0 for endpoint, count in zip(shown, counts, strict=True)}
-        g.switches_read = [kept for kept in row[len(shown) + 1 :] if kept]
+        g.switches_read = [kept for kept in looked if kept]
     return dict(g.badges)
 
 
@@ -251,6 +259,12 @@ def switches_read() -> list[dict[str, Any]]:
     """What was last read of each switch, asked together with the badges of a page."""
     _badges()
     return list(g.switches_read)
+
+
+def switch_lost() -> switch_nodes.Lost | None:
+    """What the bar about the viewer's switch says, asked together with the badges of a page."""
+    _badges()
+    return cast("switch_nodes.Lost | None", g.switch_lost)
 
 
 def somebody_calls() -> bool:
@@ -324,6 +338,7 @@ ROLE_NAMES = {
 def init_app(app: Flask) -> None:
     """Give the templates their surroundings."""
     app.add_template_global(navigation)
+    app.add_template_global(switch_lost)
 
     @app.context_processor
     def surroundings() -> dict[str, object]:

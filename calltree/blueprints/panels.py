@@ -48,7 +48,7 @@ class CampaignPage(Page):
         self._campaign_id = campaign_id
         self._state: CampaignState | None = None
         super().__init__(viewer)
-        self.soon = self.addresses()
+        self.soon |= self.addresses()
 
     def addresses(self) -> frozenset[str]:
         return frozenset({f"campaign:campaign_id={self._campaign_id}"})

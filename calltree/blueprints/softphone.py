@@ -141,13 +141,9 @@ def move() -> ResponseReturnValue:
         if not wants_fragment():
             flash(sentence(refusal.code), "bad")
     if wants_fragment():
-        return render_template("operator/_switch_lost.html")
+        lost = switch_nodes.lost(reading(), user_id=mine, nodes=nodes)
+        return render_template("operator/_switch_lost.html", lost=lost)
     return redirect(url_for("operator.home"), 303)
-
-
-def switch_lost() -> switch_nodes.Lost | None:
-    """Return what the bar about the viewer's switch says; None: there is nothing to say."""
-    return switch_nodes.lost(reading(), user_id=viewer().user_id, nodes=settings().node_names)
 
 
 def panel() -> dict[str, Any]:
@@ -227,6 +223,4 @@ def _document(account: softphones.Account, domain: str) -> str:
 def init_app(app: Flask) -> None:
     """Give templates what the panel is drawn from; fragments are pushed without a context."""
     app.add_template_global(panel, "softphone_panel")
-    app.add_template_global(switch_lost, "switch_lost")
-    app.jinja_env.globals["switches"] = len(app.extensions["calltree.settings"].node_names)
     app.jinja_env.globals["has_softphones"] = not app.extensions["calltree.settings"].practice

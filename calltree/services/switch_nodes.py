@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ScalarSelect, func, select, update
 from sqlalchemy.orm import Session
 
 from calltree.errors import Refused
@@ -50,16 +51,33 @@ def home(session: Session, *, operator: Operator, nodes: Sequence[str]) -> str:
 
 
 def lost(session: Session, *, user_id: int, nodes: Sequence[str]) -> Lost | None:
-    """Tell whether the operator's switch is not heard; None while it is, or on the only one."""
-    if len(nodes) < 2:
+    """Tell whether the operator's switch is not heard; None while it is, and for who is away."""
+    leg_node, attempt_id, note = session.execute(select(*at_work(session, user_id))).one()
+    return lost_of(leg_node, attempt_id, note, nodes)
+
+
+def at_work(session: Session, user_id: int) -> tuple[ScalarSelect[Any], ...]:
+    """Give what `lost_of` judges, to be asked together with other things: every page asks."""
+    signed_in = (Operator.user_id == user_id, Operator.state != OperatorState.SIGNED_OUT)
+    note = leases.noted(session.get_bind().dialect.name).params(lease=leases.SWITCH)
+    return (
+        select(Operator.leg_node).where(*signed_in).scalar_subquery(),
+        select(Operator.attempt_id).where(*signed_in).scalar_subquery(),
+        note.scalar_subquery(),
+    )
+
+
+def lost_of(
+    leg_node: str | None, attempt_id: int | None, note: dict[str, Any] | None, nodes: Sequence[str]
+) -> Lost | None:
+    """Answer `lost` of what was read: no node at all for who is not at work, "" before a leg."""
+    if leg_node is None:
         return None
-    operator = session.get(Operator, user_id)
-    if operator is None or operator.state is OperatorState.SIGNED_OUT or not operator.leg_node:
+    mine = leg_node or (nodes[0] if len(nodes) == 1 else "")
+    heard = [node for node in nodes if leases.hears(note or {}, node)]
+    if not mine or mine in heard:
         return None
-    heard = _heard(session, nodes)
-    if operator.leg_node in heard:
-        return None
-    return Lost(can_move=bool(heard), in_call=operator.attempt_id is not None)
+    return Lost(can_move=bool(heard), in_call=attempt_id is not None)
 
 
 def move(session: Session, *, user_id: int, nodes: Sequence[str], now: datetime) -> str:

@@ -14,7 +14,7 @@ from calltree.config import Settings, SettingsError
 from calltree.db import Store, utcnow
 from calltree.extensions import db
 from calltree.models import LegKind, LegState, Operator, OperatorState, Role, User
-from calltree.services import switch_checks
+from calltree.services import switch_checks, switch_nodes
 from calltree.services.rights import Viewer
 from calltree.upkeep.switch_state import Reading
 from tests import factories as make
@@ -97,8 +97,19 @@ def test_with_no_switch_left_there_is_a_word_and_no_button(
 ) -> None:
     heard(store)
     page = browser_of(worker).get("/operator/")
-    assert "どの電話システムにも接続できません" in page.one("#switch-lost").get_text()
+    said = page.one("#switch-lost").get_text(strip=True)
+    assert said.startswith("電話システムに接続できません。しばらくお待ちください。")
     assert page.all("#switch-lost form") == []
+
+
+def test_R_CL_10_the_only_switch_is_told_lost_as_one_of_several(store: Store, worker: User) -> None:
+    with store.write() as session:
+        session.get_one(Operator, worker.id).leg_node = ""  # before the first leg of a shift
+    with store.read() as session:
+        only = {node: switch_nodes.lost(session, user_id=worker.id, nodes=[node]) for node in NODES}
+        several = switch_nodes.lost(session, user_id=worker.id, nodes=NODES)
+    assert only == {NODES[0]: switch_nodes.Lost(can_move=False, in_call=False), NODES[1]: None}
+    assert several is None  # on which of them the telephone will be is not said yet
 
 
 def test_pages_that_are_open_are_told_when_it_happens(
