@@ -129,6 +129,7 @@ def park(switch: Switch, channel: Channel, *, application: bool = False) -> None
     if not channel.alive:
         return
     channel.doing = Doing.PARKED
+    channel.runs_park = application
     channel.state = "CS_EXECUTE" if application else "CS_PARK"
     channel.application, channel.application_data = "park", ""
     timeout = channel.variables.pop("park_timeout", "")
@@ -160,7 +161,14 @@ def release(switch: Switch, channel: Channel) -> None:
         part(switch, channel)
     stop_playback(switch, channel)
     if channel.doing is Doing.PARKED:
-        switch.tell("CHANNEL_UNPARK", channel)
+        _unpark(switch, channel)
+
+
+def _unpark(switch: Switch, channel: Channel) -> None:
+    switch.tell("CHANNEL_UNPARK", channel)
+    if channel.runs_park:
+        channel.runs_park = False
+        switch.tell("CHANNEL_EXECUTE_COMPLETE", channel, {"Application": "park"})
 
 
 def _cancel(task: asyncio.Task[None] | None) -> None:
@@ -339,7 +347,7 @@ def hangup(
 def _finish(switch: Switch, channel: Channel, was: Doing) -> None:
     other = channel.partner
     if was is Doing.PARKED:
-        switch.tell("CHANNEL_UNPARK", channel)
+        _unpark(switch, channel)
     stop_playback(switch, channel)
     if other is not None and channel.first:
         part(switch, channel)

@@ -97,9 +97,11 @@ class Channel:
 
     partner: "Channel | None" = None
     other: "Channel | None" = None
-    """The last leg it was joined with; FreeSWITCH keeps telling about it after the parting."""
+    """The last leg it was joined with, or dialled for; told about after the parting too."""
     first: bool = False
     """It was the first argument of the bridge, so BRIDGE and UNBRIDGE are its events."""
+    runs_park: bool = False
+    """Parked by an application of its chain, which is over when the leg is unparked."""
     call_uuid: str = ""
 
     voice: str = "silence"

@@ -262,7 +262,7 @@ async def _bridge_out(switch: Switch, channel: Channel, data: str) -> str:
     variables.setdefault("origination_caller_id_number", channel.caller_id()[0])
     variables["ignore_early_media"] = "true"
     request = Request(targets, variables, [], timeout=int(timeout) if timeout.isdecimal() else 60)
-    other, outcome = await outgoing.race(switch, request)
+    other, outcome = await outgoing.race(switch, request, caller=channel)
     if other is None or not channel.alive:
         return outcome
     other.doing = Doing.JOINING

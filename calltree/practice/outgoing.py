@@ -38,9 +38,14 @@ def _asked_for(request: Request) -> set[str]:
     return {one["origination_uuid"] for one in own if "origination_uuid" in one}
 
 
-async def race(switch: Switch, request: Request) -> tuple[Channel | None, str]:
-    """Dial every target at once; the first that can be heard wins, the others lose the race."""
-    dials = [asyncio.ensure_future(dial(switch, request, t)) for t in request.targets]
+async def race(
+    switch: Switch, request: Request, *, caller: Channel | None = None
+) -> tuple[Channel | None, str]:
+    """Dial every target at once; the first that can be heard wins, the others lose the race.
+
+    `caller` is the leg that they are dialled for, where an application of its chain does it.
+    """
+    dials = [asyncio.ensure_future(dial(switch, request, t, caller)) for t in request.targets]
     winner: Channel | None = None
     outcome = "NORMAL_TEMPORARY_FAILURE"
     try:
@@ -73,14 +78,15 @@ def begin(switch: Switch, channel: Channel, request: Request) -> None:
 
 
 async def dial(
-    switch: Switch, request: Request, target: Target, *, extra: dict[str, str] | None = None
+    switch: Switch, request: Request, target: Target, caller: Channel | None = None
 ) -> tuple[Channel | None, str]:
     """Make one leg and wait for its outcome: answer, early, or a hangup cause."""
-    variables = request.variables | target.variables | (extra or {})
+    variables = request.variables | target.variables
     uuid = variables.get("origination_uuid") or str(uuids.uuid4())
     if uuid in switch.channels:
         return None, "DESTINATION_OUT_OF_ORDER"
     channel = _leg(uuid, target, variables, request.context)
+    channel.other = caller
     refused = _gateway_refusal(switch, target)
     if refused:
         _stillborn(switch, channel)

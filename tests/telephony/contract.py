@@ -8,8 +8,11 @@ import re
 import socket
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
+
+import pytest
 
 from calltree.telephony.wire import Event, Frame, Framer, encode_command, parse_event
 from tests.telephony.scripted import transcript
@@ -147,10 +150,23 @@ def recorded(name: str) -> Story:
     frames = Framer().feed(transcript(name))
     events = [parse_event(f) for f in frames if f.content_type.startswith("text/event-")]
     sent = transcript(f"{name}.sent").decode()
-    customer = re.findall(r"origination_uuid=([0-9a-f-]{36})", sent)[0]
+    customer = _customer_of(sent, events)
     bridge = re.search(rf"uuid_bridge {customer} ([0-9a-f-]{{36}})", sent)
+    beside = re.search(r"uuid_broadcast ([0-9a-f-]{36})", sent)
+    operator = bridge or beside
     replies = [f.body.decode() for f in frames if f.content_type == "api/response"]
-    return Story(customer, events, bridge[1] if bridge else "", replies)
+    return Story(customer, events, operator[1] if operator else "", replies)
+
+
+def _customer_of(sent: str, events: list[Event]) -> str:
+    """Whom a story is about: who was dialled in it, else who called in, else who was parted."""
+    if dialled := re.search(r"origination_uuid=([0-9a-f-]{36})", sent):
+        return dialled[1]
+    for name, direction in (("CHANNEL_CREATE", "inbound"), ("CHANNEL_UNBRIDGE", "outbound")):
+        for event in events:
+            if event.name == name and event.get("Call-Direction") == direction:
+                return event["Unique-ID"]
+    raise AssertionError("nobody is called in this story")
 
 
 class Live:
@@ -158,8 +174,9 @@ class Live:
 
     A real one is given by FREESWITCH_ESL_URL; FREESWITCH_GATEWAY, FREESWITCH_NUMBER_<WHAT> (for
     example FREESWITCH_NUMBER_EARLY_404), FREESWITCH_OPERATOR (a dial string that answers at once),
-    FREESWITCH_DOWN_GATEWAY (one whose OPTIONS ping fails) and FREESWITCH_RECORDINGS (a directory
-    it may write) say what its laboratory looks like.
+    FREESWITCH_DOWN_GATEWAY (one whose OPTIONS ping fails), FREESWITCH_CALL_IN (a dial string that
+    reaches the same switch as a carrier's call does, at a number without a route of its own) and
+    FREESWITCH_RECORDINGS (a directory it may write) say what its laboratory looks like.
     """
 
     def __init__(self, url: str, *, real: bool, rate: float, recordings: str) -> None:
@@ -192,6 +209,57 @@ class Live:
             f"originate {{{text}}}sofia/gateway/{gateway or self.gateway}/{self.number(what)} &park"
         )
         return Story(customer, self.link.events)
+
+    def dial_early(self) -> tuple[Story, Callable[[], None]]:
+        """Originate to somebody whose carrier sends ringing as sound; and what answers there."""
+        if not self.real:
+            self.link.api("practice ringback early")
+            story = self.dial("rings")
+            self.link.wait("CHANNEL_PROGRESS_MEDIA", value=story.uuid)
+            self.link.api("practice ringback local")
+            return story, lambda: self._practise(f"answer {story.uuid}")
+        story, far = self._originate_in()
+        assert self.link.api(f"uuid_transfer {far} 'pre_answer:,park:' inline") == "+OK\n"
+        self.link.wait("CHANNEL_PROGRESS_MEDIA", value=story.uuid)
+        return story, lambda: self._answer(far)
+
+    def call_in(self, *, waits_s: int = 600) -> tuple[Story, Callable[[], None]]:
+        """Somebody calls one of our numbers; and what makes them hang up.
+
+        `waits_s` is how long the practice switch waits to be told what becomes of them.
+        """
+        if self.real:
+            caller, leg = self._originate_in()
+            return Story(leg, self.link.events), lambda: self._hang_up(caller.uuid)
+        self.link.api(f"practice fallback {waits_s}")
+        leg = self.link.api("practice inbound 09011112222 0312340001").split()[1]
+        self.link.wait("CHANNEL_PROGRESS", value=leg)
+        return Story(leg, self.link.events), lambda: self._practise(f"leave {leg}")
+
+    def _originate_in(self) -> tuple[Story, str]:
+        """Call the switch by itself: the calling leg's story, and the leg that came in."""
+        way = os.environ.get("FREESWITCH_CALL_IN", "")
+        if not way:
+            pytest.skip("nobody can call in: FREESWITCH_CALL_IN is not set")
+        calling, before = str(uuid.uuid4()), len(self.link.events)
+        self.link.job(
+            f"originate {{origination_uuid={calling},originate_timeout=60,calltree_call_id=4711,"
+            f"origination_caller_id_number=09011112222,absolute_codec_string=PCMU}}{way} &park"
+        )
+        known = self.link.events[:before]
+        del self.link.events[:before]
+        arrived = self.link.wait("CHANNEL_PROGRESS", header="Call-Direction", value="inbound")
+        self.link.events[:0] = known
+        return Story(calling, self.link.events), arrived["Unique-ID"]
+
+    def _practise(self, order: str) -> None:
+        assert self.link.api(f"practice {order}") == "+OK\n"
+
+    def _answer(self, leg: str) -> None:
+        assert self.link.api(f"uuid_answer {leg}") == "+OK\n"
+
+    def _hang_up(self, leg: str) -> None:
+        assert self.link.api(f"uuid_kill {leg}") == "+OK\n"
 
     def operator(self) -> str:
         """An operator's leg, answered, parked, and parked again after each call."""
@@ -229,6 +297,8 @@ class Live:
         return self.link.job("status")
 
     def close(self) -> None:
+        if not self.real:
+            self.link.api("practice calm")
         legs = {e["Unique-ID"] for e in self.link.events if "Unique-ID" in e}
         for leg in legs:
             self.link.api(f"uuid_kill {leg}")

@@ -22,7 +22,9 @@ Answer = bytes | None
 
 
 def transcript(name: str) -> bytes:
-    return (TRANSCRIPTS / f"{name}.txt").read_bytes()
+    """What was received in that story, whole or cut to what is read of it."""
+    whole = TRANSCRIPTS / f"{name}.txt"
+    return (whole if whole.exists() else TRANSCRIPTS / "cut" / f"{name}.txt").read_bytes()
 
 
 def events_of(name: str) -> list[Event]:

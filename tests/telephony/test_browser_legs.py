@@ -23,6 +23,7 @@ from calltree.telephony import events, ledger
 from calltree.telephony.acts import Act, HangUp, Join, SetMute
 from tests import factories as make
 from tests.factories import NOW
+from tests.telephony.scripted import events_of
 
 NODE = "main"
 _sequence = itertools.count(1)
@@ -107,6 +108,25 @@ def test_a_leg_that_the_page_makes_is_its_operators(store: Store, worker: User) 
     assert (operator.leg_uuid, operator.leg_node) == (leg, NODE)
     assert operator.leg_state is LegState.PARKED
     assert acts == []
+
+
+def test_a_leg_is_taken_from_what_a_real_switch_told_of_a_browser(store: Store) -> None:
+    read = [events.read(event) for event in events_of("agent-register-and-park")]
+    heard = [event for event in read if event is not None]
+    legs = [event for event in heard if isinstance(event, events.ChannelEvent)]
+    with store.write() as session:
+        make.make_site(session, practice=False)
+        # whom the recorded switch's directory knew
+        user = make.make_user(session, id=legs[0].user_id, leg_kind=LegKind.BROWSER)
+        operators.sign_in(session, user_id=user.id, now=NOW)
+    states = []
+    for event in heard:
+        hear(store, event)
+        states.append(row(store, user).leg_state)
+    parked = next(place for place, e in enumerate(heard) if isinstance(e, events.Parked))
+    assert states[parked] is LegState.PARKED
+    assert row(store, user).leg_state is LegState.LOST
+    assert [type(heard[0]), type(heard[-1])] == [events.Registration, events.Registration]
 
 
 def test_R_CL_17_a_second_page_ends_the_first_ones_leg(store: Store, worker: User) -> None:

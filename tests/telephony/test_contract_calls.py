@@ -128,8 +128,11 @@ def test_plus_OK_comes_with_the_announcement_and_is_not_an_answer(source: Live |
     assert end["Hangup-Cause"] == "UNALLOCATED_NUMBER"
 
 
-def test_ignoring_early_media_the_job_tells_the_end(live: Live) -> None:
-    story = live.finish(live.dial("early 404", ignore_early_media="true"))
+def test_ignoring_early_media_the_job_tells_the_end(source: Live | None) -> None:
+    if source is None:
+        story = recorded("early-media-404-ignored")
+    else:
+        story = source.finish(source.dial("early 404", ignore_early_media="true"))
     assert story.job == "-ERR UNALLOCATED_NUMBER"
     assert "PARK" not in story.order()
 
@@ -228,14 +231,20 @@ def test_the_operators_leg_dies_and_takes_the_customer_with_it(source: Live | No
     assert told.index("A:HANGUP") < told.index("A:HANGUP_COMPLETE")
 
 
-def test_with_park_after_bridge_the_customer_is_kept(live: Live) -> None:
-    story = bridged(live, park_after_bridge="true")
-    live.link.api(f"uuid_kill {story.operator}")
-    live.link.wait("CHANNEL_DESTROY", value=story.operator)
-    live.link.wait("CHANNEL_UNBRIDGE", value=story.uuid)
-    assert live.link.api(f"uuid_exists {story.uuid}") == "true"
-    live.finish(story, kill=True)
-    assert story.order().count("PARK") == 2
+def test_with_park_after_bridge_the_customer_is_kept(source: Live | None) -> None:
+    if source is None:
+        story = recorded("agent-hangup-customer-kept")
+    else:
+        story = bridged(source, park_after_bridge="true", hangup_after_bridge="false")
+        source.link.api(f"uuid_kill {story.operator}")
+        source.link.wait("CHANNEL_DESTROY", value=story.operator)
+        source.link.wait("CHANNEL_UNBRIDGE", value=story.uuid)
+        assert source.link.api(f"uuid_exists {story.uuid}") == "true"
+        source.finish(story, kill=True)
+    order = story.order()
+    assert order[order.index("BRIDGE") :] == [
+        *("BRIDGE", "UNBRIDGE", "PARK", "HANGUP", "UNPARK", "HANGUP_COMPLETE", "DESTROY"),
+    ]
 
 
 def test_a_second_bridge_to_a_busy_operator_says_OK_and_kills_the_first_call(live: Live) -> None:
@@ -260,7 +269,7 @@ def test_bridging_a_ringing_leg_says_OK_and_never_joins(live: Live) -> None:
     assert "BRIDGE" not in story.order()
 
 
-def test_hold_is_a_transfer_to_music_and_ends_with_a_bridge(live: Live) -> None:
+def held_and_resumed(live: Live) -> Story:
     story = bridged(live)
     before = len(live.link.events)
     music = "silence_stream://-1" if live.real else "local_stream://default"
@@ -270,22 +279,34 @@ def test_hold_is_a_transfer_to_music_and_ends_with_a_bridge(live: Live) -> None:
     live.link.api(f"uuid_bridge {story.uuid} {story.operator}")
     del live.link.events[:before]
     live.link.wait("CHANNEL_BRIDGE", value=story.uuid)
+    return story
+
+
+def test_hold_is_a_transfer_to_music_and_ends_with_a_bridge(source: Live | None) -> None:
+    if source is None:
+        story = recorded("hold-by-moh-transfer")
+        story.operator = story.event("CHANNEL_BRIDGE")["Bridge-B-Unique-ID"]
+    else:
+        story = held_and_resumed(source)
     # Each leg has its own thread in the switch: only what one leg tells has an order.
     assert story.order() == ["UNBRIDGE", "PLAYBACK_START", "PLAYBACK_STOP", "BRIDGE"]
     assert story.order(of=story.operator) == ["PARK", "UNPARK"]
     assert story.both()[-1] == "C:BRIDGE"
 
 
-def test_an_inline_chain_plays_and_hangs_up(live: Live) -> None:
-    story = live.dial("fax")
-    live.link.wait("CHANNEL_PARK", value=story.uuid)
-    sound = "silence_stream://200" if live.real else "guidance"
-    live.link.api(f"uuid_transfer {story.uuid} 'playback:{sound},hangup:USER_BUSY' inline")
-    live.finish(story)
+def test_an_inline_chain_plays_and_hangs_up(source: Live | None) -> None:
+    if source is None:
+        story, cause = recorded("predictive-overflow"), "NORMAL_CLEARING"
+    else:
+        story, cause = source.dial("fax"), "USER_BUSY"
+        source.link.wait("CHANNEL_PARK", value=story.uuid)
+        sound = "silence_stream://200" if source.real else "guidance"
+        source.link.api(f"uuid_transfer {story.uuid} 'playback:{sound},hangup:{cause}' inline")
+        source.finish(story)
     assert story.order()[-6:] == [
         *("UNPARK", "PLAYBACK_START", "PLAYBACK_STOP", "HANGUP", "HANGUP_COMPLETE", "DESTROY"),
     ]
-    assert story.event("CHANNEL_HANGUP_COMPLETE")["Hangup-Cause"] == "USER_BUSY"
+    assert story.event("CHANNEL_HANGUP_COMPLETE")["Hangup-Cause"] == cause
 
 
 def test_recording_tells_its_length(source: Live | None) -> None:
@@ -354,16 +375,28 @@ def test_quotes_and_backslashes_of_a_variable_are_eaten(live: Live, sent: str, k
     assert live.link.api(f"uuid_getvar {leg} calltree_note") == kept
 
 
-def test_ringback_to_a_parked_operator_ends_with_the_bridge(live: Live) -> None:
+TONE = "tone_stream://L=-1;%(1000,2000,400,16)"
+
+
+def ringback_until_joined(live: Live) -> Story:
     leg = live.operator()
-    tone = "tone_stream://L=-1;%(1000,2000,400,16)"
-    assert live.link.api(f"uuid_broadcast {leg} {tone} aleg") == "+OK Message sent\n"
-    assert live.link.wait("PLAYBACK_START", value=leg)["Playback-File-Path"] == tone
+    assert live.link.api(f"uuid_broadcast {leg} {TONE} aleg") == "+OK Message sent\n"
+    live.link.wait("PLAYBACK_START", value=leg)
     story = live.dial("fax")
     story.operator = leg
     live.link.wait("CHANNEL_PARK", value=story.uuid)
     live.link.api(f"uuid_bridge {story.uuid} {leg}")
     live.link.wait("CHANNEL_BRIDGE", value=story.uuid)
+    return story
+
+
+def test_ringback_to_a_parked_operator_ends_with_the_bridge(source: Live | None) -> None:
+    if source is None:
+        story = recorded("manual-dial-180-ringback")
+    else:
+        story = ringback_until_joined(source)
+    own = [e for e in story.events if e.get("Unique-ID") == story.operator]
+    assert {e["Playback-File-Path"] for e in own if e.name.startswith("PLAYBACK_")} == {TONE}
     told = story.both()
     assert told.index("A:PLAYBACK_STOP") < told.index("A:UNPARK") < told.index("C:BRIDGE")
 

@@ -7,6 +7,7 @@ import json
 from calltree.models import MonitorMode
 from calltree.telephony import commands
 from tests.telephony.contract import Live, Story, bridged
+from tests.telephony.scripted import events_of
 
 
 def listening(live: Live, story: Story, mode: MonitorMode) -> str:
@@ -22,6 +23,38 @@ def enter(live: Live, story: Story, leg: str, mode: MonitorMode) -> None:
     del live.link.events[:before]
     told = live.link.wait("MEDIA_BUG_START", value=story.operator)
     assert (told["Media-Bug-Function"], told["Media-Bug-Target"]) == ("eavesdrop", story.operator)
+
+
+def listened(live: Live) -> tuple[Story, str]:
+    """A supervisor listened and left; gives their leg. The call goes on."""
+    story = bridged(live)
+    leg = listening(live, story, MonitorMode.LISTEN)
+    before = len(live.link.events)
+    assert live.link.api(commands.park(leg)) == "+OK\n"
+    live.link.events[:] = live.link.events[before:]
+    live.link.wait("CHANNEL_PARK", value=leg)
+    live.link.wait("MEDIA_BUG_STOP", value=story.operator)
+    return story, leg
+
+
+def test_R_WT_1_who_leaves_parks_and_their_ear_is_taken_off_the_operator(
+    source: Live | None,
+) -> None:
+    if source is None:
+        events = [e for e in events_of("supervisor-eavesdrop") if e.name != "DTMF"]
+        first = next(e for e in events if e.name == "MEDIA_BUG_START")
+        story, leg = Story("", events, first["Unique-ID"]), events[0]["Unique-ID"]
+        assert (first["Media-Bug-Function"], first["Media-Bug-Target"]) == (
+            "eavesdrop",
+            story.operator,
+        )
+        story.events = events[events.index(first) + 1 :]
+    else:
+        story, leg = listened(source)
+    stopped = next(e for e in story.events if e.name == "MEDIA_BUG_STOP")
+    assert (stopped["Unique-ID"], stopped["Media-Bug-Function"]) == (story.operator, "eavesdrop")
+    assert story.order(of=leg) == ["PARK"]
+    assert story.order(of=story.operator) == ["MEDIA_BUG_STOP"]
 
 
 def does(live: Live, leg: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from calltree.models import MonitorMode
 from calltree.telephony import commands
-from tests.telephony.contract import Live, Story, bridged
+from tests.telephony.contract import Live, Story, bridged, recorded
 
 MUSIC = "silence_stream://-1"
 
@@ -46,11 +46,38 @@ def test_R_CL_4_the_customer_hears_music_on_while_two_others_are_joined(live: Li
     assert live.link.api(f"uuid_exists {story.uuid}") == "true"
 
 
-def test_R_CL_4_joining_the_customer_with_the_target_parks_the_first_operator(live: Live) -> None:
+def completed(live: Live) -> tuple[Story, str]:
+    """The customer joined with the target, who then hangs up; gives the target's leg."""
     story, far = consulted(live)
+    live.link.api(commands.clear_transfer_after_bridge(story.uuid))
     join(live, story.uuid, far.uuid)
     live.link.wait("CHANNEL_PARK", value=story.operator)
     assert live.link.api(f"uuid_exists {story.operator}") == "true"
+    live.link.api(f"uuid_kill {far.uuid}")
+    live.link.wait("CHANNEL_DESTROY", value=story.uuid)
+    live.link.wait("CHANNEL_DESTROY", value=far.uuid)
+    return story, far.uuid
+
+
+def attended() -> tuple[Story, str]:
+    """As a real switch told it once, from the consultation's end."""
+    story = recorded("attended-transfer")
+    story.operator = next(e for e in story.events if e.name == "CHANNEL_PARK")["Unique-ID"]
+    far = story.event("CHANNEL_BRIDGE")["Bridge-B-Unique-ID"]
+    parted = next(e for e in story.events if e.name == "CHANNEL_UNBRIDGE" and e["Unique-ID"] == far)
+    story.events = story.events[story.events.index(parted) - 1 :]
+    return story, far
+
+
+def test_R_CL_4_joining_the_customer_with_the_target_parks_the_first_operator(
+    source: Live | None,
+) -> None:
+    story, far = attended() if source is None else completed(source)
+    assert story.order(of=story.operator) == ["PARK"]
+    assert story.order() == [
+        *("PLAYBACK_STOP", "BRIDGE", "UNBRIDGE", "HANGUP", "HANGUP_COMPLETE", "DESTROY"),
+    ]
+    assert story.order(of=far) == ["UNBRIDGE", "HANGUP", "HANGUP_COMPLETE", "DESTROY"]
 
 
 def test_R_CL_4_a_target_that_leaves_ends_a_customer_whose_way_back_was_cleared(
@@ -92,11 +119,15 @@ def test_R_CL_4_the_third_is_among_the_two_and_out_again_without_parting_them(li
     assert "UNBRIDGE" not in story.order()
 
 
-def test_R_CL_4_a_target_that_rings_is_called_off(live: Live) -> None:
-    story = live.dial("rings", originate_timeout="600")
-    live.link.wait("CHANNEL_PROGRESS", value=story.uuid)
-    assert live.link.api(f"uuid_kill {story.uuid} ORIGINATOR_CANCEL") == "+OK\n"
-    live.finish(story)
+def test_R_CL_4_a_target_that_rings_is_called_off(source: Live | None) -> None:
+    if source is None:
+        story = recorded("cancel-while-ringing-cause")
+    else:
+        story = source.dial("rings", originate_timeout="600")
+        source.link.wait("CHANNEL_PROGRESS", value=story.uuid)
+        assert source.link.api(f"uuid_kill {story.uuid} ORIGINATOR_CANCEL") == "+OK\n"
+        source.finish(story)
+    assert story.job == "-ERR ORIGINATOR_CANCEL"
     end = story.event("CHANNEL_HANGUP_COMPLETE")
     assert end["Hangup-Cause"] == "ORIGINATOR_CANCEL"
     assert end["variable_sip_hangup_disposition"] == "send_cancel"
