@@ -22,6 +22,7 @@ from calltree.switch_place import SwitchPlace
 from calltree.telephony.config.wanted import Wanted
 from calltree.telephony.config.writing import write
 from calltree.telephony.esl import EslUrl, Link, LinkDown
+from tests.certificates import SERVER
 
 START_SECONDS = 180
 RTP_PORTS = (30000, 34999)
@@ -41,12 +42,13 @@ class RenderedSwitch:
         directory_url: str,
         secret: str,
         rtp_ports: tuple[int, int] = RTP_PORTS,
+        certs: Path | None = None,
     ) -> None:
-        esl, sip, trunk, _carrier, ws = _free_ports()
+        esl, sip, trunk, _carrier, ws, wss = _free_ports()
         self.directory = directory
         self.conf = directory / "conf"
         self.recordings = directory / "recordings"
-        self.ws_url = f"ws://127.0.0.1:{ws}"
+        self.ws_url = f"ws://127.0.0.1:{ws}" if certs is None else f"wss://{SERVER}:{wss}"
         self.wanted = Wanted(
             node="rendered",
             esl=EslUrl("127.0.0.1", esl, PASSWORD),
@@ -56,6 +58,8 @@ class RenderedSwitch:
                 sip_port=sip,
                 trunk_port=trunk,
                 ws=f"127.0.0.1:{ws}",
+                wss=f"127.0.0.1:{wss}" if certs else "",
+                certs=str(certs or ""),
                 rtp_ports=rtp_ports,
             ),
             directory_url=directory_url,
@@ -142,14 +146,19 @@ class RenderedSwitch:
 
 @contextmanager
 def rendered_switch(
-    directory: Path, *, directory_url: str, secret: str, rtp_ports: tuple[int, int] = RTP_PORTS
+    directory: Path,
+    *,
+    directory_url: str,
+    secret: str,
+    rtp_ports: tuple[int, int] = RTP_PORTS,
+    certs: Path | None = None,
 ) -> Iterator[RenderedSwitch]:
-    """Start one, or skip where there is none."""
+    """Start one, or skip where there is none; one that ends TLS itself by `certs`/wss.pem."""
     for name in ("FREESWITCH_BIN", "FREESWITCH_MOD_DIR"):
         if not os.environ.get(name):
             pytest.skip(f"no FreeSWITCH to start: {name} is not set")
     switch = RenderedSwitch(
-        directory, directory_url=directory_url, secret=secret, rtp_ports=rtp_ports
+        directory, directory_url=directory_url, secret=secret, rtp_ports=rtp_ports, certs=certs
     )
     try:
         switch.wait_until_ready()
@@ -158,11 +167,11 @@ def rendered_switch(
         switch.stop()
 
 
-def _free_ports() -> tuple[int, int, int, int, int]:
-    """Event socket, desk phones, carriers, test carrier (ten above it), browsers."""
+def _free_ports() -> tuple[int, int, int, int, int, int]:
+    """Event socket, desk phones, carriers, test carrier (ten above it), browsers, with TLS."""
     for _ in range(100):
         base = 21000 + 20 * secrets.randbelow(400)
-        ports = (base, base + 2, base + 4, base + 14, base + 6)
+        ports = (base, base + 2, base + 4, base + 14, base + 6, base + 8)
         if all(map(_is_free, ports)):
             return ports
     raise RuntimeError("no free ports")

@@ -4,7 +4,7 @@ import math
 import os
 import struct
 import wave
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -72,12 +72,17 @@ def listener(chromium: Windows, beeping: dict[bool, Browser]) -> Iterator[Callab
     opened = chromium.others
 
     def launch(
-        wav: Path | None = None, *, allowed: bool = True, mark: str = "", headset: bool = True
+        wav: Path | None = None,
+        *,
+        allowed: bool = True,
+        mark: str = "",
+        headset: bool = True,
+        more: Sequence[str] = (),
     ) -> Browser:
         if wav is None and headset and allowed in beeping:
             opened.append(beeping[allowed])
             return opened[-1]
-        flags = [*FLAGS, *([ALLOWED] if allowed else [])]
+        flags = [*FLAGS, *([ALLOWED] if allowed else []), *more]
         if not headset:
             flags.remove(FAKE_DEVICES)
         if wav is not None:

@@ -197,7 +197,7 @@ const SENTENCES = Object.fromEntries(
 );
 
 function drawQuality() {
-  const has = Boolean(leg?.live);
+  const has = Boolean(leg?.live) && leg.path === "ok";
   at("quality").value = has ? quality.grade() : 0;
   at("loss").textContent = has ? (quality.loss * 100).toFixed(1) : "–";
   at("jitter").textContent = has ? Math.round(quality.jitter * 1000) : "–";
