@@ -23,6 +23,7 @@ from sqlalchemy.orm import DeclarativeBase, ORMExecuteState, Session
 from sqlalchemy.types import TypeDecorator
 
 from calltree.glance import Glance, Glances
+from calltree.text.folding import fold
 from calltree.turnstile import Turnstile
 
 NAMING = {
@@ -226,6 +227,7 @@ def prepare_sqlite(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def connected(connection: Any, _record: Any) -> None:
         connection.isolation_level = None
+        connection.create_function("calltree_fold", 1, fold, deterministic=True)
         cursor = connection.cursor()
         cursor.execute("PRAGMA journal_mode=WAL")
         # A commit alone waits for no disk, Store.write() does; FULL would, inside the turn.

@@ -30,6 +30,7 @@ from calltree.models import (
     SystemResult,
     User,
 )
+from calltree.models.folded import folded
 from calltree.models.moments import local_hour, one_of_two, weekday_of
 from calltree.services import number_search, scope
 from calltree.services.history_criteria import (
@@ -41,6 +42,7 @@ from calltree.services.history_criteria import (
 )
 from calltree.services.rights import Right, Viewer
 from calltree.text.days import TOKYO
+from calltree.text.folding import words
 
 PAGE = 50
 RECENT = timedelta(hours=24)
@@ -300,8 +302,8 @@ def _details(asked: HistoryCriteria) -> list[ColumnElement[bool]]:
     if asked.levels:
         found.append(CallRecord.prospect_level.in_(asked.levels))
     for item_id, text in asked.items:
-        value = CallRecord.attributes[str(item_id)].as_string()
-        found.append(func.coalesce(value, "").icontains(text, autoescape=True))
+        value = folded(func.coalesce(CallRecord.attributes[str(item_id)].as_string(), ""))
+        found += [value.contains(word, autoescape=True) for word in words(text)]
     return found + _of_figure(asked)
 
 

@@ -23,7 +23,7 @@ INVISIBLE: Final[dict[int, None]] = dict.fromkeys(
 _TO_HIRAGANA: Final[dict[int, int]] = {
     code: code - 0x60 for code in (*range(0x30A1, 0x30F7), 0x30FD, 0x30FE)
 }
-_SEARCH_TABLE: Final[dict[int, int | None]] = {**_TO_HIRAGANA, **INVISIBLE}
+SEARCH_TABLE: Final[dict[int, int | None]] = {**_TO_HIRAGANA, **INVISIBLE}
 
 
 def strip_invisible(text: str) -> str:
@@ -41,7 +41,7 @@ def fold(text: str) -> str:
     """
     if text.isascii():
         return text.lower()
-    folded = unicodedata.normalize("NFKC", text).casefold().translate(_SEARCH_TABLE)
+    folded = unicodedata.normalize("NFKC", text).casefold().translate(SEARCH_TABLE)
     # Case-folding or the loss of a joiner can leave a composable pair (R-LS-10: がぎ from か + ゛).
     return unicodedata.normalize("NFKC", folded)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import event, select, text
+from sqlalchemy import event, literal, select, text
 from sqlalchemy.orm import Session
 
 from calltree.db import Store
@@ -20,6 +20,7 @@ from calltree.models import (
     Role,
     SystemResult,
 )
+from calltree.models.folded import folded
 from calltree.services import history, recording_search
 from calltree.services.history_criteria import (
     AUTOMATIC,
@@ -30,6 +31,7 @@ from calltree.services.history_criteria import (
     Span,
 )
 from calltree.services.rights import Viewer
+from calltree.text.folding import fold
 from tests.factories import (
     NOW,
     built_in,
@@ -130,6 +132,8 @@ def test_R_HS_1_each_condition_finds_its_records_and_no_others(
     assert found(items=((item.id, "高い"),)) == {"heat"}
     assert found(items=((item.id, "hot"),)) == {"heat"}
     assert found(items=((item.id, "%"),)) == set()
+    assert found(items=((item.id, "ＨＯＴ　高い"),)) == {"heat"}  # in any order, of any width
+    assert found(items=((item.id, "高い 低い"),)) == set()
     assert found(started_to=date(2026, 11, 22)) == {"entry"}
     assert found(started_from=date(2026, 11, 23)) == set(told) - {"entry"}
 
@@ -354,3 +358,15 @@ def test_R_HS_1_sqlite_begins_at_the_last_day_and_reads_not_all_of_history(
             plan = session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {one[0]}", one[1])
             scans = [row[3] for row in plan if row[3].startswith("SCAN")]
             assert scans == [], ask
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "カタカナとﾊﾝｶｸ", "ＡＢＣ　ﾎｯﾄ", "ヴァイオリンﾍﾞﾙ", "か\u3099ぎ", "見え\u200bない\ufeff字",
+        "髙橋 高橋", "㈱①Ⅳ", "it's 100% {x} :y \\", "", "ヽヾヷ",
+    ],
+)  # fmt: skip
+def test_R_HS_1_a_database_folds_text_as_we_do(store: Store, typed: str) -> None:
+    with store.read() as session:
+        assert session.scalar(select(folded(literal(typed)))) == fold(typed)
