@@ -280,7 +280,35 @@ def _global_getvar(switch: Switch, text: str) -> str:
     return known.get(text, "")
 
 
+def _console_complete(switch: Switch, text: str) -> str:
+    """What fs_cli shows for the tab key: the commands that begin so, and what they share.
+
+    `[c=PLACE;]BEGINNING`; of what follows a command nothing is known.
+    """
+    beginning, place = text, len(text)
+    if text.startswith("c="):
+        count, _, beginning = text[2:].partition(";")
+        place = int(count) if count.isdecimal() else len(beginning)
+    found = sorted(name for name in {*COMMANDS, *_SLOW} if name.startswith(beginning))
+    if not found:
+        return "\n\n\n\n"
+    shown = "".join(
+        f"[{name:>20}]\t" + ("\n" if number % 4 == 0 else "")
+        for number, name in enumerate(found, start=1)
+    )
+    end = " " if len(found) == 1 else ""
+    return f"\n\n{shown}\n\nwrite={place}:{_shared_beginning(found)}{end}"
+
+
+def _shared_beginning(names: list[str]) -> str:
+    """Of sorted names: what the first and the last begin with alike."""
+    first, last = names[0], names[-1]
+    same = [one == other for one, other in zip(first, last, strict=False)]
+    return first[: same.index(False) if False in same else len(same)]
+
+
 COMMANDS: dict[str, Command] = {
+    "console_complete": _console_complete,
     "version": reports.version,
     "status": reports.status,
     "uptime": reports.uptime,

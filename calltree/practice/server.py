@@ -145,7 +145,7 @@ class Link(asyncio.Protocol):
             self._reply(self._send_message(command))
         elif verb == "log":
             self._logging = True
-            self._reply(f"+OK log level {argument or '7'} [{argument or '7'}]")
+            self._reply(f"+OK log level {argument} [{argument or '7'}]")
         elif verb == "nolog":
             # The misspelling is the real switch's.
             self._reply("+OK no longer logging" if self._logging else "-ERR not loging")
