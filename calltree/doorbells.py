@@ -28,6 +28,9 @@ SERVE = "calltree.telephony.calls_worker.serve"
 LANES = ("soon", "bulk")
 WEEK_S = 7 * 24 * 3600
 
+_QUEUED = frozenset({"command", "job"})
+"""Topics that put something into a queue, besides telling pages."""
+
 Unheard = Callable[[list[int]], None]
 """Given the ids of commands whose bell was not heard."""
 
@@ -99,6 +102,9 @@ class Doorbells:
         """Ring for each. Never raises for a dead Redis: the work itself is committed."""
         waiting = [notice.ids["command_id"] for notice in told if notice.topic == "command"]
         try:
+            if not {notice.topic for notice in told} & _QUEUED:
+                self._tell_pages(told, self._redis)
+                return
             with self._redis.pipeline(transaction=False) as pipe:  # one way to Redis and back
                 for notice in told:
                     if notice.topic == "command":
@@ -137,7 +143,7 @@ class Doorbells:
             pipeline=pipe,
         )
 
-    def _tell_pages(self, told: list[Announcement], pipe: Pipeline) -> None:
+    def _tell_pages(self, told: list[Announcement], pipe: redis.Redis) -> None:
         messages = [{"topic": notice.topic, "ids": notice.ids} for notice in told]
         channel = live_channel(self._ask_site_key())
         pipe.publish(channel, json.dumps(messages, default=str))

@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import bindparam, exists, or_, select
-from sqlalchemy.orm import Session
 
 from calltree.glance import Glance, Kept
 from calltree.models import (
@@ -23,6 +22,7 @@ from calltree.models import (
     User,
 )
 from calltree.services import inbound_facts, inbound_team
+from calltree.services.inbound_facts import Reading
 from calltree.services.inbound_rules import RINGS, route
 
 PURPOSE = "caller"
@@ -64,7 +64,7 @@ class Rung(NamedTuple):
 
 
 def rung(
-    session: Session,
+    read: Reading,
     look: Glance,
     *,
     channel: str,
@@ -75,14 +75,14 @@ def rung(
 ) -> Rung | None:
     """Tell whom this call rings; None when it rings nobody, or nothing is shown of the caller.
 
-    Asked by `look`; the session is for a route that this process has not read yet.
+    Asked by `look`; `read` gives a session for a route that this process has not read yet.
     """
     ours, shown = inbound_facts.normal_form(number), inbound_facts.normal_form(caller)
     if not shown:
         return None
     asked = {"of_number": ours, "of_node": node, "of_channel": channel}
     facts, (found,) = inbound_facts.facts_and(
-        session, look, (_WHOM, asked), number=ours, caller=shown, now=now
+        read, look, (_WHOM, asked), number=ours, caller=shown, now=now
     )
     action = route(ours, now, facts).steps[0].action
     if action not in RINGS or not found:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
@@ -43,6 +45,8 @@ from calltree.text.days import site_day
 from calltree.text.opening import read_opening
 from calltree.text.phones import Phone, normalise
 
+Reading = Callable[[], AbstractContextManager[Session]]
+
 
 def plan(session: Session, *, number: str, caller: str, now: datetime) -> Plan:
     """Decide one call that arrives now. `caller` is in normal form; empty for 非通知."""
@@ -68,32 +72,33 @@ def facts(session: Session, *, number: str, caller: str, now: datetime) -> Facts
 
     One statement; a route that was saved since this process last read it costs two more.
     """
-    return facts_and(session, Glance.over(session), number=number, caller=caller, now=now)[0]
+    look = Glance.over(session)
+    return facts_and(lambda: nullcontext(session), look, number=number, caller=caller, now=now)[0]
 
 
 def facts_and(
-    session: Session,
+    read: Reading,
     look: Glance,
     *more: Question,
     number: str,
     caller: str,
     now: datetime,
 ) -> tuple[Facts, list[list[Any]]]:
-    """Ask the facts by `look`, and more in the same breath; a route is read by the session."""
+    """Ask the facts by `look`, and more in the same breath; a route is read in a session."""
     today = site_day(now)
     asked = (_FACTS, {"number": number, "caller": caller, "today": today})
     rows, *others = look.several(asked, *more)
-    return _facts_of(session, look, rows[0] if rows else None, caller), others
+    return _facts_of(read, look, rows[0] if rows else None, caller), others
 
 
-def _facts_of(session: Session, look: Glance, found: Any, caller: str) -> Facts:
+def _facts_of(read: Reading, look: Glance, found: Any, caller: str) -> Facts:
     if found is None:
         return Facts(None, caller)
     lines_free = found.lines > found.lines_taken
     if found.line_cap is not None:
         lines_free = lines_free and found.line_cap > look.first(_TAKEN_OF, number=found.id).taken
     return Facts(
-        _rules(session, found.id, found.version),
+        _rules(read, found.id, found.version),
         caller,
         refused=found.refused,
         site_closed=found.site_closed,
@@ -109,12 +114,13 @@ _READ: dict[int, tuple[str, Rules]] = {}
 """What was read of each number's route, and which version of it that was."""
 
 
-def _rules(session: Session, number_id: int, version: str | None) -> Rules:
+def _rules(read: Reading, number_id: int, version: str | None) -> Rules:
     if version is None:
         return _UNSET
     kept = _READ.get(number_id)
     if kept is None or kept[0] != version:
-        _READ[number_id] = kept = (version, rules_of(session, number_id=number_id))
+        with read() as session:
+            _READ[number_id] = kept = (version, rules_of(session, number_id=number_id))
     return kept[1]
 
 

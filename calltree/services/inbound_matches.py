@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, Subquery, bindparam, case, func, select, union
+from sqlalchemy import bindparam, case, func, select, union
 from sqlalchemy.orm import Session, aliased
 
 from calltree.glance import Glance, Kept
@@ -52,6 +52,27 @@ _NUMBER = Kept(
         .label("everybody"),
         do_not_call.banned(bindparam("caller"), None, bindparam("now")).label("banned"),
     )
+)
+_RECORDS = Kept(
+    select(
+        CallRecord.started_at,
+        CallRecord.kind,
+        CallRecord.system,
+        ResultStatus.name.label("status"),
+        User.name.label("user"),
+    )
+    .outerjoin(ResultStatus, ResultStatus.id == CallRecord.status_id)
+    .outerjoin(User, User.id == CallRecord.user_id)
+    .where(CallRecord.customer_id == bindparam("customer"), CallRecord.kind != RecordKind.MANUAL)
+    .order_by(CallRecord.started_at.desc(), CallRecord.id.desc())
+    .limit(LAST)
+)
+"""Who sees a customer sees their records."""
+_MEMOS = Kept(
+    select(MemoEntry.text)
+    .where(MemoEntry.customer_id == bindparam("customer"))
+    .order_by(MemoEntry.id.desc())
+    .limit(LAST)
 )
 
 
@@ -116,36 +137,30 @@ def look_up(look: Glance, *, viewer: Viewer, number: str, now: datetime) -> Call
     if not number:
         return Caller("", [], 0, banned=False)
     asked = {"caller": number, "viewer": viewer.user_id, "now": now}
-    may_see_records = viewer.may(Right.SEE_RECORDS)
-    rows, of_number, memos, *records = look.several(
-        (_seen_by(viewer.role), asked),
-        (_NUMBER, asked),
-        (_memos_of(viewer.role), asked),
-        *([(_records_of(viewer.role), asked)] if may_see_records else []),
-    )
+    rows, ((everybody, banned),) = look.several((_seen_by(viewer.role), asked), (_NUMBER, asked))
     shown = len(rows)
     if shown == MOST:  # there may be more that they may see, and those are not without permission
         shown = look.first(_seen_in_all(viewer.role), **asked).seen
-    past = _by_customer(records[0] if records else [])
-    said = _by_customer(memos)
-    matches = [
-        Match(
-            Named(*row[:-1]),
-            row.list_name,
-            [_past(record) for record in past[row.id]],
-            [memo.text for memo in said[row.id]],
-        )
-        for row in rows
-    ]
-    everybody, banned = of_number[0]
+    matches = _matches(look, rows, with_records=viewer.may(Right.SEE_RECORDS))
     return Caller(number, matches, max(everybody - shown, 0), banned=bool(banned))
 
 
-def _by_customer(rows: list[Any]) -> defaultdict[int, list[Any]]:
-    found: defaultdict[int, list[Any]] = defaultdict(list)
-    for row in rows:
-        found[row.customer_id].append(row)
-    return found
+def _matches(look: Glance, rows: list[Any], *, with_records: bool) -> list[Match]:
+    """All that is shown of these customers, asked at once."""
+    if not rows:
+        return []
+    lasts = (_MEMOS, _RECORDS) if with_records else (_MEMOS,)
+    found = look.several(*((last, {"customer": row.id}) for row in rows for last in lasts))
+    each = [found[at : at + len(lasts)] for at in range(0, len(found), len(lasts))]
+    return [
+        Match(
+            Named(*row[:-1]),
+            row.list_name,
+            [_past(record) for records in past for record in records],
+            [memo.text for memo in memos],
+        )
+        for row, (memos, *past) in zip(rows, each, strict=True)
+    ]
 
 
 def _past(record: Any) -> Past:
@@ -171,8 +186,7 @@ def _seen_in_all(role: Role) -> Kept:
 def _seen_by(role: Role) -> Kept:
     """Binds `caller` and `viewer`; the columns of `Named`, then the list's name."""
     return Kept(
-        _first_seen(role)
-        .with_only_columns(
+        select(
             Customer.id,
             Customer.number,
             Customer.cells,
@@ -181,65 +195,10 @@ def _seen_by(role: Role) -> Kept:
             _FOLDER.name.label("list_name"),
         )
         .join(_FOLDER, _FOLDER.id == Customer.list_id)
-    )
-
-
-def _first_seen(role: Role) -> Select[int]:
-    return (
-        select(Customer.id)
         .where(Customer.id.in_(_WITH), scope.customers_in_lists(role, bindparam("viewer")))
         .order_by(Customer.last_dialled_at.desc().nulls_last(), Customer.id)
         .limit(MOST)
     )
-
-
-@cache
-def _records_of(role: Role) -> Kept:
-    """The last of each customer who is shown: who sees a customer sees their records."""
-    last = _last(
-        select(CallRecord.id.label("id"), CallRecord.customer_id),
-        (CallRecord.started_at.desc(), CallRecord.id.desc()),
-        CallRecord.customer_id.in_(_first_seen(role)),
-        CallRecord.kind != RecordKind.MANUAL,
-    )
-    return Kept(
-        select(
-            CallRecord.customer_id,
-            CallRecord.started_at,
-            CallRecord.kind,
-            CallRecord.system,
-            ResultStatus.name.label("status"),
-            User.name.label("user"),
-        )
-        .join(last, last.c.id == CallRecord.id)
-        .outerjoin(ResultStatus, ResultStatus.id == CallRecord.status_id)
-        .outerjoin(User, User.id == CallRecord.user_id)
-        .where(last.c.place <= LAST)
-        .order_by(last.c.customer_id, last.c.place)
-    )
-
-
-@cache
-def _memos_of(role: Role) -> Kept:
-    last = _last(
-        select(MemoEntry.customer_id, MemoEntry.text),
-        (MemoEntry.id.desc(),),
-        MemoEntry.customer_id.in_(_first_seen(role)),
-    )
-    return Kept(
-        select(last.c.customer_id, last.c.text)
-        .where(last.c.place <= LAST)
-        .order_by(last.c.customer_id, last.c.place)
-    )
-
-
-def _last(
-    rows: Select[Any, Any], order: tuple[ColumnElement[Any], ...], *which: ColumnElement[bool]
-) -> Subquery:
-    """Rows with their place, from 1, in the order of each customer's own."""
-    customer = rows.selected_columns.customer_id
-    place = func.row_number().over(partition_by=customer, order_by=order).label("place")
-    return rows.add_columns(place).where(*which).subquery()
 
 
 def only_one(session: Session, *, viewer: Viewer, number: str) -> int | None:

@@ -102,8 +102,9 @@ class SwitchRole:
 
 def run(settings: Settings, store: Store, stop: threading.Event) -> None:
     """Run the role with the settings of this process until `stop`."""
-    # A thread back from the database or a link gets the interpreter soon, not after 5 ms.
-    sys.setswitchinterval(0.0005)
+    # A thread back from the database or a link gets the interpreter soon, not after 5 ms: a caller
+    # goes through three threads here while the switch tells more of them.
+    sys.setswitchinterval(0.0001)
     role = SwitchRole(
         store=store,
         nodes=nodes(settings),

@@ -29,9 +29,9 @@ def site(store: Store) -> Incoming:
 def rung(
     site: Incoming, caller: str = CALLER, channel: str = "new", node: str = NODE
 ) -> Rung | None:
-    with site.store.read() as session, site.store.glance() as look:
+    with site.store.glance() as look:
         return inbound_ahead.rung(
-            session, look, channel=channel, number=OURS, caller=caller, node=node, now=NOW
+            site.store.read, look, channel=channel, number=OURS, caller=caller, node=node, now=NOW
         )
 
 

@@ -46,10 +46,10 @@ def _notices(
 ) -> list[Announcement]:
     """Nothing is told of callers whom a fault hides: they are shown when they are written down."""
     try:
-        with store.read() as session, store.glance() as look:
+        with store.glance() as look:
             rung = [
                 inbound_ahead.rung(
-                    session,
+                    store.read,
                     look,
                     channel=event.unique_id,
                     number=event.destination_number,
