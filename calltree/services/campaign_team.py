@@ -12,7 +12,6 @@ from calltree.errors import NotAllowed, NotFound, Refused
 from calltree.models import (
     Attempt,
     Campaign,
-    CampaignList,
     CampaignState,
     Operator,
     OperatorState,
@@ -220,13 +219,11 @@ def ready(campaign_id: int) -> ColumnElement[bool]:
 
 
 def _all_granted(viewer: Viewer) -> ColumnElement[bool]:
-    """Condition on Campaign: it has lists, and the viewer may dial all of those in use."""
+    """Condition on Campaign: it dials a list, and the viewer may dial all that it dials."""
     foreign = exists(
         campaign_leads.in_use(Campaign.id).where(~scope.lists_dialled(viewer)).correlate(Campaign)
     )
-    chosen = and_(CampaignList.campaign_id == Campaign.id, CampaignList.enabled)
-    any_list = exists(select(CampaignList.list_id).where(chosen).correlate(Campaign))
-    return and_(any_list, ~foreign)
+    return and_(exists(campaign_leads.in_use(Campaign.id).correlate(Campaign)), ~foreign)
 
 
 def _set(session: Session, user_id: int, campaign_id: int | None) -> None:

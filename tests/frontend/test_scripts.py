@@ -406,6 +406,21 @@ def test_pages_poll_while_the_live_line_is_down(site: Site) -> None:
     expect(page.locator("#lost-bar")).to_be_hidden()
 
 
+def test_R_US_6_a_page_without_live_parts_asks_whether_one_is_still_signed_in(site: Site) -> None:
+    site.page.clock.install()
+    page = site.show('<p id="lost-bar" hidden>lost</p><p id="mine">typed</p>')
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.headers.get("x-by-itself", "")))
+    page.evaluate("() => document.dispatchEvent(new CustomEvent('htmx:ws:close', {detail: {}}))")
+    with page.expect_response("**/*") as first:
+        page.clock.run_for(3_000)
+    assert first.value.request.url == page.url
+    page.clock.run_for(50_000)
+    page.evaluate("() => fetch('/later')")  # what was asked before it is known by now
+    assert asked[:2] == ["1", ""]
+    expect(page.locator("#mine")).to_have_text("typed")  # the answer itself is of no use
+
+
 TRIGGERS = {
     trigger
     for file in (CALLTREE / "templates").rglob("*.html")

@@ -75,10 +75,10 @@ def test_R_CL_4_the_colleague_is_asked_and_sees_the_customers_page(
     assert "鈴木" in first.get(AT).text
     assert "山田商店" not in second.get(f"{AT}offer").text
     first.post(f"{AT}colleague/{second_id}", {"kind": "attended", "press_id": "one"})
-    assert "鈴木 さんを呼び出しています" in first.get("/operator/call/").text
+    assert "鈴木さんを呼び出しています" in first.get("/operator/call/").text
     offer = second.get(f"{AT}offer").text
     assert "山田商店" in offer
-    assert "佐藤花子 さんからの相談転送" in offer
+    assert "佐藤花子さんからの相談転送" in offer
     second.post(f"{AT}answer", {})
     assert "山田商店" in second.get("/operator/call/").text
     with store.read() as session:
@@ -93,7 +93,7 @@ def test_R_CL_4_a_declined_transfer_is_said(
     first, second, second_id = two
     first.post(f"{AT}colleague/{second_id}", {"kind": "blind", "press_id": "one"})
     second.post(f"{AT}refuse", {})
-    assert "鈴木 さんに断られました。お客様に戻りました。" in first.get("/operator/call/").text
+    assert "鈴木さんに断られました。お客様に戻りました。" in first.get("/operator/call/").text
     with store.read() as session:
         assert session.get_one(Operator, second_id).state is OperatorState.READY
 
@@ -106,7 +106,7 @@ def test_R_CL_4_a_parked_customer_is_offered_to_who_is_free_and_taken(
     assert "空いている方の応答を待っています" in first.get("/operator/call/").text
     assert "山田商店" not in first.get(f"{AT}offer").text
     offer = second.get(f"{AT}offer")
-    assert "佐藤花子 さんのお客様が保留中です" in offer.text
+    assert "佐藤花子さんのお客様が保留中です" in offer.text
     assert "断る" not in offer.text
     second.post(str(offer.one("form")["action"]), {})
     assert "山田商店" in second.get("/operator/call/").text
@@ -136,14 +136,14 @@ def test_R_CL_4_who_is_consulted_talks_and_is_told_when_it_is_over(
         assert transfer is not None
         transfer_moves.consulted(session, transfer, now=utcnow())
     page = second.get("/operator/call/").text
-    assert "佐藤花子 さんと相談中" in page
+    assert "佐藤花子さんと相談中" in page
     assert "未発信" not in page
     assert "佐藤花子さんが対応中です" not in page
     answer = second.press(f"{AT}press/leave")
     assert answer.headers["HX-Retarget"] == "#main", "no CALL is left to be pressed"
-    assert "お客様は 佐藤花子 さんに戻りました。" in answer.text
+    assert "お客様は佐藤花子さんに戻りました。" in answer.text
     told = second.post("/operator/call/renew", {"shows": "1"}, status=409).text
-    assert "お客様は 佐藤花子 さんに戻りました。" in told
+    assert "お客様は佐藤花子さんに戻りました。" in told
     assert "マネージャー" not in told
 
 
@@ -164,7 +164,7 @@ def test_R_CL_4_who_handed_over_is_told_at_once_who_has_the_customer(
 
         assert "引き継ぎました" not in pushed()
         hand_over(first, second, second_id, store)
-        assert "鈴木 さんがお客様を引き継ぎました。" in pushed()
+        assert "鈴木さんがお客様を引き継ぎました。" in pushed()
         assert "引き継ぎました" not in pushed(), "said once"
 
 
@@ -174,7 +174,7 @@ def test_R_CL_4_who_handed_over_with_a_lost_line_is_told_by_the_next_renewal(
     first, second, second_id = two
     hand_over(first, second, second_id, store)
     told = first.post("/operator/call/renew", {"shows": "1"}, status=409).text
-    assert "鈴木 さんがお客様を引き継ぎました。" in told
+    assert "鈴木さんがお客様を引き継ぎました。" in told
 
 
 def hand_over(first: Browser, second: Browser, second_id: int, store: Store) -> None:

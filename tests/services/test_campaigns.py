@@ -114,16 +114,19 @@ def test_R_DL_1_a_supervisor_changes_the_multiplier_alone(desk: Desk) -> None:
 def test_R_DL_7_one_joins_a_running_campaign_whose_lists_are_all_granted(desk: Desk) -> None:
     with desk.store.write() as session:
         mine = session.get_one(CustomerList, desk.list_id)
-        foreign = make.make_list(session, session.get_one(Project, desk.project_id))
+        project = session.get_one(Project, desk.project_id)
+        foreign = make.make_list(session, project)
         both = make.make_campaign(session, mine, foreign)
         stopped = make.make_campaign(session, mine, state=CampaignState.STOPPED)
         good = make.make_campaign(session, mine)
         empty = make.make_campaign(session, project_id=desk.project_id)
+        off = make.make_campaign(session, make.make_list(session, project, enabled=False))
         operator = Viewer.of(session.get_one(User, desk.user_id))
         assert campaign_team.offered(session, viewer=operator) == [good]
         for campaign, code in (
             (both, "campaign_not_granted"),
             (empty, "campaign_not_granted"),
+            (off, "campaign_not_granted"),
             (stopped, "campaign_not_running"),
         ):
             with pytest.raises(Refused) as refused:

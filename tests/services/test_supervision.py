@@ -31,7 +31,7 @@ from calltree.models import (
     SystemResult,
     User,
 )
-from calltree.services import assistance, help_requests, notices, supervising, watching
+from calltree.services import assistance, help_requests, notices, people, supervising, watching
 from calltree.services.rights import Viewer
 from tests import factories as make
 from tests.factories import NOW
@@ -335,6 +335,12 @@ def test_R_WT_1_a_notice_is_for_all_a_group_or_one_with_read_marks(
     assert (to_all.to, to_all.readers, to_all.read, len(to_all.waits_for)) == ("", 3, 1, 2)
     assert (to_group.to, to_group.readers, to_group.read) == (group.name, 2, 0)
     assert (one.readers, one.author) == (1, "主任")
+    with store.write() as session:
+        manager = make.viewer_of(make.make_user(session, Role.MANAGER))
+        people.remove_group(session, viewer=manager, group_id=group.id, now=NOW)
+        session.get_one(User, first).name, session.get_one(User, second).name = "青木", "石井"
+    with store.read() as session:
+        assert [kept.to for kept in notices.sent(session, now=NOW)][1] == "石井、青木"
 
 
 def test_R_WT_1_a_notice_taken_back_or_old_is_shown_to_nobody(store: Store, chief: Viewer) -> None:

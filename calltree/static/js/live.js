@@ -16,8 +16,17 @@
     if (element) element.hidden = !shown;
   };
 
+  /* A page that shows nothing live asks for itself, once a minute: signed out for idleness, it is sent to the
+     sign-in page by the answer, instead of trying the line for ever. What is answered else is thrown away. */
+  const STILL_IN_POLLS = 20;
+  let polls = 0;
+
   function poll() {
-    if (document.querySelector("[data-poll]") === null) return;
+    if (document.querySelector("[data-poll]") === null) {
+      const address = window.location.pathname + window.location.search;
+      if (polls++ % STILL_IN_POLLS === 0) window.htmx.ajax("GET", address, { source: document.body, swap: "none" });
+      return;
+    }
     /* each is its own source: of several requests from one htmx drops all but two */
     for (const element of document.querySelectorAll("[data-poll]")) {
       window.htmx.ajax("GET", element.dataset.poll, { source: element, target: element, swap: "outerMorph" });
@@ -39,6 +48,7 @@
     window.clearInterval(pollTimer);
     graceTimer = 0;
     pollTimer = 0;
+    polls = 0;
     bar("lost-bar", false);
   }
 
