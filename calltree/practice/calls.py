@@ -180,7 +180,8 @@ def bridge(switch: Switch, first: Channel, second: Channel) -> None:
     """Join two legs as `uuid_bridge first second` does.
 
     A leg that only rings is taken from its originate and both hang in limbo; a leg that is in a
-    call leaves it, and its partner of that call goes where its variables send it, or ends.
+    call leaves it, and its partner of that call goes where its variables send it, or ends. Two
+    that are joined already are parted and joined again.
     """
     if first is second:
         if first.doing is Doing.PARKED:
@@ -191,9 +192,13 @@ def bridge(switch: Switch, first: Channel, second: Channel) -> None:
         for channel in (first, second):
             _into_limbo(switch, channel)
         return
+    if first.partner is second:
+        take_apart(switch, first)
     for channel in (first, second):
         release(switch, channel)
     if not (first.alive and second.alive):
+        for channel in (first, second):
+            settle(switch, channel)
         return
     for channel, other in ((first, second), (second, first)):
         channel.doing = Doing.JOINING

@@ -257,6 +257,21 @@ def test_a_second_bridge_to_a_busy_operator_says_OK_and_kills_the_first_call(liv
     assert live.link.api(f"uuid_exists {second.uuid}") == "true"
 
 
+def test_two_that_are_joined_and_joined_again_stay_in_their_call(live: Live) -> None:
+    story, far = live.dial("fax"), live.dial("answers")
+    for leg in (story.uuid, far.uuid):
+        live.link.wait("CHANNEL_PARK", value=leg)
+    for _ in range(2):
+        before = len(live.link.events)
+        assert live.link.api(f"uuid_bridge {story.uuid} {far.uuid}") == f"+OK {far.uuid}\n"
+        del live.link.events[:before]
+        live.link.wait("CHANNEL_BRIDGE", value=story.uuid)
+    assert story.order() == ["UNBRIDGE", "BRIDGE"]
+    assert live.link.api(f"uuid_exists {far.uuid}") == "true"
+    live.link.api(f"uuid_kill {far.uuid}")
+    live.link.wait("CHANNEL_DESTROY", value=story.uuid)
+
+
 def test_bridging_a_ringing_leg_says_OK_and_never_joins(live: Live) -> None:
     leg = live.operator()
     story = live.dial("rings", originate_timeout="600")
