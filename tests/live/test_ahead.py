@@ -2,15 +2,26 @@
 
 import json
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import redis
 
 from calltree import doorbells
 from calltree.db import announce, utcnow
-from calltree.models import Attempt, CallState, Customer, Operator
-from calltree.services import inbound_ahead, sealing
+from calltree.models import (
+    Attempt,
+    CallState,
+    Customer,
+    HolidayHours,
+    InboundRoute,
+    LegState,
+    Operator,
+    OperatorState,
+)
+from calltree.services import gate, inbound_ahead, inbound_walk, sealing
 from calltree.text import phones
+from tests import factories as make
 from tests.live.conftest import Line, Site
 from tests.services.desks import colleague
 
@@ -141,3 +152,37 @@ def test_who_calls_is_told_to_nobody_else_and_never_by_another_key(site: Site) -
         announce(session, "inbound", user_id=site.desk.user_id)
     line.until('id="ringing"')
     assert not any("ringing-call" in shown for shown in panels(line))
+
+
+def rings(site: Site, caller: str) -> None:
+    """The leader writes a call down that rings at the desk."""
+    now = utcnow()
+    with site.store.write() as session:
+        ours = make.make_caller_number(session, "0312340000", label="代表")
+        session.add(
+            InboundRoute(
+                caller_number_id=ours.id, hours=["00:00-24:00"] * 8, holidays=HolidayHours.WEEKDAY
+            )
+        )
+        operator = session.get_one(Operator, site.desk.user_id)
+        operator.state, operator.leg_state = OperatorState.READY, LegState.PARKED
+        operator.leg_node, operator.attempt_id = "main", None
+        session.flush()
+        gate.take_turn(session)
+        called = {"channel": str(uuid4()), "number": ours.number, "caller": caller}
+        assert inbound_walk.arrive(session, **called, node="main", epoch=1, now=now) is not None
+
+
+def test_R_IN_2_the_ledgers_panel_follows_and_its_buttons_stay_when_another_calls(
+    site: Site,
+) -> None:
+    line = site.open(site.desk.user_id, "plain")
+    line.until('id="ringing"')
+    arrives(site, site.desk.number)
+    line.until('class="ringing-call')
+    rings(site, site.desk.number)
+    assert "/answer" in line.until("data-rings")
+    arrives(site, "0398765432")
+    with site.store.write() as session:
+        announce(session, "inbound", user_id=site.desk.user_id)
+    assert "/answer" in line.until('id="ringing"')
