@@ -126,11 +126,8 @@ class Glances:
             raise DBAPIError.instance(None, None, error, error_of) from error
         try:
             yield Glance(link, engine.dialect)
-        except BaseException:
-            link.invalidate()
-            raise
         finally:
-            link.close()
+            link.close()  # the pool resets it, and lets go of one that cannot be reset
 
     def _make(self) -> Engine:
         with self._making:

@@ -55,8 +55,16 @@ def test_what_the_driver_refuses_is_raised_as_sqlalchemy_raises_it(store: Store)
     with pytest.raises(DBAPIError) as raised, store.glance() as look:
         look.all(wrong, x="0312345678")
     assert "0312345678" not in str(raised.value)
-    with store.glance() as look:  # and the next one has a connection that works
-        assert look.all(Kept(select(CallerNumber.number))) == []
+
+
+def test_a_connection_that_has_died_is_told_of_once(store: Store) -> None:
+    numbers = Kept(select(CallerNumber.number))
+    with store.glance() as look:
+        look.link.dbapi_connection.close()
+        with pytest.raises(DBAPIError):
+            look.all(numbers)
+    with store.glance() as look:
+        assert look.all(numbers) == []
 
 
 def test_its_connections_are_closed_with_the_engines(store: Store) -> None:
