@@ -6,7 +6,9 @@ import wave
 
 import pytest
 
+from calltree import create_app
 from calltree.db import utcnow
+from calltree.extensions import db
 from calltree.models import (
     CallState,
     CommandKind,
@@ -18,10 +20,10 @@ from calltree.models import (
     Situation,
 )
 from calltree.models.recordings import RecordingState
-from calltree.services import inbound_calls, inbound_walk
+from calltree.services import inbound_calls, inbound_walk, practice_callers
 from tests.floor import Floor, found_floor, in_thread, open_floor, role, serving, wait_for
 from tests.practice import BUSY, STAYS
-from tests.telephony.incoming import CALLER, SILENT_S, Lobby
+from tests.telephony.incoming import CALLER, OURS, SILENT_S, Lobby
 
 
 @pytest.fixture
@@ -256,3 +258,28 @@ def test_R_IN_1_who_called_while_nobody_listened_is_taken_in(store, switch):
         assert floor.lines_open() == 1
         floor.switch.order(f"leave {channel}")
         floor.wait_state(attempt, CallState.ENDED)
+
+
+def test_an_ordered_caller_is_carried_out_by_the_roles(lobby):
+    user = lobby.ready()
+    with lobby.floor.store.write() as session:
+        practice_callers.call_in(session, caller="090-2222-3333", number=OURS, now=utcnow())
+    attempt = wait_for(lambda: next(iter(lobby.attempts()), None), "the call is in the ledger")
+    assert attempt.number == "09022223333"
+    wait_for(lambda: lobby.rings(user) == [attempt.id], "it rings")
+
+
+def test_switch_call_in_brings_a_caller_who_shows_no_number(lobby, settings):
+    app = create_app(settings)
+    typed = app.test_cli_runner().invoke(args=["switch", "call-in", "--to", OURS])
+    refused = app.test_cli_runner().invoke(args=["switch", "call-in", "--to", "0399999999"])
+    with app.app_context():
+        db.engine.dispose()
+    assert typed.exit_code == 0, typed.output
+    assert refused.exit_code == 1
+    assert refused.output.startswith("Error: ")
+    attempt = wait_for(lambda: next(iter(lobby.attempts()), None), "the call is in the ledger")
+    assert attempt.number == ""
+    channel = json.loads(lobby.floor.switch.api(f"uuid_dump {attempt.uuid} json"))
+    assert channel["Caller-Caller-ID-Number"] == "anonymous"
+    assert channel["Caller-Destination-Number"] == OURS
