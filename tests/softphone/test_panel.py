@@ -410,7 +410,12 @@ def test_R_AR_1_the_check_of_a_computer_says_green_and_red(
 
 
 WATCH_DEVICES = """
-window.asked = { microphones: [], speakers: [] };
+window.asked = { microphones: [], speakers: [], spoken: [] };
+const replace = RTCRtpSender.prototype.replaceTrack;
+RTCRtpSender.prototype.replaceTrack = function (track) {
+  window.asked.spoken.push(track.getSettings().deviceId);
+  return replace.call(this, track);
+};
 const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
 navigator.mediaDevices.getUserMedia = (what) => {
   window.asked.microphones.push(what.audio.deviceId?.exact);
@@ -420,6 +425,28 @@ for (const player of [AudioContext, HTMLMediaElement]) {
   player.prototype.setSinkId = async (id) => { window.asked.speakers.push([player.name, id]); };
 }
 """
+
+
+def test_the_telephone_uses_the_microphone_and_the_speaker_that_are_chosen(
+    place: Place, listener: Listener
+) -> None:
+    page = place.page(listener(), speaks=True)
+    page.add_init_script(WATCH_DEVICES)
+    page.reload()
+    expect(page.locator('#softphone-panel[data-state="live"]')).to_be_visible()
+    page.keyboard.press("Shift+F7")
+    box, chosen = page.locator("#softphone-box"), {}
+    for name, label in (("microphones", "マイク"), ("speakers", "スピーカー")):
+        choice = box.get_by_label(label, exact=True)
+        expect(choice.locator("option")).not_to_have_count(1)
+        chosen[name] = choice.locator("option").last.get_attribute("value")
+        choice.select_option(chosen[name])
+    page.wait_for_function(
+        "(mine) => window.asked.speakers.at(-1)[1] === mine.speakers"
+        " && window.asked.spoken.at(-1) === mine.microphones",
+        arg=chosen,
+    )
+    assert page.evaluate("window.asked.speakers.at(-1)[0]") == "HTMLMediaElement"
 
 
 def test_R_AR_1_the_check_tries_the_devices_that_the_telephone_uses(
