@@ -259,15 +259,16 @@ def sweep(session: Session, *, now: datetime) -> Sequence[int]:
 
     Those are claimed: from here on no change of status brings them back.
     """
-    session.execute(
+    forgotten = select(Recording.id).where(_forgotten(now)).order_by(Recording.id)
+    left = session.scalars(forgotten.limit(SWEPT_AT_ONCE)).all()
+    picked_up = session.scalars(  # they have waited: a second time would be more than a minute
         update(Recording)
         .where(_never_stopped(now))
         .values(state=RecordingState.STOPPED, stopped_at=now)
+        .returning(Recording.id)
         .execution_options(synchronize_session=False)
-    )
-    for recording_id in session.scalars(
-        select(Recording.id).where(_forgotten(now)).order_by(Recording.id).limit(SWEPT_AT_ONCE)
-    ):
+    ).all()
+    for recording_id in (*left, *picked_up):
         ring_finish(session, recording_id, ttl_s=AGAIN_S)
     due = and_(Recording.destroy_after.is_not(None), Recording.destroy_after <= now)
     session.execute(
@@ -485,7 +486,6 @@ def sounds_of(session: Session, recordings: Sequence[Recording]) -> list[Sound]:
     sounds = []
     for recording in recordings:
         record, project, folder, user = found[recording.record_id]
-        result = results.result_name(session, record)
         sounds.append(
             Sound(
                 recording,
@@ -493,7 +493,7 @@ def sounds_of(session: Session, recordings: Sequence[Recording]) -> list[Sound]:
                 project or "",
                 folder or "",
                 user or "",
-                "" if record.kind is RecordKind.MANUAL else result,
+                "" if record.kind is RecordKind.MANUAL else results.result_name(session, record),
             )
         )
     del statuses

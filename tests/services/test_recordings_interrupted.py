@@ -15,6 +15,8 @@ from calltree.models import (
     RecordingState,
 )
 from calltree.services import recordings, sound
+from calltree.services.recordings import Problem
+from calltree.telephony.timings import Timings
 from tests.factories import NOW
 from tests.services.archive import ENDED, Archive
 
@@ -39,6 +41,32 @@ def test_R_RC_5_a_recording_whose_stop_was_lost_is_picked_up(archive: Archive) -
     archive.rung()
     archive.sweep(later + timedelta(seconds=recordings.AGAIN_S + 1))
     assert archive.rung() == [recording]
+
+
+@pytest.mark.parametrize("lost", ["nothing", "job", "stop"])
+@pytest.mark.parametrize("first_s", [1, 15])
+def test_R_RC_5_a_missing_one_is_reported_within_a_minute_whatever_was_lost(
+    archive: Archive, lost: str, first_s: int
+) -> None:
+    """The leader looks every `chores_s`, whenever it began; a job asked for is done at once."""
+    recording = archive.call()
+    rung = archive.rung()
+    if lost == "stop":
+        archive.desk.change(Recording, recording, state=RecordingState.RECORDING, stopped_at=None)
+    if lost == "nothing":
+        assert rung == [recording]
+        assert archive.finish(recording).problem == Problem.MISSING
+        return
+    every = timedelta(seconds=Timings().chores_s)
+    now, latest = ENDED + timedelta(seconds=first_s), ENDED + timedelta(minutes=1)
+    while now < latest:
+        archive.sweep(now)
+        for asked in archive.rung():
+            archive.finish(asked, now)
+        if archive.row(recording).problem == Problem.MISSING:
+            return
+        now += every
+    pytest.fail("not reported within a minute")
 
 
 def test_a_partial_copy_of_a_killed_job_is_written_anew(archive: Archive) -> None:
