@@ -79,7 +79,8 @@ def contestants(store: Store) -> list[tuple]:
                 ("transfer", talking(session, folder.project_id, place).id, f"03999900{place:02}"),
                 ("caller", ours.number, f"09011110{place:03}"),
             ]
-    return dealt
+    # Callers come last: whoever may take what is kept for them has taken it by then.
+    return sorted(dealt, key=lambda one: one[0] == "caller")
 
 
 def talking(session, project_id: int, place: int) -> Attempt:

@@ -260,6 +260,36 @@ def test_R_IN_1_who_called_while_nobody_listened_is_taken_in(store, switch):
         floor.wait_state(attempt, CallState.ENDED)
 
 
+@pytest.mark.one_database
+@pytest.mark.parametrize("rate", [0.1])  # its guidance lasts until a busy machine has a leader
+def test_R_IN_1_who_hears_the_switchs_own_guidance_is_taken_in(store, switch):
+    floor = found_floor(store, switch)
+    lobby = Lobby(floor)
+    lobby.does(Situation.ALL_BUSY, InboundAction.QUEUE, 1800)
+    switch.order("fallback 0.01")
+    channel = lobby.calls()
+    lobby.wait_heard(channel, "guidance")
+    with serving(floor), in_thread(role(store, switch).run):
+        attempt = lobby.arrived(channel)
+        lobby.wait_heard(channel, "local_stream")
+        taken = floor.attempt(attempt)
+        assert (taken.state, taken.ended_at) == (CallState.ANSWERED, None)
+        assert taken.answered_at is not None
+        assert lobby.call(attempt).outcome is InboundOutcome.OPEN
+        assert floor.lines_open() == 1
+        user = lobby.ready()
+        talking = floor.wait_state(attempt, CallState.TALKING)
+        assert talking.user_id == user
+        floor.ask(CommandKind.HANG_UP, talking)
+        floor.wait_state(attempt, CallState.ENDED)
+        assert lobby.call(attempt).outcome is InboundOutcome.JOINED
+        assert floor.record(attempt).user_id == user
+        heard = [what for _, what in lobby.heard(channel)]
+        assert heard.count("answered") == 1
+        assert heard.index("guidance") < min(n for n, one in enumerate(heard) if "stream" in one)
+        assert lobby.longest_silence_s(channel) < SILENT_S
+
+
 def test_an_ordered_caller_is_carried_out_by_the_roles(lobby):
     user = lobby.ready()
     with lobby.floor.store.write() as session:
