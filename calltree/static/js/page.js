@@ -52,10 +52,20 @@
   const desk = document.getElementById("desk");
   if (!desk) return;
 
-  /* A page that says that another one is in use stays so, with its reason, until its button is pressed. */
+  /* A page that says that another one is in use stays so, with its reason, until its button is pressed. The
+     press that ends a customer is on its way: to ask for them now would be answered with their loss. */
+  let asked = null;
   const renew = () => {
-    if (!document.querySelector("[data-in-use]")) window.htmx.trigger(desk, "calltree:renew");
+    if (document.querySelector("[data-in-use], #call-form[data-sent]")) return;
+    asked = document.getElementById("call-shows");
+    window.htmx.trigger(desk, "calltree:renew");
   };
+
+  /* What it says of a customer is no news of the page that followed them meanwhile. */
+  desk.addEventListener("htmx:before:swap", (event) => {
+    const leaves = document.querySelector("#call-form[data-sent]");
+    if (leaves || asked !== document.getElementById("call-shows")) event.preventDefault();
+  });
   let begun = false;
 
   function begin() {
