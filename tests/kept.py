@@ -12,6 +12,7 @@ from flask import Flask
 from jinja2 import FileSystemBytecodeCache
 from jinja2.bccache import Bucket
 from sqlalchemy.engine import Engine
+from sqlalchemy.orm import Mapper
 from sqlalchemy.util import LRUCache
 from werkzeug.routing import Rule
 
@@ -91,3 +92,5 @@ def _keep_addresses() -> None:
 def _keep_statements() -> None:
     kept = Statements(STATEMENTS)
     Engine._compiled_cache = property(lambda _engine: kept, lambda _engine, _its_own: None)
+    # what a session writes is kept with the mapper, and found again by one engine only
+    Mapper._compiled_cache = property(lambda _mapper: kept)
