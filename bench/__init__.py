@@ -36,6 +36,12 @@ class Result:
     ratio: float
     n: int
     extra: dict[str, Any] = field(default_factory=dict)
+    """Further figures; `missed`, where a bench has several clauses, names those not kept."""
+
+    @property
+    def missed(self) -> list[str]:
+        """The clauses that are not kept, a sentence each; the bench fails if there is one."""
+        return list(self.extra.get("missed", ()))
 
     def line(self, bench: str) -> str:
         """The one line of JSON that ends a bench's output."""

@@ -10,7 +10,7 @@ from statistics import mean
 
 import pytest
 
-from bench.pacing import UNSEEN, kind, read, scaled
+from bench._pacing_days import KINDS, UNSEEN, kind, one_line_each, read, scaled
 from calltree.pacing.outcome import compare
 from calltree.pacing.peers import FixedMultiple, Impact, Vicidial
 from calltree.pacing.rule import Mode, Rule, round_half_up
@@ -73,8 +73,7 @@ def test_R_DL_1_no_kind_of_day_lifts_the_ceiling(path: Path) -> None:
 @pytest.mark.parametrize(
     ("multiplier", "name", "team", "occupancy", "share"),
     [
-        ("1", "A", 10, 54, 0.0),
-        ("1", "D", 20, 34, 0.0),
+        ("2", "A", 10, 71, 1.0),
         ("2", "B", 10, 69, 0.5),
         ("2", "C", 20, 88, 1.7),
         ("3", "A", 20, 80, 1.1),
@@ -84,9 +83,17 @@ def test_R_DL_1_no_kind_of_day_lifts_the_ceiling(path: Path) -> None:
 def test_published_days_come_out_within_a_point(
     multiplier: str, name: str, team: int, occupancy: float, share: float
 ) -> None:
-    came = days(kind(name, team), lambda: FixedMultiple(multiplier), range(3))
-    assert abs(mean(day.occupancy for day in came) * 100 - occupancy) < 1.2
+    came = days(kind(name, team), lambda: FixedMultiple(multiplier), range(5))
+    assert abs(mean(day.occupancy for day in came) * 100 - occupancy) < 1.0
     assert abs(mean(day.share for day in came) * 100 - share) < 1.0
+
+
+@pytest.mark.parametrize("name", sorted(KINDS))
+def test_one_line_for_each_is_as_busy_as_a_sum_says(name: str) -> None:
+    """No table, no chance: work ÷ (work + the wait for the first dial that is answered)."""
+    came = days(kind(name, 20), lambda: FixedMultiple("1"), range(10))
+    assert abs(mean(day.occupancy for day in came) - one_line_each(name)) * 100 < 0.5
+    assert not any(day.abandoned for day in came)
 
 
 @pytest.mark.parametrize(("name", "team", "occupancy"), [("C", 3, 82), ("D", 5, 65)])
