@@ -14,7 +14,8 @@ from tests.windows import Windows
 
 pytestmark = pytest.mark.browser
 
-JS = Path(__file__).resolve().parents[2] / "calltree" / "static" / "js"
+HERE = Path(__file__).resolve().parent
+JS = HERE.parents[1] / "calltree" / "static" / "js"
 ORIGIN = "http://pages.test"
 POLICY = "default-src 'self'; script-src 'self'; media-src 'self' blob:"
 PATIENCE_MS = 60_000
@@ -56,14 +57,8 @@ document.querySelector("input").addEventListener("change", () => {
 })"""
 
 
-def test_R_IN_1_a_chosen_mp3_is_sent_as_the_wav_that_the_server_reads(
-    chromium: Windows, tmp_path: Path
-) -> None:
-    source = write_wav(tmp_path / "a.wav", tone(440, 1.0), None)
-    with source.open("rb") as wav, (tmp_path / "a.mp3").open("wb") as mp3:
-        sound.encode(wav, mp3)
-    page = show(chromium.new_page(), "guidance.js", FORM)
-    page.set_input_files("input", tmp_path / "a.mp3")
+def sent_by(page: Page) -> tuple[str, guidance_sound.Normal]:
+    """Name and sound of what 保存 would send now, as the server takes it in."""
     expect(page.locator("[data-says]")).to_have_text("保存できます", timeout=PATIENCE_MS)
     expect(page.locator("audio")).to_be_visible()
     sent = page.evaluate(
@@ -72,11 +67,63 @@ def test_R_IN_1_a_chosen_mp3_is_sent_as_the_wav_that_the_server_reads(
           return { name: file.name, bytes: [...new Uint8Array(await file.arrayBuffer())] };
         }"""
     )
-    assert sent["name"] == "a.wav"
-    made = guidance_sound.normalise(io.BytesIO(bytes(sent["bytes"])))
+    return sent["name"], guidance_sound.normalise(io.BytesIO(bytes(sent["bytes"])))
+
+
+def is_the_tone(made: guidance_sound.Normal) -> bool:
+    samples = list(memoryview(made.wav)[44:].cast("h"))
+    return loudness(samples, 440) > 10 * loudness(samples, 900)
+
+
+@pytest.mark.parametrize("kind", ["mp3", "m4a"])
+def test_R_IN_1_a_chosen_mp3_or_m4a_is_sent_as_the_wav_that_the_server_reads(
+    chromium: Windows, tmp_path: Path, kind: str
+) -> None:
+    chosen = HERE / "tone.m4a"
+    if kind == "mp3":
+        chosen = tmp_path / "tone.mp3"
+        source = write_wav(tmp_path / "a.wav", tone(440, 1.0), None)
+        with source.open("rb") as wav, chosen.open("wb") as mp3:
+            sound.encode(wav, mp3)
+    page = show(chromium.new_page(), "guidance.js", FORM)
+    page.set_input_files("input", chosen)
+    name, made = sent_by(page)
+    assert name == "tone.wav"
     assert abs(made.length_ms - 1000) < 200
-    samples = memoryview(made.wav)[44:].cast("h")
-    assert loudness(list(samples), 440) > 10 * loudness(list(samples), 900)
+    assert is_the_tone(made)
+
+
+MICROPHONE = """Object.defineProperty(navigator, "mediaDevices", { value: {
+  async getUserMedia() {
+    const room = (window.room = new AudioContext());
+    const [tone, heard] = [room.createOscillator(), room.createMediaStreamDestination()];
+    tone.connect(heard);
+    tone.start();
+    window.microphone = heard.stream.getTracks()[0];
+    return heard.stream;
+  },
+} });"""
+"""One into which somebody whistles at 440 Hz."""
+LISTENS = """() => new Promise((said) => {
+  const look = () => (window.room?.currentTime > 0.6 ? said() : requestAnimationFrame(look));
+  look();
+})"""
+"""Until the whistle is long enough; not wait_for_function, which the page's policy may refuse."""
+
+
+def test_R_IN_1_a_guidance_is_recorded_in_the_page(chromium: Windows) -> None:
+    page = chromium.new_page()
+    page.add_init_script(MICROPHONE)
+    show(page, "guidance.js", FORM)
+    page.get_by_role("button", name="録音").click()
+    page.evaluate(LISTENS)
+    page.get_by_role("button", name="止める").click()
+    name, made = sent_by(page)
+    assert name == "recording.wav"
+    assert made.length_ms > 300
+    assert is_the_tone(made)
+    assert page.evaluate("window.microphone.readyState") == "ended"
+    expect(page.get_by_role("button", name="録音")).to_be_visible()
 
 
 def test_R_IN_1_a_file_that_is_no_sound_is_not_sent(chromium: Windows, tmp_path: Path) -> None:

@@ -341,6 +341,34 @@ def test_R_RC_4_business_hears_what_is_reported_if_the_project_lets_it(
     browser.get(studio.path("/download"), status=403)
 
 
+def test_R_CL_13_a_call_by_hand_is_heard_by_its_operator_and_who_leads(
+    studio: Studio, browser_of
+) -> None:
+    """Also when its number is one that others call from lists of theirs."""
+    others = {role: studio.user(role) for role in EVERYBODY}
+    with studio.store.write() as session:
+        folder = session.get_one(make.CustomerList, studio.list_id)
+        make.grant(session, folder, *others.values(), studio.operator)
+        project = session.get_one(Project, studio.project_id)
+        project.reporting = project.reports_recordings = True
+        project.reported_status_ids = [make.built_in(session, BuiltIn.PROSPECT).id]
+        session.add(ProjectRecipient(project_id=project.id, user_id=others[Role.BUSINESS].id))
+        record = session.get_one(CallRecord, studio.record_id)
+        record.kind, record.status_id = RecordKind.MANUAL, None
+        record.customer_id = record.list_id = None
+        attempt = session.get_one(Attempt, record.attempt_id)
+        attempt.customer_id = attempt.list_id = None
+    leads = {Role.MANAGER, Role.SUPERVISOR}
+    for role, user in others.items():
+        browser = browser_of(user)
+        browser.get(studio.path(), status=200 if role in leads else 404)
+        browser.get(studio.path("/sound"), status=303 if role in leads else 404)
+    mine = browser_of(studio.operator)
+    mine.get(sound_of(mine.get(studio.path())))
+    assert studio.path() in mine.get("/operator/manual/").html
+    assert studio.path() not in browser_of(others[Role.OPERATOR]).get("/operator/manual/").html
+
+
 def test_R_US_5_playback_can_be_taken_from_an_operator(studio: Studio, browser_of) -> None:
     studio.change(User, studio.operator.id, may_play_recordings=False)
     browser = browser_of(studio.operator)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import pytest
 from flask import Flask
@@ -15,17 +16,20 @@ from calltree.blueprints.access import SignedIn
 from calltree.db import Store, utcnow
 from calltree.models import (
     Attempt,
+    CallRecord,
     CallState,
     LegState,
     Operator,
     OperatorState,
     Origin,
     Recording,
+    RecordKind,
     TransferState,
     User,
 )
 from calltree.services import recording_pauses, transfer_facts, transfer_moves
 from calltree.services.rights import Viewer
+from calltree.text.days import site_day
 from tests import factories as make
 from tests.browser import Browser
 
@@ -175,6 +179,44 @@ def test_R_CL_4_who_handed_over_with_a_lost_line_is_told_by_the_next_renewal(
     hand_over(first, second, second_id, store)
     told = first.post("/operator/call/renew", {"shows": "1"}, status=409).text
     assert "鈴木さんがお客様を引き継ぎました。" in told
+
+
+def test_R_CL_4_the_record_shows_who_had_the_call(
+    two: tuple[Browser, Browser, int], store: Store
+) -> None:
+    first, second, second_id = two
+    with store.write() as session:
+        call = session.scalars(select(Attempt)).one()
+        record = CallRecord(
+            kind=RecordKind.OUTBOUND, attempt_id=call.id, customer_id=call.customer_id,
+            list_id=call.list_id, project_id=call.project_id, user_id=call.user_id,
+            number=call.number, started_at=call.created_at, site_day=site_day(call.created_at),
+            saved_at=call.created_at,
+        )  # fmt: skip
+        session.add(record)
+        session.flush()
+        page = f"/history/{record.id}"
+    assert not first.get(page).all("#handed-on")
+    hand_over(first, second, second_id, store)
+    (line,) = second.get(page).all("#handed-on tbody tr")
+    cells = [cell.get_text(" ", strip=True) for cell in line.find_all("td")]
+    assert cells[1:3] == ["佐藤花子", "鈴木"]
+    assert "相談" in cells[3]
+
+
+def test_R_CL_4_the_clock_of_a_held_call_counts_from_the_hold(
+    two: tuple[Browser, Browser, int], store: Store
+) -> None:
+    first = two[0]
+    with store.write() as session:
+        call = session.scalars(select(Attempt)).one()
+        call.joined_at = call.answered_at = utcnow() - timedelta(minutes=5)
+        call.state, call.held_since = CallState.HELD, utcnow() - timedelta(seconds=40)
+        since = call.held_since
+    page = first.get("/operator/call/")
+    assert page.one("#call-word").get_text() == "保留中"
+    clock = page.one("#call-status .call-word time")
+    assert datetime.fromisoformat(str(clock["data-since"])) == since
 
 
 def hand_over(first: Browser, second: Browser, second_id: int, store: Store) -> None:
