@@ -5,9 +5,11 @@ statement would be compiled again: a third of what a test of a page costs.
 """
 
 import os
+from functools import partial
 from types import CodeType, MethodType
 from typing import Any
 
+import werkzeug.test
 from flask import Flask
 from jinja2 import FileSystemBytecodeCache
 from jinja2.bccache import Bucket
@@ -63,6 +65,10 @@ def keep() -> None:
     keep_templates()
     _keep_addresses()
     _keep_statements()
+    # a boundary of its own makes the server compile four expressions for each form that is sent
+    werkzeug.test.stream_encode_multipart = partial(
+        werkzeug.test.stream_encode_multipart, boundary="-----------calltree-form"
+    )
 
 
 def keep_templates() -> None:

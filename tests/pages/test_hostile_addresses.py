@@ -25,6 +25,8 @@ VALUES = [
     *("NaN", "a\x00b", "%%s%(x)s{0}{{7*7}}'\";--", '"><img src=x onerror=alert(1)>'),
     *("\u202e\u200f\ud83d", "0001-01-01", "9999-12-31", "99999999999999999-1", "😀" * 100),
 ]
+REFUSED_UNASKED = [HUGE[1], HUGE[2], HUGE[4], "9" * 5000, "１２", "0"]
+"""Ids that differ from the others of HUGE in what Python makes of them."""
 TO_DATABASES = [HUGE[0], HUGE[-1], "-1", "NaN", "a\x00b", "\u202e\u200f\ud83d", "0001-01-01"]
 """What one database takes and the other refuses; the rest never comes so far."""
 KEYS = [
@@ -145,8 +147,8 @@ def test_no_single_value_makes_a_500(app: Flask, world: World, browser_of, value
 @pytest.mark.parametrize(
     "huge",
     [
-        *HUGE,
-        *(pytest.param(one, marks=pytest.mark.one_database) for one in ("9" * 5000, "１２", "0")),
+        *(HUGE[0], HUGE[3]),  # the first of more than 32 and of more than 64 bits
+        *(pytest.param(one, marks=pytest.mark.one_database) for one in REFUSED_UNASKED),
     ],
 )
 def test_no_id_makes_a_500(app: Flask, world: World, browser_of, huge: str) -> None:

@@ -111,6 +111,7 @@ def test_R_US_1_only_these_are_open_to_anybody(app: Flask) -> None:
     assert {e for e in app.view_functions if e.startswith("api.")} - PUBLIC == by_token
 
 
+@pytest.mark.one_database  # what a role may do stands in the code
 @pytest.mark.parametrize("role", EVERYBODY, ids=lambda role: role or "signed-out")
 def test_R_US_1_every_route_and_role(app: Flask, store: Store, role: Role | None) -> None:
     with store.write() as session:
