@@ -7,6 +7,7 @@ time, never a command: the leader sweeps for unserved rows, pages poll.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -27,6 +28,12 @@ log = structlog.get_logger(__name__)
 SERVE = "calltree.telephony.calls_worker.serve"
 LANES = ("soon", "bulk")
 WEEK_S = 7 * 24 * 3600
+
+REST_S = 5.0
+"""How long nobody rings once Redis has let somebody wait in vain: a hung one costs its time-out
+once in this time, not after each commit of a caller's way through the ledger."""
+MISSED = "bells_missed"
+"""Told first after a rest: whatever pages show may have changed meanwhile."""
 
 _QUEUED = frozenset({"command", "job"})
 """Topics that put something into a queue, besides telling pages."""
@@ -97,13 +104,24 @@ class Doorbells:
         self._unheard = unheard
         self._ask_site_key = cache(site_key)
         self._queues: dict[str, Queue] = {}
+        self._rests_until = 0.0
+        self._missed = False
 
     def __call__(self, told: list[Announcement]) -> None:
-        """Ring for each. Never raises for a dead Redis: the work itself is committed."""
+        """Ring for each. Never raises for a dead Redis: the work itself is committed.
+
+        Returns after the connection's time-out at the latest, and at once for REST_S after one.
+        """
         waiting = [notice.ids["command_id"] for notice in told if notice.topic == "command"]
+        if time.monotonic() < self._rests_until:
+            self._serve_unheard(waiting)
+            return
         try:
+            if self._missed:
+                told = [Announcement(MISSED, {}), *told]
             if not {notice.topic for notice in told} & _QUEUED:
                 self._tell_pages(told, self._redis)
+                self._missed = False
                 return
             with self._redis.pipeline(transaction=False) as pipe:  # one way to Redis and back
                 for notice in told:
@@ -113,11 +131,17 @@ class Doorbells:
                         self._enqueue(notice.ids, pipe)
                 self._tell_pages(told, pipe)
                 pipe.execute()
+            self._missed = False
         except (redis.RedisError, NoResultFound) as error:  # the latter: nothing is founded yet
+            if isinstance(error, redis.TimeoutError):
+                self._rests_until, self._missed = time.monotonic() + REST_S, True
             topics = sorted({notice.topic for notice in told})
             log.warning("doorbell not heard", error=type(error).__name__, topics=",".join(topics))
-            if waiting and self._unheard is not None:
-                self._unheard(waiting)
+            self._serve_unheard(waiting)
+
+    def _serve_unheard(self, waiting: list[int]) -> None:
+        if waiting and self._unheard is not None:
+            self._unheard(waiting)
 
     def _ring(self, ids: dict[str, Any], pipe: Pipeline) -> None:
         self._queue(calls_lane(ids["node"])).enqueue_call(

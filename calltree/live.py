@@ -23,6 +23,8 @@ import redis
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from calltree.doorbells import MISSED
+
 log = structlog.get_logger(__name__)
 
 GOING_AWAY = 1012  # "service restart": the page connects again at once
@@ -218,6 +220,9 @@ class Hub:
         if topic in _HINTS:
             self._foretell(topic, ids)
             return
+        if topic == MISSED:
+            self._draw_anew()
+            return
         now = time.monotonic()
         for address in addresses(topic, ids):
             if address not in self._outboxes:
@@ -291,6 +296,10 @@ class Hub:
         self._heard = heard
         for outbox in self._everyone():
             outbox.mark(DEAF, *(outbox.heard if heard else ()))
+
+    def _draw_anew(self) -> None:
+        for outbox in self._everyone():
+            outbox.mark(*outbox.heard)
 
     def _judge(self) -> None:
         for outbox in self._everyone():

@@ -262,6 +262,16 @@ class OwnRedis:
         )
         wait_for(lambda: own_redis.answers(self.data_dir), "redis")
 
+    def freeze(self) -> None:
+        """Let it take connections and answer nothing."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
+
     def kill(self) -> None:
         if self.process is not None:
             self.process.kill()

@@ -2,7 +2,8 @@
 
 import pytest
 
-from calltree.db import announce
+from calltree import doorbells
+from calltree.db import Announcement, announce
 from calltree.models import Operator, OperatorState
 from tests.live.conftest import OwnRedis, Site
 
@@ -40,3 +41,13 @@ def test_a_page_that_connects_while_redis_is_away_is_told_so(
     line = fragile_site.open(fragile_site.desk.user_id)
     line.until('"deaf"')
     line.until("operator-state")
+
+
+def test_a_page_is_drawn_anew_once_bells_are_heard_after_a_rest(fragile_site: Site) -> None:
+    line = fragile_site.open(fragile_site.desk.user_id)
+    line.until("operator-state")
+    with fragile_site.store.write() as session:  # announced to nobody
+        session.get_one(Operator, fragile_site.desk.user_id).state = OperatorState.TALKING
+    assert fragile_site.store.publisher is not None
+    fragile_site.store.publisher([Announcement(doorbells.MISSED, {})])
+    line.until("operator-state", "通話中")

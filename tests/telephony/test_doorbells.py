@@ -1,16 +1,23 @@
 """Bells ring after the commit; a Redis that is dead costs time, never a command."""
 
 import json
+from collections.abc import Iterator
+from pathlib import Path
 
+import pytest
 import redis
 from rq import Queue
 from sqlalchemy import func, select
+from structlog.testing import capture_logs
 
 from calltree import doorbells
-from calltree.db import announce, utcnow
+from calltree.db import Announcement, Store, announce, utcnow
+from calltree.launch import own_redis
 from calltree.models import CommandKind, SwitchCommand
 from calltree.services import switch_commands
 from tests import factories as make
+from tests.floor import wait_for
+from tests.live.conftest import OwnRedis
 
 
 def _founded(store):
@@ -69,3 +76,61 @@ def test_a_dead_redis_does_not_fail_the_press(store, tmp_path):
         switch_commands.ask(session, kind=CommandKind.HANG_UP, node="practice", now=utcnow())
     with store.read() as session:
         assert session.scalar(select(func.count(SwitchCommand.id))) == 1
+
+
+@pytest.fixture
+def hung_redis(tmp_path: Path) -> Iterator[OwnRedis]:
+    """One that takes connections and answers nothing."""
+    server = OwnRedis(tmp_path / "redis")
+    server.start()
+    server.freeze()
+    yield server
+    server.kill()
+
+
+@pytest.mark.one_database
+def test_a_hung_redis_is_waited_for_once_and_not_at_each_step_of_a_caller(
+    store: Store, hung_redis: OwnRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doorbells, "REST_S", 600.0)
+    link = doorbells.connect(own_redis.url(hung_redis.data_dir))
+    key, served = _founded(store), []
+    store.publisher = doorbells.Doorbells(link, lambda: key, served.extend)
+    with capture_logs() as said:
+        for step in range(4):
+            with store.write() as session:
+                announce(session, "inbound", attempt_id=step)
+        with store.write() as session:
+            command = switch_commands.ask(
+                session, kind=CommandKind.HANG_UP, node="practice", now=utcnow()
+            )
+    assert [line["error"] for line in said] == ["TimeoutError"]
+    assert served == [command.id], "not left to the bell"
+
+
+@pytest.mark.one_database
+def test_after_a_hung_redis_the_first_bell_draws_every_page_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doorbells, "REST_S", 0.0)
+    server = OwnRedis(tmp_path / "redis")
+    server.start()
+    try:
+        url = own_redis.url(server.data_dir)
+        ring = doorbells.Doorbells(doorbells.connect(url), lambda: "key")
+        server.freeze()
+        ring([Announcement("inbound", {"attempt_id": 1})])
+        server.thaw()
+        wait_for(lambda: own_redis.answers(server.data_dir), "redis")
+        with redis.from_url(url) as link, link.pubsub(ignore_subscribe_messages=True) as heard:
+            heard.subscribe(doorbells.live_channel("key"))
+            heard.get_message(timeout=60)
+            ring([Announcement("inbound", {"attempt_id": 2})])
+            ring([Announcement("inbound", {"attempt_id": 3})])
+            told = []
+            while len(told) < 2:
+                if message := heard.get_message(timeout=60):
+                    told.append([one["topic"] for one in json.loads(message["data"])])
+    finally:
+        server.kill()
+    assert told == [[doorbells.MISSED, "inbound"], ["inbound"]]
