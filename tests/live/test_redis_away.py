@@ -1,9 +1,12 @@
 """A Redis that is killed and comes back: pages say so, ask meanwhile, and are right again."""
 
+from pathlib import Path
+
 import pytest
 
 from calltree import doorbells
-from calltree.db import Announcement, announce
+from calltree.db import announce
+from calltree.live import Hub, Outbox
 from calltree.models import Operator, OperatorState
 from tests.live.conftest import OwnRedis, Site
 
@@ -43,11 +46,13 @@ def test_a_page_that_connects_while_redis_is_away_is_told_so(
     line.until("operator-state")
 
 
-def test_a_page_is_drawn_anew_once_bells_are_heard_after_a_rest(fragile_site: Site) -> None:
-    line = fragile_site.open(fragile_site.desk.user_id)
-    line.until("operator-state")
-    with fragile_site.store.write() as session:  # announced to nobody
-        session.get_one(Operator, fragile_site.desk.user_id).state = OperatorState.TALKING
-    assert fragile_site.store.publisher is not None
-    fragile_site.store.publisher([Announcement(doorbells.MISSED, {})])
-    line.until("operator-state", "通話中")
+def test_a_page_is_drawn_anew_once_bells_are_heard_after_a_rest(tmp_path: Path) -> None:
+    nobody = f"unix://{tmp_path / 'nobody.sock'}"
+    hub = Hub(lambda: doorbells.connect(nobody), lambda: "key", most=1)
+    outbox = Outbox({"inbound", "operator:user_id=7"})
+    try:
+        hub.add(outbox)
+        hub.publish(doorbells.MISSED, {})
+        assert outbox.take(0) == {"inbound", "operator:user_id=7"}
+    finally:
+        hub.stop()
