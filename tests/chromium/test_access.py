@@ -10,9 +10,11 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Page, expect
 
+from calltree.blueprints.access import right_of
 from calltree.config import Settings
 from calltree.db import Store
 from calltree.models import Role
+from calltree.services.rights import ROLES_OF
 from tests.chromium.at_work import begin
 from tests.chromium.served import Served
 from tests.pages.world import World, build
@@ -109,14 +111,19 @@ def test_every_page_is_for_everybody(
     kinds: set[str] = set()
     opened: set[str] = set()
     looked_at = 0
-    addresses = [path for _endpoint, path in world.paths(app, "GET", world.near)]
+    addresses = {
+        path: right_of(endpoint, app) for endpoint, path in world.paths(app, "GET", world.near)
+    }
     paths = sorted({*addresses, *work.paths(world)})
     for role in Role:
         where = "html"
         served = Served(chromium, browser_of(world.users[role]), scripts=False)
         served.context.add_init_script(path=AXE)
         page = served.page()
-        for path in (path for path in paths if not path.startswith("/api")):
+        for path in paths:
+            right = addresses.get(path)
+            if path.startswith("/api") or (right is not None and role not in ROLES_OF[right]):
+                continue
             html = served.html(path)
             if html:
                 opened.add(bare(path))
