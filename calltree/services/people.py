@@ -14,7 +14,6 @@ from calltree.errors import NotAllowed, NotFound, Refused
 from calltree.models import (
     CallerNumber,
     Customer,
-    Draft,
     Group,
     GroupMember,
     InboundCall,
@@ -197,8 +196,8 @@ def is_password_of(session: Session, *, user_id: int, password: str) -> bool:
 def remove(session: Session, *, viewer: Viewer, user_id: int, now: datetime) -> None:
     """Delete a user (R-US-4): history keeps the name, the login id is never free again.
 
-    Open tasks, 担当 and calls to be returned pass to 担当なし; drafts become 空白 records' memos;
-    grants to groups stay.
+    Open tasks, 担当 and calls to be returned pass to 担当なし; drafts become 空白 records, also
+    of customers whom nobody dialled; grants to groups stay.
     Raises Refused 'user_in_call' or 'last_manager'.
     """
     user = get(session, user_id)
@@ -221,11 +220,10 @@ def remove(session: Session, *, viewer: Viewer, user_id: int, now: datetime) -> 
 
 def _leave_work(session: Session, user_id: int, now: datetime) -> None:
     # Imported here: calling rules know users, not the other way round.
-    from calltree.services import operators
-    from calltree.services.records import leave as leave_records
+    from calltree.services import operators, records
 
     if session.get(Operator, user_id) is not None:
-        leave_records(session, user_id=user_id, now=now)
+        records.leave(session, user_id=user_id, now=now)
         operators.sign_out(session, user_id=user_id, now=now)
     session.execute(
         update(Task).where(Task.user_id == user_id, Task.done_at.is_(None)).values(user_id=None)
@@ -238,7 +236,7 @@ def _leave_work(session: Session, user_id: int, now: datetime) -> None:
     session.execute(
         update(Customer).where(Customer.assigned_user_id == user_id).values(assigned_user_id=None)
     )
-    session.execute(delete(Draft).where(Draft.user_id == user_id))
+    records.keep_drafts(session, user_id=user_id, now=now)
 
 
 def end_sessions(session: Session, user: User, now: datetime) -> None:

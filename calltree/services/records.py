@@ -19,6 +19,7 @@ from calltree.models import (
     Customer,
     CustomerHold,
     CustomerList,
+    Draft,
     MemoEntry,
     Operator,
     Origin,
@@ -250,6 +251,54 @@ def _save_draft_into(session: Session, record: CallRecord, user_id: int, now: da
         session, record=record, text=draft.memo, result=BLANK_NAME, user_id=user_id, now=now
     )
     drafts.discard(session, user_id=user_id, customer_id=customer_id)
+
+
+def keep_drafts(session: Session, *, user_id: int, now: datetime) -> None:
+    """Turn what a user who goes was typing into 空白 records of their customers (R-US-4).
+
+    Nobody was dialled, so it is an entry (手入力), found and repaired as every 空白 is. Boxes
+    without a memo leave nothing.
+    """
+    typed = session.scalars(
+        select(Draft).where(Draft.user_id == user_id).order_by(Draft.customer_id)
+    ).all()
+    for draft in typed:
+        if draft.memo.strip():
+            _entry_of(session, draft, now)
+        session.delete(draft)
+    session.flush()
+
+
+def _entry_of(session: Session, draft: Draft, now: datetime) -> None:
+    customer = session.get_one(Customer, draft.customer_id)
+    folder = session.get_one(CustomerList, customer.list_id)
+    record = add_entry(session, customer=customer, folder=folder, user_id=draft.user_id, now=now)
+    record.system = SystemResult.BLANK
+    append_memo(
+        session, record=record, text=draft.memo, result=BLANK_NAME, user_id=draft.user_id, now=now
+    )
+    _tell(session, record)
+
+
+def add_entry(
+    session: Session, *, customer: Customer, folder: CustomerList, user_id: int, now: datetime
+) -> CallRecord:
+    """Add a record without a call (手入力), closed and yet without a result."""
+    record = CallRecord(
+        kind=RecordKind.ENTRY,
+        customer_id=customer.id,
+        list_id=folder.id,
+        project_id=folder.project_id,
+        user_id=user_id,
+        number=customer.number,
+        cycle=folder.cycle,
+        started_at=now,
+        site_day=site_day(now),
+        closed_at=now,
+    )
+    session.add(record)
+    session.flush()
+    return record
 
 
 def append_memo(

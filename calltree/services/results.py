@@ -47,7 +47,6 @@ from calltree.services import (
     turns,
 )
 from calltree.services.rights import Right, Viewer
-from calltree.text.days import site_day
 
 LONG_TALK_MS = 30_000
 """From here on choosing 不通 says first that the recording will be lost (R-ST-2)."""
@@ -153,20 +152,9 @@ def add_entry(
         raise NotAllowed
     customer = scope.get_customer(session, viewer=viewer, customer_id=customer_id)
     folder = scope.list_of(session, customer)
-    record = CallRecord(
-        kind=RecordKind.ENTRY,
-        customer_id=customer.id,
-        list_id=folder.id,
-        project_id=folder.project_id,
-        user_id=viewer.user_id,
-        number=customer.number,
-        cycle=folder.cycle,
-        started_at=now,
-        site_day=site_day(now),
-        closed_at=now,
+    record = records.add_entry(
+        session, customer=customer, folder=folder, user_id=viewer.user_id, now=now
     )
-    session.add(record)
-    session.flush()
     _write(session, viewer, record, form, now, withdraw=True)
     return record
 
