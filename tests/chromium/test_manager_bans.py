@@ -61,6 +61,7 @@ def accessible(page: Page) -> None:
     assert found == []
 
 
+@pytest.mark.one_database  # its rows: tests/services/test_ban_files.py
 def test_R_DN_3_R_DN_4_a_file_goes_in_and_out_again(house: House, page: Page) -> None:
     page.goto("/admin/do-not-call/file")
     name = "名簿.csv"

@@ -327,6 +327,7 @@ def test_R_HS_4_no_csv_leaves_by_the_operators_screen(app: Flask, world: World, 
     browser.get(f"/admin/imports/{world.near.given}/rejects.csv", status=403)
 
 
+@pytest.mark.one_database  # the role's rights stand in the code
 def test_R_US_1_supervisors_change_no_master_data(
     app: Flask, world: World, store: Store, browser_of
 ) -> None:
