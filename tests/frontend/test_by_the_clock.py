@@ -61,10 +61,11 @@ def test_R_CL_2_what_is_said_of_a_customer_does_not_replace_the_next(
     if overtaken:
         site.page.add_init_script(THE_NEXT)
     site.page.add_init_script(
-        'document.addEventListener("htmx:finally:request", () => { window.answered = true; });'
+        'document.addEventListener("htmx:finally:request",'
+        ' () => { document.documentElement.dataset.answered = ""; });'
     )
     page = site.show(CUSTOMER)
-    page.wait_for_function("window.answered")
+    expect(page.locator("html[data-answered]")).to_have_count(1)
     shown = page.locator("#call-shows")
     expect(shown).to_have_count(1 if overtaken else 0)
 
