@@ -40,6 +40,7 @@ from calltree.upkeep.findings import Light
 from calltree.upkeep.routine import back_up
 from tests import factories as make
 from tests.browser import Browser
+from tests.ports import free_port
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 
@@ -55,7 +56,10 @@ def site(app: Flask, settings: Settings) -> Flask:
         folder = make.make_list(session)
         for _n in range(5):
             make.make_customer(session, folder)
-    app.extensions["calltree.settings"] = replace(settings, secret_key="a secret of the tests")
+    # a port of its own: a site that is being tried beside the tests has the usual one
+    app.extensions["calltree.settings"] = replace(
+        settings, secret_key="a secret of the tests", port=free_port()
+    )
     return app
 
 
